@@ -1,0 +1,44 @@
+// A disk as the storage devices see it: sectors behind an asynchronous interface.
+// Promises: a completion is called exactly once, possibly before submit() returns, never from another thread; requests may complete in any order.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/host/file.h"
+#include "engine/lang/bits.h"
+#include "engine/lang/result.h"
+
+namespace viv::block {
+
+enum class Operation : u8 { read, write, flush, discard, write_zeroes };
+enum class Status : u8 { ok, io_error, unsupported };
+
+struct Request {
+    Operation operation = Operation::read;
+    u64 offset = 0;  // bytes, a multiple of 512
+    u64 length = 0;  // bytes, a multiple of 512; for read and write the sum of the segments
+    std::vector<std::span<u8>> segments;  // guest memory, valid until completion
+    std::function<void(Status)> done;
+};
+
+class Disk {
+public:
+    virtual ~Disk() = default;
+    virtual u64 size() const = 0;  // bytes, a multiple of 512
+    virtual bool read_only() const = 0;
+    // The range has been checked against size() by the caller and is checked again here: outside it is an io_error.
+    virtual void submit(Request request) = 0;
+};
+
+enum class Access : u8 { read_write, read_only };
+
+// A raw image: the file's bytes are the disk's; a size that is no multiple of 512 is an error.
+Result<std::unique_ptr<Disk>> open_raw(std::unique_ptr<host::File> file, std::string name, Access access);
+// All writes stay in memory, sparse by 64 KiB clusters, and vanish with the machine (`snapshot=on`).
+std::unique_ptr<Disk> make_temporary_overlay(std::unique_ptr<Disk> below);
+
+}  // namespace viv::block

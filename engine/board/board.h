@@ -1,0 +1,120 @@
+// A board: CPUs, memory, buses and devices wired together, and the loading of firmware and kernels.
+// Promises: creation fails with one line that names the option at fault; nothing it owns outlives it; a board never blocks and knows no host.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/block/block.h"
+#include "engine/dev/device.h"
+#include "engine/dev/ports.h"
+#include "engine/host/folder.h"
+#include "engine/host/memory.h"
+#include "engine/isa/cpu.h"
+#include "engine/lang/log.h"
+#include "engine/lang/result.h"
+#include "engine/mem/bus.h"
+#include "engine/mem/guest_memory.h"
+#include "engine/net/net.h"
+#include "engine/time/timers.h"
+
+namespace viv {
+
+// One device to plug in: `--device virtio-blk-pci,serial=x` and what the host connects to it.
+struct DeviceSpec {
+    std::string name;                               // as in dev/catalog
+    std::map<std::string, std::string> properties;  // unknown ones are errors
+    std::unique_ptr<block::Disk> disk;
+    std::unique_ptr<net::NetBackend> net;
+    std::unique_ptr<host::Folder> folder;
+    // Ports of a console device, in order; owned by the host and outliving the board. Port 0 is a console (hvc0); others are named.
+    struct Port {
+        std::string name;
+        ByteBackend* backend = nullptr;
+    };
+    std::vector<Port> ports;
+};
+
+// A file given by the user: its contents, and the name to use in messages.
+struct Blob {
+    std::string name;
+    std::vector<u8> bytes;
+};
+
+struct BoardConfig {
+    std::string machine = "riscv-virt";
+    std::string cpu;            // model, empty: the board's default
+    u64 memory = 1 << 30;       // bytes, a multiple of 4096
+    unsigned cpus = 1;
+    std::optional<Blob> kernel, initrd, bios;  // no bios: the board's own (SBI for riscv-virt)
+    std::string append;         // kernel command line
+    std::vector<DeviceSpec> devices;
+    std::vector<ByteBackend*> serials;  // the board's own UARTs, in order; owned by the host
+};
+
+// What a board tells whoever runs it. Called from within run(), on the thread that runs the CPU.
+class BoardEvents {
+public:
+    virtual ~BoardEvents() = default;
+    virtual void power_off(int exit_code) = 0;
+    virtual void reset_requested() = 0;
+};
+
+// Services that outlive the board.
+struct BoardServices {
+    host::Memory& memory;
+    GuestClock& clock;
+    Timers& timers;
+    Inlet& inlet;
+    LogSink& log;
+    BoardEvents& events;
+};
+
+struct NamedDevice {
+    std::string name;  // unique on the board: "uart0", "virtio-blk-pci.0"
+    Device* device = nullptr;
+};
+
+class Board {
+public:
+    virtual ~Board() = default;
+    virtual std::string_view machine() const = 0;
+    virtual std::span<Cpu* const> cpus() = 0;
+    virtual GuestMemory& memory() = 0;
+    virtual Bus& bus() = 0;
+    // Every device with state, in a fixed order.
+    virtual std::span<const NamedDevice> devices() = 0;
+    // Power-on: resets CPUs and devices, loads firmware, kernel and device tree again.
+    virtual Result<void> reset() = 0;
+    // Asks the guest to power off (an ACPI-like button); false where the board has none.
+    virtual bool press_power_button() = 0;
+    // The device ends of BoardConfig::serials and of console ports by name; null if there is none.
+    virtual ByteDevice* serial(unsigned index) = 0;
+    virtual ByteDevice* console_port(std::string_view name) = 0;
+    // State beyond CPUs, devices and RAM (wiring that a guest can change).
+    virtual void state(Archive& a) = 0;
+    virtual void restored() = 0;
+};
+
+// A row of board/catalog.cpp.
+struct BoardKind {
+    std::string_view name;
+    std::string_view description;
+    std::string_view default_cpu;
+    unsigned maximum_cpus;
+    std::string_view disk_device;  // what `--disk`, `--net`, `--share` and the agent's port become
+    std::string_view net_device;
+    std::string_view share_device;
+    std::string_view console_device;
+    Result<std::unique_ptr<Board>> (*create)(BoardConfig config, const BoardServices& services);
+};
+
+std::span<const BoardKind> board_catalog();
+Result<const BoardKind*> find_board(std::string_view name);  // the error suggests the nearest name
+
+}  // namespace viv

@@ -1,0 +1,59 @@
+// Threads and locks as an injected interface, for harts on parallel threads. A host without threads passes none, and the
+// engine then runs every hart in turn on its caller's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/lang/bits.h"
+
+namespace viv::host {
+
+class Mutex {
+public:
+    virtual ~Mutex() = default;
+    virtual void lock() = 0;
+    virtual void unlock() = 0;
+};
+
+// Used with the mutex it was made from; spurious wake-ups happen.
+class Condition {
+public:
+    virtual ~Condition() = default;
+    virtual void wait(Mutex& held) = 0;
+    virtual void wait_for(Mutex& held, u64 nanoseconds) = 0;
+    virtual void notify_all() = 0;
+};
+
+// Joins on destruction.
+class Thread {
+public:
+    virtual ~Thread() = default;
+};
+
+class Threads {
+public:
+    virtual ~Threads() = default;
+    virtual std::unique_ptr<Mutex> make_mutex() = 0;
+    virtual std::unique_ptr<Condition> make_condition() = 0;
+    virtual std::unique_ptr<Thread> start(std::string name, std::function<void()> body) = 0;
+    virtual unsigned hardware_threads() = 0;
+};
+
+class Lock {
+public:
+    explicit Lock(Mutex* mutex) : mutex_(mutex) {
+        if (mutex_ != nullptr) mutex_->lock();
+    }
+    ~Lock() {
+        if (mutex_ != nullptr) mutex_->unlock();
+    }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+private:
+    Mutex* mutex_;
+};
+
+}  // namespace viv::host

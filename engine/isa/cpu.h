@@ -1,0 +1,94 @@
+// One virtual CPU, whatever runs it: interpreter, JIT, later KVM. Control, the boards and the gdb stub see only this.
+// Promises: run() never blocks and executes at most the instructions it is given; between calls all state is in the object and saved by state().
+#pragma once
+
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/lang/bits.h"
+#include "engine/state/archive.h"
+
+namespace viv {
+
+// Break- and watchpoints of a debugger, shared by a machine's CPUs. Changed only while none of them runs, and followed by Cpu::debug_changed().
+struct DebugPoints {
+    enum class Access : u8 { write = 1, read = 2, read_write = 3 };
+    struct Watch {
+        u64 address = 0;  // virtual
+        u64 length = 0;   // bytes, at least 1
+        Access access = Access::write;
+        bool operator==(const Watch&) const = default;
+    };
+    std::set<u64> breakpoints;  // virtual addresses of instructions
+    std::vector<Watch> watches;
+    bool empty() const { return breakpoints.empty() && watches.empty(); }
+};
+
+class Cpu {
+public:
+    enum class Exit : u8 {
+        budget,   // the instructions are used up, or attention was requested
+        idle,     // waiting for an interrupt (WFI); run() returns this at once until one is pending
+        stopped,  // not started or halted by firmware (SBI HSM); run() does nothing
+        debug,    // see debug_event(); the instruction named there has not been executed (watchpoint: neither)
+    };
+    struct DebugEvent {
+        enum class Kind : u8 { breakpoint, watch, step } kind = Kind::breakpoint;
+        u64 address = 0;  // pc, or the data address of a watchpoint hit
+        DebugPoints::Access access = DebugPoints::Access::write;
+    };
+    enum class Step : u8 { run, single };  // single: Exit::debug with Kind::step after one instruction (or one trap taken)
+
+    // A register as gdb sees it. `feature` is the target-description feature ("org.gnu.gdb.riscv.cpu").
+    struct Register {
+        std::string name;
+        std::string feature;
+        unsigned bits = 64;
+        std::string type;   // gdb's type name: "int", "code_ptr", "data_ptr", "ieee_double", ...
+        unsigned number = 0;  // gdb's register number
+    };
+
+    virtual ~Cpu() = default;
+
+    virtual unsigned index() const = 0;
+    virtual void reset() = 0;
+    virtual void state(Archive& a) = 0;
+    virtual void restored() = 0;
+
+    virtual Exit run(u64 instructions, Step step = Step::run) = 0;
+    // Executed since reset, counting those of the slice in progress when called from a device it drives.
+    virtual u64 instructions() const = 0;
+    // Makes a run() in progress return soon. The only member that another thread may call.
+    virtual void request_attention() = 0;
+
+    virtual u64 pc() const = 0;
+    virtual std::string_view mode_name() const = 0;  // "machine", "supervisor", "user"
+
+    virtual void set_debug_points(const DebugPoints* points) = 0;  // null: none
+    virtual void debug_changed() = 0;
+    virtual const DebugEvent& debug_event() const = 0;
+
+    virtual std::span<const Register> registers() const = 0;
+    // Little-endian bytes of the register with gdb number `number`; empty/false if there is none (or it cannot be written so).
+    virtual std::vector<u8> read_register(unsigned number) = 0;
+    virtual bool write_register(unsigned number, std::span<const u8> value) = 0;
+    virtual std::string_view gdb_architecture() const = 0;  // "riscv:rv64"
+
+    // A debugger's access through the current translation; no side effect on the guest but the bytes written. False: not mapped.
+    virtual std::optional<u64> translate(u64 virtual_address) = 0;
+    virtual bool read_memory(u64 virtual_address, std::span<u8> out) = 0;
+    virtual bool write_memory(u64 virtual_address, std::span<const u8> in) = 0;
+
+    // Text of the instruction at `pc` as far as it can be read, and its length in bytes (at least 1).
+    struct Disassembly {
+        std::string text;
+        unsigned length = 1;
+    };
+    virtual Disassembly disassemble(u64 pc) = 0;
+};
+
+}  // namespace viv

@@ -1,0 +1,72 @@
+// Guest physical RAM and ROM, and what is known about each of its pages.
+// Promises: a host pointer is handed out only for a range that lies whole inside one region; regions never move. A page that carries a flag is
+// never written through a cached host pointer: every writer either finds the flag clear or reports to `page_written`.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/host/memory.h"
+#include "engine/lang/bits.h"
+#include "engine/lang/result.h"
+
+namespace viv {
+
+constexpr unsigned page_bits = 12;
+constexpr u64 page_size = u64{1} << page_bits;
+constexpr u64 page_mask = page_size - 1;
+
+enum PageFlag : u8 {
+    page_has_code = 1,  // some hart holds a translation of instructions on this page
+};
+
+class GuestMemory {
+public:
+    enum class Kind : u8 { ram, rom };
+    struct Region {
+        u64 base = 0;
+        u64 size = 0;  // a multiple of page_size
+        Kind kind = Kind::ram;
+        std::string name;
+        std::unique_ptr<host::MemoryBlock> block;
+        u8* host = nullptr;
+        std::unique_ptr<std::atomic<u8>[]> flags;  // one byte of PageFlag a page
+    };
+
+    explicit GuestMemory(host::Memory& memory) : memory_(memory) {}
+
+    // Base and size are page-aligned. Overlaps and host failures are errors.
+    Result<void> add(u64 base, u64 size, Kind kind, std::string name);
+
+    // The region that holds all of [address, address + size), or null.
+    const Region* find(u64 address, u64 size) const;
+    // A pointer for reading (and for writing if the region is RAM), or null. Writers call wrote() afterwards, or use write().
+    u8* host(u64 address, u64 size) const;
+
+    // Copies; false (and nothing copied) unless the whole range is RAM or ROM (write: RAM).
+    bool read(u64 address, std::span<u8> out) const;
+    bool write(u64 address, std::span<const u8> in);
+    // Firmware loading: writes ROM too.
+    bool load(u64 address, std::span<const u8> in);
+
+    // The flags byte of the page at `address`, or null outside RAM and ROM.
+    std::atomic<u8>* page_flags(u64 address) const;
+    // Reports a write to [address, address + size) made through a host pointer.
+    void wrote(u64 address, u64 size);
+    // Called for each flagged page that is written: physical address and size of the part within that page.
+    void set_page_listener(std::function<void(u64 address, u64 size)> listener) { page_written_ = std::move(listener); }
+
+    const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
+    u64 ram_size() const;
+
+private:
+    host::Memory& memory_;
+    std::vector<std::unique_ptr<Region>> regions_;  // by base; a handful
+    std::function<void(u64, u64)> page_written_;
+};
+
+}  // namespace viv

@@ -1,0 +1,35 @@
+// An ordered set is enough: a machine has tens of timers, and the earliest is read once a slice.
+#include "engine/time/timers.h"
+
+namespace viv {
+
+u64 Timers::next_deadline_ns() const { return queue_.empty() ? never : queue_.begin()->deadline; }
+
+void Timers::run_due() {
+    const u64 now = now_ns();
+    while (!queue_.empty() && queue_.begin()->deadline <= now) {
+        Timer* timer = queue_.begin()->timer;
+        timer->cancel();
+        timer->callback_();
+    }
+}
+
+void Timer::arm(u64 deadline_ns) {
+    if (armed_ && deadline_ == deadline_ns) return;
+    cancel();
+    if (deadline_ns == Timers::never) return;
+    const bool earlier = deadline_ns < timers_.next_deadline_ns();
+    deadline_ = deadline_ns;
+    sequence_ = timers_.sequence_++;
+    armed_ = true;
+    timers_.queue_.insert({deadline_, sequence_, this});
+    if (earlier && timers_.earlier_deadline_) timers_.earlier_deadline_();
+}
+
+void Timer::cancel() {
+    if (!armed_) return;
+    timers_.queue_.erase({deadline_, sequence_, this});
+    armed_ = false;
+}
+
+}  // namespace viv

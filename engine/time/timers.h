@@ -1,0 +1,72 @@
+// Deadlines on guest time. A device owns Timer objects and saves its deadlines in its own state; the queue itself is not saved.
+// Promises: callbacks run in order of deadline, ties in order of arming, from Timers::run_due and never from arm(); arming is O(log n).
+#pragma once
+
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "engine/lang/bits.h"
+#include "engine/time/clock.h"
+
+namespace viv {
+
+class Timer;
+
+class Timers {
+public:
+    static constexpr u64 never = ~u64{0};
+
+    explicit Timers(GuestClock& clock) : clock_(clock) {}
+    Timers(const Timers&) = delete;
+    Timers& operator=(const Timers&) = delete;
+
+    u64 now_ns() { return clock_.now_ns(); }
+    GuestClock& clock() { return clock_; }
+    // The earliest armed deadline, or `never`.
+    u64 next_deadline_ns() const;
+    // Runs every callback whose deadline has passed.
+    void run_due();
+    // Called when an earlier deadline than before is armed, so that a running slice can be shortened.
+    void set_deadline_listener(std::function<void()> listener) { earlier_deadline_ = std::move(listener); }
+
+private:
+    friend class Timer;
+    struct Entry {
+        u64 deadline;
+        u64 sequence;
+        Timer* timer;
+        bool operator<(const Entry& other) const {
+            return deadline != other.deadline ? deadline < other.deadline : sequence < other.sequence;
+        }
+    };
+
+    GuestClock& clock_;
+    std::set<Entry> queue_;
+    u64 sequence_ = 0;
+    std::function<void()> earlier_deadline_;
+};
+
+class Timer {
+public:
+    Timer(Timers& timers, std::function<void()> callback) : timers_(timers), callback_(std::move(callback)) {}
+    ~Timer() { cancel(); }
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+
+    // One shot at guest time `deadline_ns`; replaces an earlier arming. `Timers::never` cancels.
+    void arm(u64 deadline_ns);
+    void cancel();
+    bool armed() const { return armed_; }
+    u64 deadline_ns() const { return armed_ ? deadline_ : Timers::never; }
+
+private:
+    friend class Timers;
+    Timers& timers_;
+    std::function<void()> callback_;
+    u64 deadline_ = 0;
+    u64 sequence_ = 0;
+    bool armed_ = false;
+};
+
+}  // namespace viv
