@@ -3,42 +3,24 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "engine/block/block.h"
 #include "engine/dev/device.h"
+#include "engine/dev/device_spec.h"
 #include "engine/dev/ports.h"
-#include "engine/host/folder.h"
 #include "engine/host/memory.h"
 #include "engine/isa/cpu.h"
 #include "engine/lang/log.h"
 #include "engine/lang/result.h"
 #include "engine/mem/bus.h"
 #include "engine/mem/guest_memory.h"
-#include "engine/net/net.h"
 #include "engine/time/timers.h"
 
 namespace viv {
-
-// One device to plug in: `--device virtio-blk-pci,serial=x` and what the host connects to it.
-struct DeviceSpec {
-    std::string name;                               // as in dev/catalog
-    std::map<std::string, std::string> properties;  // unknown ones are errors
-    std::unique_ptr<block::Disk> disk;
-    std::unique_ptr<net::NetBackend> net;
-    std::unique_ptr<host::Folder> folder;
-    // Ports of a console device, in order; owned by the host and outliving the board. Port 0 is a console (hvc0); others are named.
-    struct Port {
-        std::string name;
-        ByteBackend* backend = nullptr;
-    };
-    std::vector<Port> ports;
-};
 
 // A file given by the user: its contents, and the name to use in messages.
 struct Blob {
