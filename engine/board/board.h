@@ -13,6 +13,7 @@
 #include "engine/dev/device_spec.h"
 #include "engine/dev/ports.h"
 #include "engine/host/memory.h"
+#include "engine/host/threads.h"
 #include "engine/isa/cpu.h"
 #include "engine/lang/log.h"
 #include "engine/lang/result.h"
@@ -55,6 +56,12 @@ struct BoardServices {
     Inlet& inlet;
     LogSink& log;
     BoardEvents& events;
+    // Harts on parallel threads; null when they run in turn. Held around every Bus access, firmware call (SBI) and use of Timers from within
+    // Cpu::run; callbacks of timers run under it. Not recursive. Held only briefly, and never while waiting for another hart.
+    host::Mutex* device_lock = nullptr;
+    // Runs the section while no other hart executes and no timer callback runs (a page becomes code: TLB entries for writing go). Called
+    // from within Cpu::run without the device lock, or while no hart runs. The others stop between instructions; sections do not nest.
+    std::function<void(const std::function<void()>& section)> exclusive = [](const std::function<void()>& section) { section(); };
 };
 
 struct NamedDevice {
@@ -66,6 +73,8 @@ class Board {
 public:
     virtual ~Board() = default;
     virtual std::string_view machine() const = 0;
+    // What it was made with; kernel, initrd and bios are those that reset() loads, back ends may have moved into the devices.
+    virtual const BoardConfig& config() const = 0;
     virtual std::span<Cpu* const> cpus() = 0;
     virtual GuestMemory& memory() = 0;
     virtual Bus& bus() = 0;
