@@ -1,5 +1,6 @@
-// The properties a user gave a device ("serial=x,readonly=on"), read with errors that name the property and what would be right.
-// The catalogue's help text ("serial=TEXT, readonly=on|off") is the only list of names: one that it does not have is refused before any is read.
+// The properties a user gave a device ("serial=x,readonly=on"), read with errors that name the property and what would
+// be right. The catalogue's help text ("serial=TEXT, readonly=on|off") is the only list of names: one that it does not
+// have is refused before any is read.
 #pragma once
 
 #include <optional>
@@ -15,7 +16,8 @@ namespace viv {
 
 class Properties {
 public:
-    // `help` is DeviceKind::properties. An unknown name is an error that suggests the nearest and lists all. `spec` must outlive the object.
+    // `help` is DeviceKind::properties. An unknown name is an error that suggests the nearest and lists all. `spec`
+    // must outlive the object.
     static Result<Properties> check(const DeviceSpec& spec, std::string_view help);
 
     // The value as given, if it was. Names that the help text lacks are our bug (CHECK), here and below.
