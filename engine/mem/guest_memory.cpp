@@ -13,7 +13,7 @@ namespace viv {
 Result<void> GuestMemory::add(u64 base, u64 size, Kind kind, std::string name) {
     CHECK(base % page_size == 0 && size % page_size == 0 && size != 0 && size - 1 <= ~base);
     for (const auto& region : regions_)
-        if (base < region->base + region->size && region->base < base + size)
+        if (base <= region->base + (region->size - 1) && region->base <= base + (size - 1))
             return Error{fmt::format("memory {} at {:#x} overlaps {}", name, base, region->name)};
     TRY_SET(auto block, memory_.allocate(size));
     auto region = std::make_unique<Region>();
@@ -66,13 +66,13 @@ std::atomic<u8>* GuestMemory::page_flags(u64 address) const {
 
 void GuestMemory::wrote(u64 address, u64 size) {
     const Region* region = find(address, size);
-    if (region == nullptr || size == 0) return;
-    const u64 end = address + size;
-    while (address < end) {
-        const u64 part = std::min(end - address, page_size - (address & page_mask));
+    if (region == nullptr) return;
+    while (size != 0) {
+        const u64 part = std::min(size, page_size - (address & page_mask));
         const auto& flags = region->flags[(address - region->base) >> page_bits];
         if (flags.load(std::memory_order_relaxed) != 0 && page_written_) page_written_(address, part);
         address += part;
+        size -= part;
     }
 }
 

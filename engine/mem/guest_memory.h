@@ -65,7 +65,7 @@ public:
 
 private:
     host::Memory& memory_;
-    std::vector<std::unique_ptr<Region>> regions_;  // by base; a handful
+    std::vector<std::unique_ptr<Region>> regions_;  // in the order of adding; a handful
     std::function<void(u64, u64)> page_written_;
 };
 

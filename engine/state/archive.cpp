@@ -110,7 +110,7 @@ void Archive::scalar(u16 tag, const char* name, u128& value, usize size, u64 max
     }
 }
 
-void Archive::fixed(u16 tag, const char* name, void* values, usize size, usize count) {
+void Archive::fixed(u16 tag, const char* name, void* values, usize size, usize count, ArrayOf type) {
     if (mode_ == Mode::describe) return describe(tag, name, fmt::format("u{}[]", size * 8));
     auto* bytes = static_cast<u8*>(values);
     if (mode_ == Mode::save) {
@@ -126,6 +126,8 @@ void Archive::fixed(u16 tag, const char* name, void* values, usize size, usize c
     const auto payload = find(tag, type_array, name);
     if (!last_found_) return;
     if (payload.size() != size * count) return fail(name, "has the wrong length");
+    if (type == ArrayOf::bools && std::any_of(payload.begin(), payload.end(), [](u8 byte) { return byte > 1; }))
+        return fail(name, "is out of range");
     if (!payload.empty()) std::memcpy(bytes, payload.data(), payload.size());
     if constexpr (std::endian::native == std::endian::big)
         for (usize i = 0; i < count; i++) std::reverse(bytes + i * size, bytes + (i + 1) * size);

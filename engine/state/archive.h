@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/lang/bits.h"
+#include "engine/lang/check.h"
 #include "engine/lang/result.h"
 
 namespace viv::state {
@@ -43,13 +44,15 @@ public:
     }
     // A fixed array of integers.
     template <Scalar T, usize N> void operator()(u16 tag, const char* name, std::array<T, N>& values) {
-        fixed(tag, name, values.data(), sizeof(T), N);
+        fixed(tag, name, values.data(), sizeof(T), N, array_type<T>);
     }
     template <Scalar T, usize N> void operator()(u16 tag, const char* name, T (&values)[N]) {
-        fixed(tag, name, values, sizeof(T), N);
+        fixed(tag, name, values, sizeof(T), N, array_type<T>);
     }
     // Raw bytes whose number is fixed by the configuration (a framebuffer, flash); a different length is an error.
-    void operator()(u16 tag, const char* name, std::span<u8> bytes) { fixed(tag, name, bytes.data(), 1, bytes.size()); }
+    void operator()(u16 tag, const char* name, std::span<u8> bytes) {
+        fixed(tag, name, bytes.data(), 1, bytes.size(), ArrayOf::integers);
+    }
     // Bytes and strings of varying length, at most `maximum` of them.
     void bytes(u16 tag, const char* name, std::vector<u8>& value, usize maximum);
     void text(u16 tag, const char* name, std::string& value, usize maximum);
@@ -116,12 +119,16 @@ private:
     static u128 get(const u8* from, usize size);
 
     void scalar(u16 tag, const char* name, u128& value, usize size, u64 maximum);
-    void fixed(u16 tag, const char* name, void* values, usize size, usize count);
+    // A byte other than 0 and 1 in a bool would be undefined behaviour, so arrays of them are checked before they are copied.
+    enum class ArrayOf : u8 { integers, bools };
+    template <class T> static constexpr ArrayOf array_type = std::is_same_v<T, bool> ? ArrayOf::bools : ArrayOf::integers;
+    void fixed(u16 tag, const char* name, void* values, usize size, usize count, ArrayOf type);
     Archive enter(u16 tag, const char* name);
     void leave(Archive& inner);
     template <class Resize, class Visit>
     void sequence(u16 tag, const char* name, usize& count, usize maximum, Resize resize, Visit visit) {
         section(tag, name, [&](Archive& inner) {
+            CHECK(maximum <= 0xffff && count <= maximum, "entries are numbered by 16-bit tags");
             u32 stored = static_cast<u32>(count);
             inner(0, "count", stored);
             if (loading()) {
@@ -130,9 +137,12 @@ private:
                 resize(count);
             }
             const usize visits = mode_ == Mode::describe ? 1 : count;
-            for (usize i = 0; i < visits; i++)
+            // Loading stops at the first entry that is missing or broken, so that a false count costs nothing.
+            for (usize i = 0; i < visits && inner.problem_.empty(); i++) {
                 inner.section(static_cast<u16>(i + 1), mode_ == Mode::describe ? "*" : name,
                               [&](Archive& entry) { visit(entry, i); });
+                if (loading() && !inner.last_found_) inner.fail(name, "lacks an entry");
+            }
         });
     }
     void record(u16 tag, u8 type, std::span<const u8> payload);

@@ -7,10 +7,17 @@ u64 Timers::next_deadline_ns() const { return queue_.empty() ? never : queue_.be
 
 void Timers::run_due() {
     const u64 now = now_ns();
-    while (!queue_.empty() && queue_.begin()->deadline <= now) {
-        Timer* timer = queue_.begin()->timer;
+    const u64 armed_before = sequence_;
+    // A callback may arm and cancel any timer, so the search starts again after each.
+    for (auto at = queue_.begin(); at != queue_.end() && at->deadline <= now;) {
+        if (at->sequence >= armed_before) {
+            ++at;
+            continue;
+        }
+        Timer* timer = at->timer;
         timer->cancel();
         timer->callback_();
+        at = queue_.begin();
     }
 }
 

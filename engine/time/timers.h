@@ -25,7 +25,8 @@ public:
     GuestClock& clock() { return clock_; }
     // The earliest armed deadline, or `never`.
     u64 next_deadline_ns() const;
-    // Runs every callback whose deadline has passed.
+    // Runs every callback whose deadline has passed. A timer that a callback arms for a time already past waits for the next call, so
+    // that a guest which keeps asking for such a time cannot hold the machine here. A callback must not destroy its own timer.
     void run_due();
     // Called when an earlier deadline than before is armed, so that a running slice can be shortened.
     void set_deadline_listener(std::function<void()> listener) { earlier_deadline_ = std::move(listener); }

@@ -1,0 +1,99 @@
+// The software TLB: what generated code and the interpreter probe before they touch guest RAM through a host pointer.
+// Promises: an entry is only ever present for plain RAM or ROM pages that the access may use without any further check; the layout is shared with the JIT.
+// A tag is the virtual page address; the probe compares it with `address & (~page_mask | (size - 1))`, so a misaligned access always misses.
+#pragma once
+
+#include <array>
+
+#include "engine/lang/bits.h"
+#include "engine/mem/guest_memory.h"
+
+namespace viv {
+
+struct TlbEntry {
+    static constexpr u64 invalid = ~u64{0};  // never equal to a masked address
+    u64 read = invalid;
+    u64 write = invalid;
+    std::uintptr_t addend = 0;  // host address = virtual address + addend
+    u64 physical = invalid;     // page address, so that a page can be found by what it maps to
+};
+static_assert(sizeof(TlbEntry) == 32);
+
+class Tlb {
+public:
+    static constexpr unsigned index_bits = 10;
+    static constexpr usize size = usize{1} << index_bits;
+    static constexpr usize victims = 8;
+
+    static constexpr usize index(u64 address) { return (address >> page_bits) & (size - 1); }
+
+    TlbEntry* entries() { return entries_.data(); }
+
+    // Puts an entry in its place; the one it displaces goes to a victim.
+    void insert(u64 address, const TlbEntry& entry) {
+        TlbEntry& place = entries_[index(address)];
+        if (place.physical != TlbEntry::invalid && page_of(place) != page_of(entry)) victims_[next_victim_++ % victims] = place;
+        if (place.physical == TlbEntry::invalid && filled_count_ < filled_.size())
+            filled_[filled_count_] = static_cast<u16>(index(address));
+        if (place.physical == TlbEntry::invalid) filled_count_++;
+        place = entry;
+        for (TlbEntry& victim : victims_)
+            if (victim.physical != TlbEntry::invalid && page_of(victim) == page_of(entry)) victim = TlbEntry{};
+    }
+
+    // Brings a victim for the page of `address` back into its place; null if there is none.
+    TlbEntry* recall(u64 address) {
+        const u64 page = address & ~page_mask;
+        for (TlbEntry& victim : victims_) {
+            if (victim.physical == TlbEntry::invalid || page_of(victim) != page) continue;
+            TlbEntry& place = entries_[index(address)];
+            const TlbEntry found = victim;
+            victim = place;
+            if (place.physical == TlbEntry::invalid) {
+                if (filled_count_ < filled_.size()) filled_[filled_count_] = static_cast<u16>(index(address));
+                filled_count_++;
+            }
+            place = found;
+            return &place;
+        }
+        return nullptr;
+    }
+
+    void flush() {
+        if (filled_count_ == 0) return;
+        if (filled_count_ <= filled_.size())
+            for (usize i = 0; i < filled_count_; i++) entries_[filled_[i]] = TlbEntry{};
+        else entries_.fill(TlbEntry{});
+        filled_count_ = 0;
+        victims_.fill(TlbEntry{});
+    }
+    void flush_page(u64 address) {
+        const u64 page = address & ~page_mask;
+        drop_if(entries_[index(address)], page);
+        for (TlbEntry& victim : victims_) drop_if(victim, page);
+    }
+    // Takes away the right to write to a physical page without asking.
+    void protect(u64 physical_page) {
+        if (filled_count_ == 0) return;
+        for (TlbEntry& entry : entries_)
+            if (entry.physical == physical_page) entry.write = TlbEntry::invalid;
+        for (TlbEntry& victim : victims_)
+            if (victim.physical == physical_page) victim.write = TlbEntry::invalid;
+    }
+
+private:
+    static u64 page_of(const TlbEntry& entry) { return entry.read != TlbEntry::invalid ? entry.read : entry.write; }
+    static void drop_if(TlbEntry& entry, u64 page) {
+        // The place stays counted as filled: `physical` keeps it so until the next flush.
+        if (entry.read == page) entry.read = TlbEntry::invalid;
+        if (entry.write == page) entry.write = TlbEntry::invalid;
+    }
+
+    std::array<TlbEntry, size> entries_;
+    std::array<TlbEntry, victims> victims_;
+    unsigned next_victim_ = 0;
+    usize filled_count_ = 0;
+    std::array<u16, 96> filled_{};  // which places are filled, while few are: flushing a young TLB is then cheap
+};
+
+}  // namespace viv
