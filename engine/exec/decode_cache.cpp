@@ -1,0 +1,94 @@
+// Pages of decoded slots: made on first execution, decoded block by block, forgotten when the guest writes to them or room is needed.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/exec/exec.h"
+#include "engine/lang/check.h"
+
+namespace viv::exec {
+
+Engine::Engine(unsigned slot_shift, usize capacity)
+    : slot_shift_(slot_shift), slots_per_page_(page_size >> slot_shift), capacity_(capacity) {}
+
+Engine::~Engine() = default;
+
+void Engine::reset(CodePage& page) {
+    std::fill(page.slots.begin(), page.slots.end(), Slot{.handler = run_undecoded});
+    page.slots[slots_per_page_].handler = run_page_end;
+    page.decoded = 0;
+}
+
+CodePage& Engine::page_for(u64 physical_page, const u8* bytes) {
+    auto& page = pages_[physical_page];
+    if (page != nullptr) return *page;
+    if (pages_.size() > capacity_) {
+        // The oldest goes: close enough to least recently used for something refilled in microseconds.
+        code_page_dropped();
+        pages_.erase(order_.front());
+        order_.pop_front();
+    }
+    auto& made = pages_[physical_page];
+    made = std::make_unique<CodePage>();
+    made->physical = physical_page;
+    made->bytes = bytes;
+    made->slots.resize(slots_per_page_ + 1);
+    reset(*made);
+    order_.push_back(physical_page);
+    return *made;
+}
+
+void Engine::decode_block(Slot* slot) {
+    CodePage& page = *fetch->at(page_va).code;
+    CHECK(page_slots == page.slots.data());
+    if (page.decoded == 0) code_page_made(page.physical);
+
+    const usize first = static_cast<usize>(slot - page_slots);
+    usize at = first;
+    std::array<u16, page_size> path;  // the slots decoded now, in order
+    usize count = 0;
+    u16 run = 0;  // of what follows the last one
+    while (true) {
+        Slot& here = page.slots[at];
+        if (at == slots_per_page_) break;
+        if (here.handler != run_undecoded) {
+            run = here.run;
+            break;
+        }
+        const u64 offset = static_cast<u64>(at) << slot_shift_;
+        const u8* bytes = page.bytes + offset;
+        path[count++] = static_cast<u16>(at);
+        page.decoded++;
+        const unsigned length = instruction_length(bytes);
+        if (offset + length > page_size) {
+            here = Slot{.handler = run_crossing};
+            break;
+        }
+        const Decoded decoded = decode(bytes, page_va + offset, Form::in_page, here);
+        if (decoded.ends_block) break;
+        at += decoded.length >> slot_shift_;
+    }
+    while (count > 0) page.slots[path[--count]].run = ++run;
+}
+
+bool Engine::code_written(u64 physical, u64 size) {
+    const auto found = pages_.find(physical & ~page_mask);
+    if (found == pages_.end() || found->second->decoded == 0) return false;
+    CodePage& page = *found->second;
+    // An instruction that starts up to longest_instruction - 1 bytes earlier may reach into the range; so may one of the page before, which
+    // the crossing handler reads anew each time.
+    const u64 start = physical & page_mask;
+    const u64 reach = start < longest_instruction ? 0 : start - (longest_instruction - 1);
+    const usize first = static_cast<usize>(reach >> slot_shift_);
+    const usize last = std::min(slots_per_page_, static_cast<usize>((start + size - 1) >> slot_shift_) + 1);
+    const bool touched = std::any_of(page.slots.begin() + static_cast<std::ptrdiff_t>(first),
+                                     page.slots.begin() + static_cast<std::ptrdiff_t>(last),
+                                     [](const Slot& slot) { return slot.handler != run_undecoded; });
+    if (touched) reset(page);
+    return page.decoded != 0;
+}
+
+void Engine::forget_code() {
+    for (auto& [physical, page] : pages_) reset(*page);
+}
+
+}  // namespace viv::exec

@@ -1,0 +1,171 @@
+// The interpreter's machinery, the same for every guest: pages of decoded slots, block-wise instruction budget, and the way from slot to slot.
+// Promises: `budget` is exact: at any slot, instructions executed = granted - budget - slot->run; a run stops at exactly the instruction asked for.
+// How it works: each 4 KiB page of guest code has one Slot per possible instruction address. A slot holds its handler, the operands, and `run`: the number
+// of instructions from it to the end of its block, itself included. Entering a block takes `run` off the budget; leaving early gives the rest back.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/exec/dispatch.h"
+#include "engine/lang/bits.h"
+#include "engine/mem/guest_memory.h"
+
+namespace viv::exec {
+
+class Engine;
+struct Slot;
+
+// Executes the slot's instruction and goes on; returns null when the run loop must look at interrupts, budget or mode.
+using Handler = const Slot* (*)(Engine&, const Slot*);
+
+struct Slot {
+    Handler handler = nullptr;
+    u16 run = 0;
+    u8 a = 0, b = 0;
+    i32 imm = 0;
+};
+static_assert(sizeof(void*) != 8 || sizeof(Slot) == 16);
+
+// The decoded form of one physical page of code.
+struct CodePage {
+    u64 physical = 0;         // page address
+    const u8* bytes = nullptr;
+    u32 decoded = 0;          // slots that hold an instruction
+    std::vector<Slot> slots;  // one an instruction address, and one for the page's end
+};
+
+// A page of code as found through virtual addresses; see Engine::enter.
+struct FetchEntry {
+    static constexpr u64 invalid = ~u64{0};
+    u64 page = invalid;  // virtual page address
+    CodePage* code = nullptr;
+};
+
+class FetchTable {
+public:
+    static constexpr usize size = 256;
+    FetchEntry& at(u64 pc) { return entries_[(pc >> page_bits) & (size - 1)]; }
+    void flush() {
+        if (used_) entries_.fill(FetchEntry{});
+        used_ = false;
+    }
+    void flush_page(u64 pc) {
+        if (at(pc).page == (pc & ~page_mask)) at(pc) = FetchEntry{};
+    }
+    void insert(u64 pc, CodePage& code) {
+        at(pc) = {pc & ~page_mask, &code};
+        used_ = true;
+    }
+
+private:
+    std::array<FetchEntry, size> entries_;
+    bool used_ = false;
+};
+
+// What the guest's decoder says about one instruction.
+struct Decoded {
+    unsigned length = 0;     // bytes
+    bool ends_block = false;
+};
+
+// One vCPU's interpreter. The guest's hart derives from it and supplies the hooks; handlers see the public members.
+class Engine {
+public:
+    // `slot_shift`: log2 of the guest's instruction alignment; `capacity`: how many code pages are kept decoded.
+    Engine(unsigned slot_shift, usize capacity);
+    virtual ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    i64 budget = 0;                      // instructions left, less those of the block in progress
+    std::atomic<bool> attention{false};  // makes the run return at the next block
+    u64 page_va = 0;                     // virtual address of the page in execution
+    const Slot* page_slots = nullptr;    // its slots
+    FetchTable* fetch = nullptr;         // of the current address space and mode
+
+    u64 pc_of(const Slot* slot) const {
+        return page_va + (static_cast<u64>(slot - page_slots) << slot_shift_);
+    }
+
+    // The slot at `pc`, or null if fetching it trapped (the trap has been delivered, next_pc is the vector).
+    const Slot* enter(u64 pc) {
+        const FetchEntry& entry = fetch->at(pc);
+        if (entry.page != (pc & ~page_mask)) [[unlikely]] return enter_slow(pc);
+        page_va = entry.page;
+        page_slots = entry.code->slots.data();
+        return page_slots + ((pc & page_mask) >> slot_shift_);
+    }
+
+    // Leaves before the block at `slot`, whose instructions have been taken off the budget.
+    const Slot* cut(const Slot* slot);
+    // Leaves after the instruction at `slot`, with execution to go on at `pc`.
+    const Slot* leave(const Slot* slot, u64 pc);
+
+    // The bytes [physical, physical + size), within one page, have changed: forgets the page's decoded code if it is touched.
+    // Called while this engine is at a leave or not running. Returns whether any decoded code of that page is left.
+    bool code_written(u64 physical, u64 size);
+    // Forgets all decoded code, e.g. because a breakpoint came or went.
+    void forget_code();
+
+protected:
+    // Runs until `budget` instructions are used up, attention is wanted or a handler leaves; then next_pc() is where to go on.
+    void run_slots(u64 pc);
+    // Exactly one instruction (or one trap).
+    void step_slot(u64 pc);
+
+    // Hooks of the guest.
+    virtual void set_pc(u64 pc) = 0;
+    // Translates `address` for execution by the instruction at `pc`. On a fault delivers the trap (which sets the pc) and returns null; else
+    // the bytes of the whole page.
+    virtual const u8* fetch_page(u64 address, u64 pc, u64& physical_page) = 0;
+    // Decodes the instruction at `bytes` (as many as the longest instruction may be read) into `slot`; the form says whether in-page
+    // targets may be reached by slot arithmetic.
+    enum class Form : u8 { in_page, alone };
+    virtual Decoded decode(const u8* bytes, u64 pc, Form form, Slot& slot) = 0;
+    // How long the instruction that starts with these bytes is; at least 1 << slot_shift bytes can be read.
+    virtual unsigned instruction_length(const u8* bytes) = 0;
+    // A page is about to hold decoded code: from now on every write to it must be reported (page_has_code), by every vCPU.
+    virtual void code_page_made(u64 physical_page) = 0;
+    // A decoded page goes away: fetch tables must be flushed.
+    virtual void code_page_dropped() = 0;
+
+    // Instructions granted to this run; see instructions_before().
+    u64 granted_ = 0;
+    u64 reserved_ = 0;  // held back while stepping
+
+    // Instructions of this run that were executed before the one at `slot`.
+    u64 executed_before(const Slot* slot) const {
+        return granted_ - reserved_ - static_cast<u64>(budget) - slot->run;
+    }
+
+private:
+    const Slot* enter_slow(u64 pc);
+    CodePage& page_for(u64 physical_page, const u8* bytes);
+    void decode_block(Slot* slot);
+    void reset(CodePage& page);
+    void drive(const Slot* slot);
+    void place_alone(u64 pc, const u8* bytes, Handler after);
+
+    static const Slot* run_undecoded(Engine& engine, const Slot* slot);
+    static const Slot* run_page_end(Engine& engine, const Slot* slot);
+    static const Slot* run_crossing(Engine& engine, const Slot* slot);
+    static const Slot* run_stop(Engine& engine, const Slot* slot);
+    static const Slot* run_resume(Engine& engine, const Slot* slot);
+
+    static constexpr usize scratch_slots = 17;
+    static constexpr unsigned longest_instruction = 16;
+
+    const unsigned slot_shift_;
+    const usize slots_per_page_;
+    const usize capacity_;
+    std::unordered_map<u64, std::unique_ptr<CodePage>> pages_;
+    std::deque<u64> order_;  // physical pages, oldest first
+    Slot scratch_[scratch_slots];  // one instruction on its own: when stepping, or across a page boundary
+};
+
+}  // namespace viv::exec
