@@ -1,0 +1,112 @@
+// Disk images and block devices with positioned I/O. See engine/host/file.h and host_posix.h.
+// Promises: short transfers are continued, interrupted ones repeated, the end of the file is an error; a file that somebody else
+// writes is refused (advisory whole-file locks, fcntl(2) open file description locks).
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "native/host_posix.h"
+
+namespace viv::native {
+
+namespace {
+
+enum class Nature : u8 { regular, block_device };
+
+class PosixFile final : public host::File {
+public:
+    PosixFile(int descriptor, std::string path, Nature nature) : fd_(descriptor), path_(std::move(path)), nature_(nature) {}
+    ~PosixFile() override { close(fd_); }
+    PosixFile(const PosixFile&) = delete;
+    PosixFile& operator=(const PosixFile&) = delete;
+
+    u64 size() override {
+        if (nature_ == Nature::block_device) {
+            u64 bytes = 0;
+            return ioctl(fd_, BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
+        }
+        struct stat status {};
+        return fstat(fd_, &status) == 0 ? static_cast<u64>(status.st_size) : 0;
+    }
+
+    Result<void> read_at(u64 offset, std::span<u8> out) override {
+        usize done = 0;
+        while (done < out.size()) {
+            const ssize_t got = pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) return failure("read", errno);
+            if (got == 0) return Error{fmt::format("{}: ends before offset {}", path_, offset + out.size())};
+            done += static_cast<usize>(got);
+        }
+        return {};
+    }
+
+    Result<void> write_at(u64 offset, std::span<const u8> in) override {
+        usize done = 0;
+        while (done < in.size()) {
+            const ssize_t put = pwrite(fd_, in.data() + done, in.size() - done, static_cast<off_t>(offset + done));
+            if (put < 0 && errno == EINTR) continue;
+            if (put < 0) return failure("write", errno);
+            done += static_cast<usize>(put);
+        }
+        return {};
+    }
+
+    Result<void> flush() override {
+        while (fdatasync(fd_) != 0)
+            if (errno != EINTR) return failure("flush", errno);
+        return {};
+    }
+
+    bool punch_hole(u64 offset, u64 length) override {
+        // KEEP_SIZE: a hole at the end must not shorten the disk. On block devices the kernel zeroes or unmaps the range.
+        return fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0;
+    }
+
+private:
+    Error failure(const char* action, int error_number) const {
+        return Error{fmt::format("{}: cannot {}: {}", path_, action, error_text(error_number))};
+    }
+
+    int fd_;
+    std::string path_;
+    Nature nature_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access) {
+    const bool writing = access == FileAccess::read_write;
+    // O_NONBLOCK: the opening of a FIFO given by mistake must not hang; it means nothing to files and block devices.
+    const int fd = open(path.c_str(), (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        const bool permission = errno == EACCES || errno == EPERM || errno == EROFS;
+        return Error{fmt::format("{}: cannot open: {}{}", path, error_text(errno),
+                                 writing && permission ? "; readonly=on or snapshot=on needs no permission to write" : "")};
+    }
+    struct stat status {};
+    const bool known = fstat(fd, &status) == 0;
+    if (!known || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))) {
+        const bool directory = known && S_ISDIR(status.st_mode);
+        close(fd);
+        return Error{fmt::format("{}: is {}; a regular file or a block device is needed", path,
+                                 directory ? "a directory" : "no regular file")};
+    }
+    struct flock lock {};
+    lock.l_type = static_cast<short>(writing ? F_WRLCK : F_RDLCK);
+    lock.l_whence = SEEK_SET;
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
+        close(fd);
+        return Error{fmt::format("{}: is in use by another program{}", path,
+                                 writing ? "; end that one first, or give a copy of the file" : " that writes it; end that one first")};
+    }
+    const auto nature = S_ISBLK(status.st_mode) ? Nature::block_device : Nature::regular;
+    return std::unique_ptr<host::File>(std::make_unique<PosixFile>(fd, path, nature));
+}
+
+}  // namespace viv::native

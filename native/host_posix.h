@@ -1,0 +1,66 @@
+// The host services of a POSIX system for the engine's interfaces in engine/host, and the log on standard error.
+// Promises: guest memory costs nothing until it is touched and is given back when discarded; a log line is one write,
+// whichever thread it comes from; no call here returns before it is done, none retries for ever.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "engine/host/clock.h"
+#include "engine/host/entropy.h"
+#include "engine/host/file.h"
+#include "engine/host/memory.h"
+#include "engine/host/threads.h"
+#include "engine/lang/log.h"
+
+namespace viv::native {
+
+class PosixClock final : public host::Clock {
+public:
+    u64 monotonic_ns() override;
+    u64 realtime_ns() override;
+};
+
+class PosixEntropy final : public host::Entropy {
+public:
+    void fill(std::span<u8> out) override;
+};
+
+class PosixMemory final : public host::Memory {
+public:
+    Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override;
+};
+
+class PosixThreads final : public host::Threads {
+public:
+    std::unique_ptr<host::Mutex> make_mutex() override;
+    std::unique_ptr<host::Condition> make_condition() override;
+    // A host that is out of threads ends the program with one line: harts cannot be left out.
+    std::unique_ptr<host::Thread> start(std::string name, std::function<void()> body) override;
+    unsigned hardware_threads() override;
+};
+
+enum class FileAccess : u8 { read_only, read_write };
+// A regular file or a block device, locked against a second writer (and against a writer while it is read). The error names `path`.
+Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access);
+
+// Lines of `level` and graver go to standard error, as "viv: component: line".
+class StandardErrorLog final : public LogSink {
+public:
+    explicit StandardErrorLog(LogLevel level) : level_(level) {}
+    void write(LogLevel level, std::string_view component, std::string_view line) override;
+    // A terminal in raw mode needs the carriage return as well.
+    enum class LineEnd : u8 { newline, carriage_return_newline };
+    void set_line_end(LineEnd end) { end_.store(end, std::memory_order_relaxed); }
+    LineEnd line_end() const { return end_.load(std::memory_order_relaxed); }
+
+private:
+    LogLevel level_;
+    std::atomic<LineEnd> end_ = LineEnd::newline;
+};
+
+// "No such file or directory", without a final full stop.
+std::string error_text(int error_number);
+
+}  // namespace viv::native
