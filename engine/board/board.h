@@ -56,12 +56,14 @@ struct BoardServices {
     Inlet& inlet;
     LogSink& log;
     BoardEvents& events;
-    // Harts on parallel threads; null when they run in turn. Held around every Bus access, firmware call (SBI) and use of Timers from within
-    // Cpu::run; callbacks of timers run under it. Not recursive. Held only briefly, and never while waiting for another hart.
+    // Harts on parallel threads; null when they run in turn. Held around every Bus access, firmware call (SBI) and use
+    // of Timers from within Cpu::run; callbacks of timers run under it. Not recursive. Never held while waiting for
+    // another hart.
     host::Mutex* device_lock = nullptr;
-    // Runs the section while no other hart executes and no timer callback runs (a page becomes code: TLB entries for writing go). Called
-    // from within Cpu::run without the device lock, or while no hart runs. The others stop between instructions; sections do not nest.
-    std::function<void(const std::function<void()>& section)> exclusive = [](const std::function<void()>& section) { section(); };
+    // Runs the section while no other hart executes and no timer callback runs (a page becomes code: TLB entries for
+    // writing go). Called from within Cpu::run without the device lock, or while no hart runs. The others stop between
+    // instructions; sections do not nest.
+    std::function<void(const std::function<void()>& section)> exclusive = [](const auto& section) { section(); };
 };
 
 struct NamedDevice {
@@ -73,7 +75,7 @@ class Board {
 public:
     virtual ~Board() = default;
     virtual std::string_view machine() const = 0;
-    // What it was made with; kernel, initrd and bios are those that reset() loads, back ends may have moved into the devices.
+    // What it was made with; kernel, initrd and bios are those that reset() loads, back ends have moved into devices.
     virtual const BoardConfig& config() const = 0;
     virtual std::span<Cpu* const> cpus() = 0;
     virtual GuestMemory& memory() = 0;
@@ -89,6 +91,7 @@ public:
     virtual ByteDevice* console_port(std::string_view name) = 0;
     // State beyond CPUs, devices and RAM (wiring that a guest can change).
     virtual void state(Archive& a) = 0;
+    // After restored() of all CPUs, then of all devices.
     virtual void restored() = 0;
 };
 

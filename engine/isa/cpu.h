@@ -49,8 +49,8 @@ public:
         std::string name;
         std::string feature;
         unsigned bits = 64;
-        // gdb's type name: "int", "code_ptr", "data_ptr", "ieee_double", ...; any name that gdb does not have of itself ("riscv_vector") is
-        // described to it as a vector of `bits` bits.
+        // gdb's type name: "int", "code_ptr", "data_ptr", "ieee_double", ...; any name that gdb does not have of
+        // itself ("riscv_vector") is described to it as a vector of `bits` bits.
         std::string type;
         unsigned number = 0;  // gdb's register number
     };
@@ -65,12 +65,12 @@ public:
     virtual Exit run(u64 instructions, Step step = Step::run) = 0;
     // Executed since reset, counting those of the slice in progress when called from a device it drives.
     virtual u64 instructions() const = 0;
-    // Makes a run() in progress, or else the next one, return Exit::budget soon; asked for by a device that this CPU drives, right after the
-    // instruction in progress, so that where a slice ends never depends on how it was cut. The only member that another thread may call,
-    // and signal handlers too.
+    // Makes a run() in progress, or else the next one, return Exit::budget soon; asked for by a device that this CPU
+    // drives, right after the instruction in progress, so that where a slice ends never depends on how it was cut.
+    // The only member that another thread may call, and signal handlers too.
     virtual void request_attention() = 0;
-    // Harts on parallel threads: `woken` is called, on whichever thread makes it so and possibly under the device lock, when what this CPU
-    // waits for may have come: an interrupt line or an IPI was raised, firmware started it.
+    // Harts on parallel threads: `woken` is called, on whichever thread makes it so and possibly under the device
+    // lock, when what this CPU waits for may have come: an interrupt line or an IPI was raised, firmware started it.
     void set_wake(std::function<void()> woken) { woken_ = std::move(woken); }
 
     virtual u64 pc() const = 0;
