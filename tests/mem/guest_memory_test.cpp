@@ -1,4 +1,5 @@
-// Guest memory and DMA: bounds, ROM, the reports of writes to flagged pages, and regions at the end of the address space.
+// Guest memory and DMA: bounds, ROM, the reports of writes to flagged pages, and regions at the end of the address
+// space.
 #include <gtest/gtest.h>
 
 #include <cstring>

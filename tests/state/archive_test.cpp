@@ -243,9 +243,9 @@ TEST(Archive, DescribesEveryFieldWithItsTag) {
     std::string text;
     Archive archive = Archive::describer(text, "thing");
     e.state(archive);
-    for (const char* line : {"thing.small 1 u8\n", "thing.negative 2 u16\n", "thing.huge 4 u128\n", "thing.fixed 7 u16[]\n",
-                             "thing.bytes 11 bytes\n", "thing.leaf 13 section\n", "thing.leaf.number 1 u32\n",
-                             "thing.list.count 0 u32\n", "thing.list.*.number 1 u32\n"})
+    for (const char* line : {"thing.small 1 u8\n", "thing.negative 2 u16\n", "thing.huge 4 u128\n",
+                             "thing.fixed 7 u16[]\n", "thing.bytes 11 bytes\n", "thing.leaf 13 section\n",
+                             "thing.leaf.number 1 u32\n", "thing.list.count 0 u32\n", "thing.list.*.number 1 u32\n"})
         EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
     EXPECT_EQ(e, Everything{});
 }
@@ -255,7 +255,8 @@ TEST(Archive, TruncatedInputNeverCrashesAndNeverReadsOutside) {
     const auto saved = save(before);
     unsigned refused = 0;
     for (usize length = 0; length < saved.size(); length++) {
-        const std::vector<u8> part(saved.begin(), saved.begin() + static_cast<std::ptrdiff_t>(length));  // its own allocation, for asan
+        // In an allocation of its own, so that asan sees a read beyond its end.
+        const std::vector<u8> part(saved.begin(), saved.begin() + static_cast<std::ptrdiff_t>(length));
         Everything after;
         if (!load(after, part).ok()) refused++;
     }
@@ -269,7 +270,8 @@ TEST(Archive, FlippedBitsNeverCrash) {
     for (unsigned round = 0; round < 20'000; round++) {
         auto damaged = saved;
         const unsigned flips = 1 + random() % 4;
-        for (unsigned i = 0; i < flips; i++) damaged[random() % damaged.size()] ^= static_cast<u8>(1u << (random() % 8));
+        for (unsigned i = 0; i < flips; i++)
+            damaged[random() % damaged.size()] ^= static_cast<u8>(1u << (random() % 8));
         Everything after;
         if (!load(after, damaged).ok()) continue;
         EXPECT_LE(after.list.size(), 8u);

@@ -1,0 +1,47 @@
+// A device's register map as a table: one row a register, with its datasheet name and what reading and writing it does.
+// Promises: lookup is one array access; two rows for one slot or a row outside the map do not compile; an offset
+// without a row has no register, and the device decides what its guest then sees.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+
+#include "engine/lang/bits.h"
+#include "engine/lang/check.h"
+
+namespace viv {
+
+// `Value` is the register's width; a null `read` or `write` marks a write-only or read-only register.
+template <class Device, class Value> struct Register {
+    u32 offset = 0;  // bytes, a multiple of sizeof(Value)
+    const char* name = nullptr;
+    Value (*read)(Device&) = nullptr;
+    void (*write)(Device&, Value) = nullptr;
+};
+
+// `slots` registers of `Value` side by side, from offset 0. Meant to be a `static constexpr` inside the device's own
+// find function.
+template <class Device, class Value, usize slots> class RegisterMap {
+public:
+    using Row = Register<Device, Value>;
+
+    constexpr RegisterMap(std::initializer_list<Row> rows) {
+        for (const Row& row : rows) {
+            const usize slot = row.offset / sizeof(Value);
+            CHECK(row.offset % sizeof(Value) == 0 && slot < slots && rows_[slot].name == nullptr);
+            rows_[slot] = row;
+        }
+    }
+
+    // The register that starts at `offset`, or null.
+    constexpr const Row* find(u64 offset) const {
+        if (offset % sizeof(Value) != 0 || offset / sizeof(Value) >= slots) return nullptr;
+        const Row& row = rows_[offset / sizeof(Value)];
+        return row.name == nullptr ? nullptr : &row;
+    }
+
+private:
+    std::array<Row, slots> rows_{};
+};
+
+}  // namespace viv
