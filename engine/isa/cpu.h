@@ -35,7 +35,7 @@ public:
         budget,   // the instructions are used up, or attention was requested
         idle,     // waiting for an interrupt (WFI); run() returns this at once until one is pending
         stopped,  // not started or halted by firmware (SBI HSM); run() does nothing
-        debug,    // see debug_event(); the instruction named there has not been executed (watchpoint: neither)
+        debug,    // see debug_event(); at a breakpoint the instruction has not been executed, at a watchpoint the access has been made
     };
     struct DebugEvent {
         enum class Kind : u8 { breakpoint, watch, step } kind = Kind::breakpoint;

@@ -13,6 +13,7 @@
 #include "engine/host/threads.h"
 #include "engine/isa/cpu.h"
 #include "engine/isa/riscv/state.h"
+#include "engine/isa/riscv/table.h"
 #include "engine/lang/log.h"
 #include "engine/mem/bus.h"
 #include "engine/mem/guest_memory.h"
@@ -99,12 +100,14 @@ public:
     Pin& interrupt_line(Interrupt which);
     // Sets or clears a software-writable bit of mip (SSIP, STIP) from outside the hart.
     void set_pending(Interrupt which, bool level);
-    // Called after an interrupt line changed or a halted hart was started, so that a parked thread can wake.
-    void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
     // SBI HSM: starts a halted hart in supervisor mode.
     void start(u64 pc, u64 a1);
     void halt() { s.halted = true; }
     bool halted() const { return s.halted; }
+    // The bytes [physical, physical + size) of one page have changed. On the thread that runs this hart, or while no hart runs: returns
+    // whether decoded code of that page is left. From elsewhere: it is noted, and done before the hart's next fence.i, trap or slice.
+    bool code_changed(u64 physical, u64 size) { return code_written(physical, size); }
+    void post_code_changed(u64 physical);
     // sfence.vma as another hart's fence sees it; address ~0 means all, asid ~0 means every one.
     void flush_tlb(u64 address = ~u64{0}, u64 asid = ~u64{0});
     void protect_page(u64 physical_page);  // TLB write tags; see HartWiring::protect_code
@@ -141,7 +144,7 @@ public:
     }
     // For atomics and zeroing: a host pointer to `size` naturally aligned bytes of RAM that may be read and written, or null after a trap.
     // The caller reports the write with wrote_atomically().
-    u8* atomic_pointer(u64 address, unsigned size, u64& physical);
+    u8* atomic_pointer(u64 address, unsigned size, AccessKind kind, u64& physical);
     void wrote_atomically(u64 physical, unsigned size);
     // Faults as a load/store would, without accessing: false after a trap. For helpers that must not write partially.
     bool probe(u64 address, unsigned size, AccessKind kind);
@@ -153,6 +156,8 @@ public:
     // A device access or the like happened: interrupts are looked at after this instruction.
     bool leave_wanted = false;
 
+    const exec::Slot* leave_after(const exec::Slot* slot, unsigned length, bool trapped);
+
     // The interpreter notes the slot before anything that may ask for pc or instruction counts.
     void at(const exec::Slot* slot) { current_ = slot; }
     u64 current_pc() const { return pc_of(current_); }
@@ -162,8 +167,8 @@ public:
     void fp_dirty() { s.mstatus |= mstatus::fs | dirty_bit(); }
     void vector_dirty() { s.mstatus |= mstatus::vs | dirty_bit(); }
 
-    // CSR access by the Zicsr instructions: false after a trap. `write` says whether the instruction writes at all.
-    bool read_csr(u16 number, u64& value);
+    // CSR access by the Zicsr instructions: false after a trap. `writes`: the instruction will write it too.
+    bool read_csr(u16 number, u64& value, bool writes);
     bool write_csr(u16 number, u64 value);
 
     // System instructions; each sets s.pc and returns false on a trap.
@@ -178,8 +183,13 @@ public:
 
 private:
     struct Context;      // TLB and fetch table of one address space and mode
-    struct Translation;  // result of a page walk
-    friend class CsrFile;
+    // The result of a page walk and the PMP, for the 4 KiB page around the address.
+    struct Translation {
+        u64 physical = 0;
+        bool readable = false, writable = false;  // besides the access asked for
+        bool large = false;                       // part of a superpage or a NAPOT range
+        bool whole_page = true;                   // no PMP boundary inside the page
+    };
 
     u64 dirty_bit() const { return config_.xlen == 64 ? mstatus::sd : u64{1} << 31; }
 
@@ -193,38 +203,51 @@ private:
 
     // mmu.cpp
     Privilege data_privilege() const;
-    bool translate(u64 address, AccessKind kind, Privilege privilege, Translation& out);
-    bool walk(u64 address, AccessKind kind, Privilege privilege, Translation& out);
+    enum class Fault : u8 { none, page, access };
+    Fault translate(u64 address, unsigned size, AccessKind kind, Privilege privilege, Translation& out);
+    Fault walk(u64 address, AccessKind kind, Privilege privilege, Translation& out);
     bool pmp_allows(u64 physical, unsigned size, AccessKind kind, Privilege privilege, bool& whole_page) const;
-    Cause access_fault(AccessKind kind) const;
-    Cause page_fault(AccessKind kind) const;
     void update_contexts();  // after privilege, mstatus or satp changed
-    Context& context_for(Privilege privilege, bool data);
-    bool access_once(u64 address, unsigned size, AccessKind kind, u64& value);
+    Context& context_for(Privilege privilege, u64 data_bits);
+    bool access(u64 address, unsigned size, AccessKind kind, u64& value);
+    bool access_device(u64 physical, unsigned size, AccessKind kind, u64& value);
+    bool fault(Fault what, u64 address, AccessKind kind);
     void fill(u64 address, const Translation& translation);
-    bool watch_hit(u64 address, unsigned size, AccessKind kind);
-    bool page_watched(u64 page) const;
+    void note_watch(u64 address, unsigned size, AccessKind kind);
+    bool page_watched(u64 address) const;
 
     // trap.cpp
     bool take_interrupt();  // true if one was taken
     void enter_trap(Privilege target, u64 cause, u64 epc, u64 tval);
-    u64 legal_vector(u64 tvec, bool interrupt, u64 code) const;
 
     // csr.cpp
-    void set_mstatus(u64 value);
-    u64 read_mstatus() const;
+    void set_mstatus(u64 value, u64 mask);
+    u64 status_for(u64 mask) const;
+    bool counter_visible(unsigned number) const;
     void update_timer();  // stimecmp
-    u64 now_ticks();
+    u64 legal_satp(u64 value) const;
+    void write_pmpcfg(unsigned first, u64 value, unsigned count);
+    void update_pmp();
+
+    // hart.cpp
+    void interrupt_raised();
+    void check_vector_type(Archive& a);
+    void drain_posted();
+    bool interrupt_ready() const { return (pending() & s.mie) != 0; }
+    Exit finish_run(Exit exit);
+    friend struct Handlers;
 
     HartConfig config_;
     HartWiring wiring_;
+    Decoder decoder_;
     Log log_;
     std::atomic<u64> lines_{0};       // interrupt pins
     std::atomic<u64> soft_pending_{0};  // SSIP and STIP set from outside, folded into s.mip
+    std::atomic_flag posted_lock_;
+    std::atomic<bool> posted_any_{false};
+    std::vector<u64> posted_;         // pages whose code another thread has changed
     std::vector<std::unique_ptr<Pin>> pins_;
     std::unique_ptr<Timer> timer_;    // Sstc
-    bool timer_pending_ = false;      // time >= stimecmp
-    std::function<void()> wake_;
 
     std::vector<std::unique_ptr<Context>> contexts_;
     u64 context_clock_ = 0;
@@ -232,10 +255,14 @@ private:
 
     const exec::Slot* current_ = nullptr;
     u64 executed_ = 0;                // in earlier runs
-    const DebugPoints* debug_points_ = nullptr;
+    const DebugPoints* shared_debug_points_ = nullptr;
+    const DebugPoints* debug_points_ = nullptr;  // null while there are none
     DebugEvent debug_event_;
     bool debug_hit_ = false;
-    u64 skip_breakpoint_at_ = ~u64{0};
+    bool debug_step_ = false;         // a breakpoint's slot belongs to another address: execute its instruction alone
+    u64 resume_over_ = ~u64{0};       // the breakpoint that the run starts on is passed over
+    bool pmp_open_ = false;           // PMP entry 0 lets supervisor and user do everything
+    u64 large_low_ = ~u64{0}, large_high_ = 0;  // the virtual range in which superpages have been cached since the last full flush
 };
 
 }  // namespace viv::riscv

@@ -49,7 +49,6 @@ enum class ExtensionStatus : u8 { off = 0, initial = 1, clean = 2, dirty = 3 };
 
 constexpr unsigned maximum_vlen_bytes = 128;  // VLEN up to 1024 bits
 constexpr unsigned pmp_entries = 16;
-constexpr unsigned trigger_count = 4;
 constexpr unsigned discard_x = 32;            // decoders name this register where an instruction writes x0
 
 struct State {
@@ -81,10 +80,6 @@ struct State {
 
     u8 pmpcfg[pmp_entries] = {};
     u64 pmpaddr[pmp_entries] = {};
-
-    u64 tselect = 0;
-    u64 tdata1[trigger_count] = {};
-    u64 tdata2[trigger_count] = {};
 
     // LR/SC: the reservation is on a physical address and the value seen there.
     bool reservation_valid = false;

@@ -1,0 +1,119 @@
+// From an instruction's body to the interpreter's handlers: one template for each way control flows on.
+// Promises: a handler leaves the budget exact on every way out; see exec/exec.h.
+#pragma once
+
+#include "engine/exec/dispatch.h"
+#include "engine/isa/riscv/exec_emitter.h"
+#include "engine/isa/riscv/groups.h"
+
+namespace viv::riscv {
+
+struct Handlers {
+    using Slot = exec::Slot;
+
+    // Falls through to the next slot.
+    template <class I, class X, unsigned Length> static const Slot* next(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        Exec<X, Length> e(hart, slot);
+        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        if (e.left != Exec<X, Length>::Left::no) [[unlikely]]
+            return hart.leave_after(slot, Length, e.left == Exec<X, Length>::Left::trapped);
+        VIV_DISPATCH(engine, slot + Length / 2);
+    }
+    // A conditional branch; InPage: its target lies in the same page and is reached by slot arithmetic.
+    template <class I, class X, unsigned Length, bool InPage> static const Slot* branch(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        Exec<X, Length> e(hart, slot);
+        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        if (e.taken) {
+            if constexpr (InPage) {
+                VIV_ENTER_BLOCK(engine, slot + slot->imm / 2);
+            } else {
+                const Slot* target = engine.enter(static_cast<X>(engine.pc_of(slot) + static_cast<u64>(i64{slot->imm})));
+                VIV_ENTER_BLOCK(engine, target);
+            }
+        }
+        VIV_ENTER_BLOCK(engine, slot + Length / 2);
+    }
+    template <class I, class X, unsigned Length, bool InPage> static const Slot* jump(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        Exec<X, Length> e(hart, slot);
+        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        if constexpr (InPage) {
+            VIV_ENTER_BLOCK(engine, slot + slot->imm / 2);
+        } else {
+            const Slot* target = engine.enter(static_cast<X>(engine.pc_of(slot) + static_cast<u64>(i64{slot->imm})));
+            VIV_ENTER_BLOCK(engine, target);
+        }
+    }
+    template <class I, class X, unsigned Length> static const Slot* indirect(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        Exec<X, Length> e(hart, slot);
+        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        const Slot* target = engine.enter(e.target);
+        VIV_ENTER_BLOCK(engine, target);
+    }
+    // Mode, translation or interrupts may have changed: back to the run loop. The body sees s.pc as the next instruction's address.
+    template <class I, class X, unsigned Length> static const Slot* system(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        Exec<X, Length> e(hart, slot);
+        hart.s.pc = static_cast<X>(engine.pc_of(slot) + Length);
+        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        return engine.leave(slot, hart.s.pc);
+    }
+
+    template <unsigned Length> static const Slot* illegal(exec::Engine& engine, const Slot* slot) {
+        Hart& hart = static_cast<Hart&>(engine);
+        hart.at(slot);
+        hart.raise_illegal();
+        return hart.leave_after(slot, Length, true);
+    }
+    // A debugger's breakpoint may be here: the address decides.
+    static const Slot* breakpoint(exec::Engine& engine, const Slot* slot);
+
+    // The handlers of one instruction, by [length is 4][in page].
+    struct Row {
+        void (*pack)(u32 word, Slot& slot);
+        exec::Handler of[2][2][2];  // [xlen is 64][length is 4][in page]
+    };
+
+    template <class I, class X, unsigned Length, bool InPage> static constexpr exec::Handler handler() {
+        if constexpr (I::flow == Flow::next) return next<I, X, Length>;
+        else if constexpr (I::flow == Flow::branch) return branch<I, X, Length, InPage>;
+        else if constexpr (I::flow == Flow::jump) return jump<I, X, Length, InPage>;
+        else if constexpr (I::flow == Flow::indirect) return indirect<I, X, Length>;
+        else return system<I, X, Length>;
+    }
+    // Has16: whether the instruction has a 16-bit form.
+    template <class I, class X, bool Has16> static constexpr void fill(exec::Handler (&of)[2][2]) {
+        if constexpr (Has16) {
+            of[0][0] = handler<I, X, 2, false>();
+            of[0][1] = handler<I, X, 2, true>();
+        }
+        of[1][0] = handler<I, X, 4, false>();
+        of[1][1] = handler<I, X, 4, true>();
+    }
+};
+
+// The rows of a part list, in table order.
+template <class P, bool Has16> constexpr auto handler_rows() {
+    std::array<Handlers::Row, count_of<P>()> rows{};
+    usize at = 0;
+    for_each(P{}, [&]<class I>(const char*, Xlen width) {
+        Handlers::Row& row = rows[at++];
+        row.pack = [](u32 word, exec::Slot& slot) {
+            const Packed packed = I::Fields::decode(word).pack();
+            slot.a = packed.a;
+            slot.b = packed.b;
+            slot.imm = packed.imm;
+        };
+        if (width != Xlen::only64) Handlers::fill<I, u32, Has16>(row.of[0]);
+        if (width != Xlen::only32) Handlers::fill<I, u64, Has16>(row.of[1]);
+    });
+    return rows;
+}
+
+std::span<const Handlers::Row> base_handlers();   // exec_base.cpp
+const Handlers::Row& handlers_of(usize table_index);
+
+}  // namespace viv::riscv
