@@ -1,0 +1,315 @@
+// The verbs and their options. See options.h; the machine's own options are in machine_options.cpp, the topics of `viv help` in help.cpp.
+#include "native/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "native/help.h"
+#include "native/machine_options.h"
+#include "native/values.h"
+
+namespace viv::native {
+
+namespace {
+
+using Arguments = std::span<const std::string>;
+
+OnOff on_off(bool on) { return on ? OnOff::on : OnOff::off; }
+
+Result<std::optional<Endpoint>> convert_endpoint(std::string_view option, const std::optional<std::string>& text, EndpointUse use) {
+    if (!text) return std::optional<Endpoint>();
+    TRY_SET(auto endpoint, parse_endpoint(option, *text, use));
+    return std::optional<Endpoint>(std::move(endpoint));
+}
+
+Result<std::optional<u64>> convert_seconds(std::string_view option, const std::optional<std::string>& text) {
+    if (!text) return std::optional<u64>();
+    TRY_SET(const u64 nanoseconds, parse_seconds(option, *text));
+    return std::optional<u64>(nanoseconds);
+}
+
+// A monitor and its like, as options.
+struct ControlArguments {
+    std::optional<std::string> qmp, gdb;
+
+    void declare(CommandLine& line) {
+        line.value("--qmp", qmp, "WHERE", "QMP monitor: tcp:HOST:PORT, unix:PATH or stdio");
+        line.value("--gdb", gdb, "WHERE", "gdb stub: [tcp:]HOST:PORT, unix:PATH or stdio");
+    }
+};
+
+class RunArguments {
+public:
+    void declare(CommandLine& line) {
+        machine_.declare(line);
+        line.group("Connections");
+        line.values("--serial", serials_, "WHERE",
+                    "A serial port's other end: stdio, null, file:F, tcp:HOST:PORT[,server], unix:PATH[,server] (default stdio)");
+        line.value("--monitor", monitor_, "WHERE", "Monitor with a prompt: stdio, tcp:HOST:PORT or unix:PATH");
+        control_.declare(line);
+        line.group("Course");
+        line.flag("--paused", paused_, "Wait for a debugger or monitor before the first instruction");
+        line.value("--timeout", timeout_, "SECONDS", "End after this time, with exit code 124");
+        line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
+        line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
+        line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
+        line.value("--restore", restore_, "FILE", "Go on with a saved machine");
+        line.flag("--verbose", verbose_, "Say more on standard error");
+    }
+
+    Result<RunOptions> convert() const {
+        RunOptions options;
+        TRY_SET(options.machine, machine_.convert("run"));
+        for (const auto& text : serials_) {
+            TRY_SET(auto endpoint, parse_endpoint("--serial", text, EndpointUse::serial));
+            options.serials.push_back(std::move(endpoint));
+        }
+        TRY_SET(options.monitor, convert_endpoint("--monitor", monitor_, EndpointUse::monitor));
+        TRY_SET(options.qmp, convert_endpoint("--qmp", control_.qmp, EndpointUse::monitor));
+        TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
+        options.paused = on_off(paused_);
+        TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout_));
+        if (maximum_) {
+            TRY_SET(options.maximum_instructions, parse_count("--max-instructions", *maximum_, 1, ~u64{0}));
+        }
+        options.print_hash = on_off(print_hash_);
+        options.save_at_end = save_.value_or("");
+        options.restore = restore_.value_or("");
+        options.verbose = on_off(verbose_);
+        TRY(check_machine(options));
+        TRY(check_standard_streams(options));
+        return options;
+    }
+
+private:
+    Result<void> check_machine(const RunOptions& options) const {
+        if (save_ && save_->empty()) return Error{"--save-at-end: the name of a file is missing"};
+        if (restore_ && restore_->empty()) return Error{"--restore: the name of a file is missing"};
+        const auto& machine = options.machine;
+        if (!restore_) {
+            if (machine.guest.empty() && machine.kernel.empty() && machine.bios.empty())
+                return Error{"run: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"};
+            return {};
+        }
+        // A saved machine is what it was: only what hangs on the host can be said anew.
+        constexpr std::pair<const char*, std::string MachineOptions::*> texts[] = {
+            {"GUEST", &MachineOptions::guest},   {"--machine", &MachineOptions::machine}, {"--cpu", &MachineOptions::cpu},
+            {"--kernel", &MachineOptions::kernel}, {"--initrd", &MachineOptions::initrd},   {"--bios", &MachineOptions::bios}};
+        std::string given;
+        for (const auto& [name, field] : texts)
+            if (!(machine.*field).empty()) given = name;
+        if (machine.append) given = "--append";
+        if (machine.memory) given = "--memory";
+        if (machine.cpus) given = "--cpus";
+        if (machine.net) given = "--net";
+        if (machine.deterministic == OnOff::on) given = "--deterministic";
+        if (!given.empty()) return Error{fmt::format("{}: cannot be given with --restore: the saved machine has its own", given)};
+        return {};
+    }
+
+    static Result<void> check_standard_streams(const RunOptions& options) {
+        std::vector<std::string> users;
+        for (const auto& serial : options.serials)
+            if (serial.kind == Endpoint::Kind::stdio) users.emplace_back("--serial");
+        const auto add = [&](const char* name, const std::optional<Endpoint>& endpoint) {
+            if (endpoint && endpoint->kind == Endpoint::Kind::stdio) users.emplace_back(name);
+        };
+        add("--monitor", options.monitor);
+        add("--qmp", options.qmp);
+        add("--gdb", options.gdb);
+        if (users.size() < 2) return {};
+        return Error{fmt::format("{} stdio and {} stdio: standard input can serve one only{}", users[0], users[1],
+                                 users[1] == "--monitor" ? "; on a terminal Ctrl-A c reaches a monitor anyway" : "")};
+    }
+
+    MachineArguments machine_;
+    ControlArguments control_;
+    std::vector<std::string> serials_;
+    std::optional<std::string> monitor_, timeout_, maximum_, save_, restore_;
+    bool paused_ = false, print_hash_ = false, verbose_ = false;
+};
+
+Result<CopyOption> parse_copy(std::string_view option, std::string_view text, std::string_view form) {
+    const auto colon = text.find(':');
+    if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size())
+        return Error{fmt::format("{} {}: {} is needed", option, text, form)};
+    if (text.find(':', colon + 1) != std::string_view::npos)
+        return Error{fmt::format("{} {}: more than one colon; a path with a colon cannot be given, but its folder can", option, text)};
+    return CopyOption{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+}
+
+class ExecArguments {
+public:
+    void declare(CommandLine& line) {
+        machine_.declare(line);
+        line.group("Command");
+        line.value("--timeout", timeout_, "SECONDS", "End after this time, boot included, with exit code 124");
+        line.values("--copy-in", copy_in_, "HOST:GUEST", "Copy a file or folder into the guest before the command");
+        line.values("--copy-out", copy_out_, "GUEST:HOST", "Copy a file or folder out of the guest after the command");
+        line.values("--env", environment_, "NAME=VALUE", "A variable of the command's environment");
+        line.value("--cwd", folder_, "DIR", "The folder in the guest to run it in");
+        line.flag("--tty", terminal_, "Give the command a terminal");
+        line.group("Connections");
+        control_.declare(line);
+        line.flag("--verbose", verbose_, "Show the guest's console on standard error");
+    }
+
+    Result<ExecOptions> convert(Arguments command) const {
+        ExecOptions options;
+        TRY_SET(options.machine, machine_.convert("exec"));
+        if (options.machine.guest.empty()) return Error{"exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"};
+        TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout_));
+        for (const auto& text : copy_in_) {
+            TRY_SET(auto copy, parse_copy("--copy-in", text, "HOST:GUEST"));
+            options.copy_in.push_back(std::move(copy));
+        }
+        for (const auto& text : copy_out_) {
+            TRY_SET(auto copy, parse_copy("--copy-out", text, "GUEST:HOST"));
+            options.copy_out.push_back(std::move(copy));
+        }
+        for (const auto& text : environment_)
+            if (text.find('=') == std::string::npos || text.front() == '=') return Error{fmt::format("--env {}: NAME=VALUE is needed", text)};
+        options.environment = environment_;
+        options.folder = folder_.value_or("");
+        options.terminal = on_off(terminal_);
+        TRY_SET(options.qmp, convert_endpoint("--qmp", control_.qmp, EndpointUse::monitor));
+        TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
+        for (const auto* endpoint : {&options.qmp, &options.gdb})
+            if (*endpoint && (*endpoint)->kind == Endpoint::Kind::stdio)
+                return Error{fmt::format("{} stdio: standard input belongs to the command; give tcp: or unix:", endpoint == &options.qmp ? "--qmp" : "--gdb")};
+        options.verbose = on_off(verbose_);
+        options.command.assign(command.begin(), command.end());
+        return options;
+    }
+
+private:
+    MachineArguments machine_;
+    ControlArguments control_;
+    std::optional<std::string> timeout_, folder_;
+    std::vector<std::string> copy_in_, copy_out_, environment_;
+    bool terminal_ = false, verbose_ = false;
+};
+
+// Parses `arguments` with `line`; the help text if that was asked for.
+Result<std::optional<HelpOptions>> parse(CommandLine& line, Arguments arguments) {
+    TRY_SET(const auto parsed, line.parse(arguments));
+    if (parsed == CommandLine::Parsed::help_asked) return std::optional<HelpOptions>(HelpOptions{line.help()});
+    return std::optional<HelpOptions>();
+}
+
+Result<Command> parse_run(Arguments arguments) {
+    CommandLine line("run", "Boots a guest of the catalogue, or a kernel or firmware of yours.");
+    RunArguments run;
+    run.declare(line);
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    TRY_SET(auto options, run.convert());
+    return Command(std::move(options));
+}
+
+Result<Command> parse_exec(Arguments arguments) {
+    CommandLine line("exec", "Boots a guest, runs a command in it, and ends with the command's exit code:\n"
+                             "viv exec [options] GUEST -- COMMAND [ARGUMENTS]");
+    ExecArguments exec;
+    exec.declare(line);
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    const auto before = arguments.first(static_cast<usize>(dashes - arguments.begin()));
+    TRY_SET(auto help, parse(line, before));
+    if (help) return Command(std::move(*help));
+    if (dashes == arguments.end() || dashes + 1 == arguments.end())
+        return Error{"exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"};
+    TRY_SET(auto options, exec.convert(arguments.subspan(before.size() + 1)));
+    return Command(std::move(options));
+}
+
+Result<Command> parse_save(Arguments arguments) {
+    CommandLine line("save", "Saves the machine of a running viv to a file, for `viv run --restore`.\n"
+                             "That viv must have been started with --qmp.");
+    std::optional<std::string> from, file;
+    line.positional("FILE", file, "The file to write");
+    line.value("--from", from, "WHERE", "The running viv's --qmp: tcp:HOST:PORT or unix:PATH");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    if (!file || file->empty()) return Error{"save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"};
+    if (!from) return Error{"save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"};
+    TRY_SET(auto endpoint, parse_endpoint("--from", *from, EndpointUse::monitor));
+    if (endpoint.kind == Endpoint::Kind::stdio) return Error{"--from stdio: tcp:HOST:PORT or unix:PATH is needed"};
+    endpoint.role = Endpoint::Role::connect;
+    return Command(SaveOptions{std::move(endpoint), *file});
+}
+
+Result<Command> parse_list(Arguments arguments) {
+    CommandLine line("list", "Lists the boards, the guests of the catalogue or the devices.");
+    std::optional<std::string> what;
+    line.positional("WHAT", what, "machines, guests or devices");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    constexpr std::string_view names[] = {"machines", "guests", "devices"};
+    const auto found = std::find(std::begin(names), std::end(names), what.value_or(""));
+    if (found == std::end(names))
+        return Error{what ? fmt::format("list {}: there are machines, guests and devices{}", *what, suggestion(*what, names))
+                          : "list: what? machines, guests or devices"};
+    return Command(ListOptions{static_cast<ListOptions::What>(found - std::begin(names))});
+}
+
+Result<Command> parse_info(Arguments arguments) {
+    CommandLine line("info", "Shows what viv knows of this host.");
+    std::optional<std::string> what;
+    line.positional("WHAT", what, "host");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    if (what != "host") return Error{fmt::format("info {}: host is what there is", what.value_or(""))};
+    return Command(InfoOptions{});
+}
+
+Result<Command> parse_version(Arguments arguments) {
+    CommandLine line("version", "Prints the version.");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    return Command(VersionOptions{});
+}
+
+Result<Command> parse_help(Arguments arguments);
+
+struct Verb {
+    std::string_view name;
+    Result<Command> (*parse)(Arguments);
+};
+constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},       {"save", parse_save}, {"list", parse_list},
+                          {"info", parse_info}, {"version", parse_version}, {"help", parse_help}};
+
+const Verb* find_verb(std::string_view name) {
+    const auto found = std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& verb) { return verb.name == name; });
+    return found == std::end(verbs) ? nullptr : found;
+}
+
+Result<Command> parse_help(Arguments arguments) {
+    if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") return Command(HelpOptions{overview()});
+    if (arguments.size() > 1) return Error{fmt::format("help: one word too many: {}", arguments[1])};
+    const auto& topic = arguments[0];
+    if (const Verb* verb = find_verb(topic); verb != nullptr && topic != "help") {
+        const std::vector<std::string> ask = {"--help"};
+        return verb->parse(Arguments(ask));
+    }
+    if (const auto text = help_topic(topic); !text.empty()) return Command(HelpOptions{std::string(text)});
+    auto names = help_topic_names();
+    for (const auto& verb : verbs) names.push_back(verb.name);
+    return Error{fmt::format("help {}: is no topic; viv help lists them{}", topic, suggestion(topic, names))};
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(std::span<const std::string> arguments) {
+    if (arguments.empty()) return Error{"a command is missing, as in viv run linux-riscv64; viv help lists them"};
+    const auto& first = arguments[0];
+    if (first == "--help" || first == "-h") return parse_help({});
+    if (first == "--version") return parse_version({});
+    if (const Verb* verb = find_verb(first); verb != nullptr) return verb->parse(arguments.subspan(1));
+    std::vector<std::string_view> names;
+    for (const auto& verb : verbs) names.push_back(verb.name);
+    if (first.starts_with('-')) return Error{fmt::format("{}: an option before the command; write viv run {} ...", first, first)};
+    return Error{fmt::format("{}: is no command; there are {}{}", first, fmt::join(names, ", "), suggestion(first, names))};
+}
+
+}  // namespace viv::native

@@ -1,0 +1,116 @@
+// What the command line says, parsed and checked as far as that is possible without looking at the host.
+// Promises: every error is one line that names the option or word at fault and what would be right, with the nearest name for a misspelling; nothing is
+// opened, created or started here. Everything about a machine that a saved file must remember can be written back as options (machine_arguments).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/lang/bits.h"
+#include "engine/lang/result.h"
+#include "native/endpoint.h"
+
+namespace viv::native {
+
+enum class OnOff : u8 { off, on };
+
+// --disk [file=]F,format=raw,snapshot=on,readonly=on; what remains are properties of the device (serial=...).
+struct DiskOption {
+    std::string file;
+    enum class Format : u8 { by_content, raw } format = Format::by_content;  // by content: raw, but an image of another format is refused
+    OnOff snapshot = OnOff::off;
+    OnOff read_only = OnOff::off;
+    std::map<std::string, std::string> device_properties;
+};
+
+// --share DIR:TAG[:ro]
+struct ShareOption {
+    std::string folder, tag;
+    OnOff read_only = OnOff::off;
+};
+
+enum class NetOption : u8 { none, null, loopback };
+
+// --device NAME,key=value. `file` and its companions, `folder` and `net` say what is connected to it.
+struct DeviceOption {
+    std::string text, name;
+    std::map<std::string, std::string> properties;
+    std::optional<DiskOption> disk;
+    std::optional<ShareOption> share;
+    std::optional<NetOption> net;
+};
+
+// What makes the machine. Fields that were not given are empty: a guest's recipe or the board has defaults.
+struct MachineOptions {
+    std::string guest;
+    std::string machine, cpu, kernel, initrd, bios;
+    std::optional<std::string> append;
+    std::optional<u64> memory;   // bytes
+    std::optional<unsigned> cpus;
+    std::vector<DiskOption> disks;
+    std::optional<NetOption> net;
+    std::vector<ShareOption> shares;
+    std::vector<DeviceOption> devices;
+    OnOff deterministic = OnOff::off;
+    std::optional<u64> seed;
+    OnOff parallel_harts = OnOff::off;
+};
+
+struct RunOptions {
+    MachineOptions machine;
+    std::vector<Endpoint> serials;  // none given: standard input and output
+    std::optional<Endpoint> monitor, qmp, gdb;
+    OnOff paused = OnOff::off;
+    std::string restore, save_at_end;  // files
+    std::optional<u64> maximum_instructions;
+    OnOff print_hash = OnOff::off;
+    std::optional<u64> timeout_ns;
+    OnOff verbose = OnOff::off;
+};
+
+struct CopyOption {
+    std::string from, to;
+};
+
+struct ExecOptions {
+    MachineOptions machine;
+    std::vector<std::string> command;
+    std::vector<CopyOption> copy_in, copy_out;
+    std::vector<std::string> environment;  // NAME=value
+    std::string folder;                    // --cwd
+    OnOff terminal = OnOff::off;           // --tty
+    std::optional<u64> timeout_ns;
+    std::optional<Endpoint> gdb, qmp;
+    OnOff verbose = OnOff::off;
+};
+
+// Asks a running viv to save its machine.
+struct SaveOptions {
+    Endpoint from;
+    std::string file;
+};
+
+struct ListOptions {
+    enum class What : u8 { machines, guests, devices } what = What::machines;
+};
+struct InfoOptions {};
+struct VersionOptions {};
+struct HelpOptions {
+    std::string text;  // to print
+};
+
+using Command = std::variant<RunOptions, ExecOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
+
+// `arguments` without the program's name.
+Result<Command> parse_command_line(std::span<const std::string> arguments);
+
+// The machine's options as arguments that parse to the same again.
+std::vector<std::string> machine_arguments(const MachineOptions& options);
+Result<MachineOptions> parse_machine_arguments(std::span<const std::string> arguments);
+
+}  // namespace viv::native

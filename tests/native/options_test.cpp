@@ -1,0 +1,301 @@
+// The command line: what each option becomes, and the exact line that each mistake gives.
+#include "native/options.h"
+
+#include <gtest/gtest.h>
+
+#include "native/machine_options.h"
+#include "native/values.h"
+
+namespace viv::native {
+namespace {
+
+using Words = std::vector<std::string>;
+
+template <class T> T parsed(const Words& words) {
+    auto command = parse_command_line(words);
+    EXPECT_TRUE(command.ok()) << command.error().message;
+    if (!command.ok() || !std::holds_alternative<T>(*command)) {
+        ADD_FAILURE() << "another command came out";
+        return {};
+    }
+    return std::get<T>(*command);
+}
+
+TEST(Options, RunTakesEverythingThatMakesAMachine) {
+    const auto options = parsed<RunOptions>({"run", "--machine", "riscv-virt", "--cpu", "max", "--kernel", "Image", "--initrd=i.gz", "--append",
+                                             "console=ttyS0 -x", "--bios", "fw.bin", "--memory", "1G", "--cpus", "2", "--harts", "parallel"});
+    const auto& machine = options.machine;
+    EXPECT_EQ(machine.machine, "riscv-virt");
+    EXPECT_EQ(machine.cpu, "max");
+    EXPECT_EQ(machine.kernel, "Image");
+    EXPECT_EQ(machine.initrd, "i.gz");
+    EXPECT_EQ(machine.append, "console=ttyS0 -x");
+    EXPECT_EQ(machine.bios, "fw.bin");
+    EXPECT_EQ(machine.memory, u64{1} << 30);
+    EXPECT_EQ(machine.cpus, 2u);
+    EXPECT_EQ(machine.parallel_harts, OnOff::on);
+    EXPECT_EQ(machine.deterministic, OnOff::off);
+    EXPECT_TRUE(machine.guest.empty());
+}
+
+TEST(Options, GuestMayStandAnywhere) {
+    EXPECT_EQ(parsed<RunOptions>({"run", "linux-riscv64", "--cpus", "4"}).machine.guest, "linux-riscv64");
+    EXPECT_EQ(parsed<RunOptions>({"run", "--cpus", "4", "linux-riscv64"}).machine.guest, "linux-riscv64");
+    EXPECT_EQ(parsed<RunOptions>({"run", "--disk", "a.img", "linux-riscv64"}).machine.guest, "linux-riscv64");
+    EXPECT_EQ(parsed<RunOptions>({"run", "list"}).machine.guest, "list");
+}
+
+TEST(Options, AppendMayBeEmpty) { EXPECT_EQ(parsed<RunOptions>({"run", "g", "--append", ""}).machine.append, ""); }
+
+TEST(Options, DisksAreTakenApart) {
+    const auto options = parsed<RunOptions>({"run", "g", "--disk", "a.img", "--disk", "file=b,,c.img,format=raw,snapshot=on,readonly=off,serial=s1",
+                                             "--disk", "d.img,readonly=on"});
+    const auto& disks = options.machine.disks;
+    ASSERT_EQ(disks.size(), 3u);
+    EXPECT_EQ(disks[0].file, "a.img");
+    EXPECT_EQ(disks[0].format, DiskOption::Format::by_content);
+    EXPECT_EQ(disks[1].file, "b,c.img");
+    EXPECT_EQ(disks[1].format, DiskOption::Format::raw);
+    EXPECT_EQ(disks[1].snapshot, OnOff::on);
+    EXPECT_EQ(disks[1].read_only, OnOff::off);
+    EXPECT_EQ(disks[1].device_properties.at("serial"), "s1");
+    EXPECT_EQ(disks[2].read_only, OnOff::on);
+}
+
+TEST(Options, SharesAreTakenApartFromTheRight) {
+    const auto options = parsed<RunOptions>({"run", "g", "--share", "/a:b:tag", "--share", "x:y:ro", "--share", "p:q:rw"});
+    const auto& shares = options.machine.shares;
+    ASSERT_EQ(shares.size(), 3u);
+    EXPECT_EQ(shares[0].folder, "/a:b");
+    EXPECT_EQ(shares[0].tag, "tag");
+    EXPECT_EQ(shares[0].read_only, OnOff::off);
+    EXPECT_EQ(shares[1].tag, "y");
+    EXPECT_EQ(shares[1].read_only, OnOff::on);
+    EXPECT_EQ(shares[2].read_only, OnOff::off);
+}
+
+TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
+    const auto options = parsed<RunOptions>({"run", "g", "--device", "virtio-blk-pci,file=d.img,snapshot=on,serial=x", "--device",
+                                             "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback", "--device", "virtio-9p-pci,folder=/srv,tag=t"});
+    const auto& devices = options.machine.devices;
+    ASSERT_EQ(devices.size(), 3u);
+    EXPECT_EQ(devices[0].name, "virtio-blk-pci");
+    ASSERT_TRUE(devices[0].disk);
+    EXPECT_EQ(devices[0].disk->snapshot, OnOff::on);
+    EXPECT_EQ(devices[0].properties, (std::map<std::string, std::string>{{"serial", "x"}}));
+    EXPECT_EQ(devices[1].net, NetOption::loopback);
+    EXPECT_EQ(devices[1].properties.at("mac"), "52:54:00:00:00:01");
+    ASSERT_TRUE(devices[2].share);
+    EXPECT_EQ(devices[2].share->folder, "/srv");
+    EXPECT_EQ(devices[2].properties.at("tag"), "t");
+}
+
+TEST(Options, EndpointsOfEveryKind) {
+    const auto options = parsed<RunOptions>({"run", "g", "--serial", "stdio", "--serial", "file:out.txt", "--serial", "tcp:localhost:7000,server",
+                                             "--serial", "unix:/tmp/s=1", "--serial", "null", "--qmp", "unix:q.sock", "--gdb", "[::1]:1234",
+                                             "--monitor", "tcp::4444"});
+    ASSERT_EQ(options.serials.size(), 5u);
+    EXPECT_EQ(options.serials[0].kind, Endpoint::Kind::stdio);
+    EXPECT_EQ(options.serials[1].path, "out.txt");
+    EXPECT_EQ(options.serials[2].kind, Endpoint::Kind::tcp);
+    EXPECT_EQ(options.serials[2].host, "localhost");
+    EXPECT_EQ(options.serials[2].port, 7000);
+    EXPECT_EQ(options.serials[2].role, Endpoint::Role::listen);
+    EXPECT_EQ(options.serials[3].path, "/tmp/s=1");
+    EXPECT_EQ(options.serials[3].role, Endpoint::Role::connect);
+    EXPECT_EQ(options.serials[4].kind, Endpoint::Kind::null);
+    EXPECT_EQ(options.qmp->role, Endpoint::Role::listen);
+    EXPECT_EQ(options.gdb->host, "::1");
+    EXPECT_EQ(options.gdb->port, 1234);
+    EXPECT_EQ(options.monitor->host, "");
+    EXPECT_EQ(options.monitor->port, 4444);
+}
+
+TEST(Options, QemusWordsForAListenerThatDoesNotWait) {
+    EXPECT_EQ(parsed<RunOptions>({"run", "g", "--qmp", "unix:q,server=on,wait=off"}).qmp->path, "q");
+    EXPECT_EQ(parsed<RunOptions>({"run", "g", "--serial", "unix:q,server,nowait"}).serials[0].role, Endpoint::Role::listen);
+}
+
+TEST(Options, CourseOfARun) {
+    const auto options = parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--max-instructions", "1000000", "--print-hash",
+                                             "--save-at-end", "f.saved", "--timeout", "1.5", "--verbose"});
+    EXPECT_EQ(options.machine.deterministic, OnOff::on);
+    EXPECT_EQ(options.machine.seed, 7u);
+    EXPECT_EQ(options.paused, OnOff::on);
+    EXPECT_EQ(options.maximum_instructions, 1'000'000u);
+    EXPECT_EQ(options.print_hash, OnOff::on);
+    EXPECT_EQ(options.save_at_end, "f.saved");
+    EXPECT_EQ(options.timeout_ns, 1'500'000'000u);
+    EXPECT_EQ(options.verbose, OnOff::on);
+}
+
+TEST(Options, ExecKeepsTheCommandAsItIs) {
+    const auto options = parsed<ExecOptions>({"exec", "--cpus", "4", "--timeout", "30", "--env", "A=b=c", "--copy-in", "x:/y", "--copy-out", "/z:w",
+                                              "--cwd", "/tmp", "--tty", "linux-riscv64", "--", "sh", "-c", "exit 7", "--", "--timeout"});
+    EXPECT_EQ(options.machine.guest, "linux-riscv64");
+    EXPECT_EQ(options.machine.cpus, 4u);
+    EXPECT_EQ(options.command, (Words{"sh", "-c", "exit 7", "--", "--timeout"}));
+    EXPECT_EQ(options.environment, (Words{"A=b=c"}));
+    ASSERT_EQ(options.copy_in.size(), 1u);
+    EXPECT_EQ(options.copy_in[0].from, "x");
+    EXPECT_EQ(options.copy_in[0].to, "/y");
+    EXPECT_EQ(options.copy_out[0].from, "/z");
+    EXPECT_EQ(options.copy_out[0].to, "w");
+    EXPECT_EQ(options.folder, "/tmp");
+    EXPECT_EQ(options.terminal, OnOff::on);
+    EXPECT_EQ(options.timeout_ns, 30'000'000'000u);
+}
+
+TEST(Options, SaveListInfoVersion) {
+    const auto save = parsed<SaveOptions>({"save", "--from", "unix:vm.sock", "vm.saved"});
+    EXPECT_EQ(save.from.role, Endpoint::Role::connect);
+    EXPECT_EQ(save.from.path, "vm.sock");
+    EXPECT_EQ(save.file, "vm.saved");
+    EXPECT_EQ(parsed<ListOptions>({"list", "guests"}).what, ListOptions::What::guests);
+    EXPECT_EQ(parsed<ListOptions>({"list", "devices"}).what, ListOptions::What::devices);
+    parsed<InfoOptions>({"info", "host"});
+    parsed<VersionOptions>({"version"});
+    parsed<VersionOptions>({"--version"});
+}
+
+TEST(Options, HelpCoversVerbsTopicsAndOptions) {
+    EXPECT_NE(parsed<HelpOptions>({"help"}).text.find("viv run GUEST"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"--help"}).text.find("viv exec"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"help", "keys"}).text.find("Ctrl-A x"), std::string::npos);
+    for (const char* option : {"--machine", "--disk", "--serial", "--gdb", "--restore", "--deterministic"}) {
+        EXPECT_NE(parsed<HelpOptions>({"help", "run"}).text.find(option), std::string::npos) << option;
+        EXPECT_NE(parsed<HelpOptions>({"run", "--help"}).text.find(option), std::string::npos) << option;
+    }
+    EXPECT_NE(parsed<HelpOptions>({"exec", "-h"}).text.find("--copy-out"), std::string::npos);
+}
+
+TEST(Options, EveryMistakeHasItsLine) {
+    const struct {
+        Words words;
+        const char* message;
+    } cases[] = {
+        {{}, "a command is missing, as in viv run linux-riscv64; viv help lists them"},
+        {{"rum"}, "rum: is no command; there are run, exec, save, list, info, version, help; did you mean run?"},
+        {{"--kernel", "x"}, "--kernel: an option before the command; write viv run --kernel ..."},
+        {{"run"}, "run: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"},
+        {{"run", "--memroy", "1G", "g"}, "run: unknown option --memroy; did you mean --memory?"},
+        {{"run", "--memroy=1G", "g"}, "run: unknown option --memroy; did you mean --memory?"},
+        {{"run", "-kernel", "x"}, "run: -kernel: options take two dashes: --kernel"},
+        {{"run", "-m", "1G", "g"}, "run: unknown option -m"},
+        {{"run", "a", "b"}, "run: one word too many: b"},
+        {{"run", "g", "--memory"}, "run: --memory: a value is missing: --memory SIZE"},
+        {{"run", "g", "--kernel", "a", "--kernel", "b"}, "run: --kernel: is given twice"},
+        {{"run", "g", "--memory", "512"}, "--memory 512: a size needs a unit; write 512M for MiB or 512G for GiB"},
+        {{"run", "g", "--memory", "1.5G"}, "--memory 1.5G: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {{"run", "g", "--memory", "-1G"}, "--memory -1G: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {{"run", "g", "--memory", "1X"}, "--memory 1X: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {{"run", "g", "--memory", "0G"}, "--memory 0G: a multiple of 4K above 0 is needed"},
+        {{"run", "g", "--memory", "5K"}, "--memory 5K: a multiple of 4K above 0 is needed"},
+        {{"run", "g", "--memory", "99999999T"}, "--memory 99999999T: is too large for any machine"},
+        {{"run", "g", "--memory", "99999999999999999999999T"},
+         "--memory 99999999999999999999999T: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {{"run", "g", "--cpus", "0"}, "--cpus 0: a whole number from 1 to 4096 is needed"},
+        {{"run", "g", "--cpus", "two"}, "--cpus two: a whole number from 1 to 4096 is needed"},
+        {{"run", "g", "--disk", ""}, "--disk : a file is missing, as in --disk file=disk.img,readonly=on"},
+        {{"run", "g", "--disk", "readonly=on"}, "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
+        {{"run", "g", "--disk", "a,raedonly=on"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, serial and id are; did you mean readonly?"},
+        {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
+        {{"run", "g", "--disk", "a,format=qcow2"},
+         "--disk a: format=qcow2: only raw images can be used; convert it with `qemu-img convert -O raw`"},
+        {{"run", "g", "--disk", "a,serial=1,serial=2"}, "--disk a,serial=1,serial=2: serial is given twice"},
+        {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
+        {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
+        {{"run", "g", "--net", "user"},
+         "--net user: this network is not in this version yet; use none, null (a cable to nowhere) or loopback (every frame comes back)"},
+        {{"run", "g", "--net", "lopback"},
+         "--net lopback: is no network; use none, null (a cable to nowhere) or loopback (every frame comes back)"},
+        {{"run", "g", "--share", "dir"}, "--share dir: a folder and a tag are needed, as in --share work:host or work:host:ro"},
+        {{"run", "g", "--share", "dir:a/b"}, "--share dir:a/b: the tag a/b must be a word of at most 31 characters without / , or spaces"},
+        {{"run", "g", "--share", "a:t", "--share", "b:t"}, "--share b:t: the tag t is given twice"},
+        {{"run", "g", "--device", ",a=b"}, "--device ,a=b: the name of a device is missing; `viv list devices` shows them"},
+        {{"run", "g", "--serial", "stdoi"}, "--serial stdoi: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:host"}, "--serial tcp:host: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:h:70000"}, "--serial tcp:h:70000: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:h:7,wait=on"}, "--serial tcp:h:7,wait=on: wait=on is not understood; only server may follow the address"},
+        {{"run", "g", "--qmp", "file:x"}, "--qmp file:x: stdio, tcp:HOST:PORT or unix:PATH is needed"},
+        {{"run", "g", "--gdb", "1234"}, "--gdb 1234: stdio, [tcp:]HOST:PORT or unix:PATH is needed"},
+        {{"run", "g", "--serial", "stdio", "--monitor", "stdio"},
+         "--serial stdio and --monitor stdio: standard input can serve one only; on a terminal Ctrl-A c reaches a monitor anyway"},
+        {{"run", "g", "--qmp", "stdio", "--gdb", "stdio"}, "--qmp stdio and --gdb stdio: standard input can serve one only"},
+        {{"run", "g", "--harts", "all"}, "--harts all: in-turn or parallel is needed"},
+        {{"run", "g", "--deterministic", "--harts", "parallel"},
+         "--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"},
+        {{"run", "g", "--seed", "1"}, "run: --seed 1: has a meaning only with --deterministic"},
+        {{"run", "g", "--timeout", "0"}, "--timeout 0: a number of seconds above 0 is needed, as in 30 or 0.5"},
+        {{"run", "g", "--timeout", "1h"}, "--timeout 1h: a number of seconds above 0 is needed, as in 30 or 0.5"},
+        {{"run", "g", "--max-instructions", "0"}, "--max-instructions 0: a whole number from 1 on is needed"},
+        {{"run", "--restore", "f", "--memory", "1G"}, "--memory: cannot be given with --restore: the saved machine has its own"},
+        {{"run", "g", "--restore", "f"}, "GUEST: cannot be given with --restore: the saved machine has its own"},
+        {{"run", "--restore", ""}, "--restore: the name of a file is missing"},
+        {{"exec", "g"}, "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
+        {{"exec", "g", "--"}, "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
+        {{"exec", "g", "uname"}, "exec: one word too many: uname"},
+        {{"exec", "--", "uname"}, "exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"},
+        {{"exec", "--copy-in", "x", "g", "--", "a"}, "--copy-in x: HOST:GUEST is needed"},
+        {{"exec", "--copy-out", "a:b:c", "g", "--", "a"},
+         "--copy-out a:b:c: more than one colon; a path with a colon cannot be given, but its folder can"},
+        {{"exec", "--env", "X", "g", "--", "a"}, "--env X: NAME=VALUE is needed"},
+        {{"exec", "--gdb", "stdio", "g", "--", "a"}, "--gdb stdio: standard input belongs to the command; give tcp: or unix:"},
+        {{"save"}, "save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"},
+        {{"save", "f"}, "save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"},
+        {{"list", "guest"}, "list guest: there are machines, guests and devices; did you mean guests?"},
+        {{"list"}, "list: what? machines, guests or devices"},
+        {{"info", "hots"}, "info hots: host is what there is"},
+        {{"help", "kyes"}, "help kyes: is no topic; viv help lists them; did you mean keys?"},
+        {{"version", "--all"}, "version: unknown option --all"},
+    };
+    for (const auto& each : cases) {
+        const auto command = parse_command_line(each.words);
+        ASSERT_FALSE(command.ok()) << each.message;
+        EXPECT_EQ(command.error().message, each.message);
+        EXPECT_EQ(command.error().message.find('\n'), std::string::npos);
+    }
+}
+
+TEST(Options, LongSocketPathsAreRefused) {
+    const auto command = parse_command_line(Words{"run", "g", "--qmp", "unix:/" + std::string(200, 'x')});
+    ASSERT_FALSE(command.ok());
+    EXPECT_NE(command.error().message.find("at most 107 characters"), std::string::npos);
+}
+
+TEST(Options, AMachineGoesToArgumentsAndBack) {
+    const Words words = {"guest",    "--machine", "m",       "--cpu",     "c",         "--kernel", "k",        "--initrd", "i",
+                         "--append", "a b",       "--memory", "1048576K", "--cpus",    "3",        "--disk",   "file=x,,y,format=raw,snapshot=on,serial=1",
+                         "--net",    "loopback",  "--share",  "d:t:ro",    "--device", "n,a=b",    "--deterministic", "--seed", "9"};
+    auto first = parse_machine_arguments(words);
+    ASSERT_TRUE(first.ok()) << first.error().message;
+    EXPECT_EQ(machine_arguments(*first), words);
+    EXPECT_EQ(first->disks[0].file, "x,y");
+    EXPECT_EQ(first->memory, u64{1} << 30);
+}
+
+TEST(Values, SizesOfEveryUnit) {
+    EXPECT_EQ(*parse_size("-", "4K"), 4096u);
+    EXPECT_EQ(*parse_size("-", "3m"), u64{3} << 20);
+    EXPECT_EQ(*parse_size("-", "2GiB"), u64{2} << 30);
+    EXPECT_EQ(*parse_size("-", "1TB"), u64{1} << 40);
+    EXPECT_EQ(*parse_size("-", "16777215T"), u64{16777215} << 40);
+    EXPECT_FALSE(parse_size("-", "16777216T").ok());
+    EXPECT_FALSE(parse_size("-", "").ok());
+    EXPECT_FALSE(parse_size("-", "G").ok());
+    EXPECT_EQ(size_text(u64{3} << 29), "1536M");
+    EXPECT_EQ(size_text(1000), "1000 bytes");
+    EXPECT_EQ(size_text(0), "0 bytes");
+}
+
+TEST(Values, SecondsToTheNanosecond) {
+    EXPECT_EQ(*parse_seconds("-", "2"), 2'000'000'000u);
+    EXPECT_EQ(*parse_seconds("-", "0.000000001"), 1u);
+    EXPECT_FALSE(parse_seconds("-", "0.0000000001").ok());
+    EXPECT_FALSE(parse_seconds("-", ".").ok());
+    EXPECT_FALSE(parse_seconds("-", "99999999999").ok());
+}
+
+}  // namespace
+}  // namespace viv::native
