@@ -1,17 +1,20 @@
-// A machine from power-on to the end: the only door through which hosts (CLI, page, monitor, gdb stub) reach the engine.
-// Promises: run() never blocks and returns within its budget; between two calls no hart runs, whether harts are run in turn or on parallel
-// threads, so everything else here may be called then and from that thread only. Errors are Result; a guest can end none of this.
+// A machine from power-on to the end: the only door by which hosts (CLI, page, monitor, gdb stub) reach the engine.
+// Promises: run() never blocks and returns within its budget; between two calls no hart runs, whether harts are run in
+// turn or on parallel threads, so everything else here may be called then and from that thread only. Deterministic: how
+// run() is sliced never changes what happens. Errors are Result; a guest can end none of this.
 #pragma once
 
-#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "engine/board/board.h"
 #include "engine/host/threads.h"
 #include "engine/lang/hash.h"
+#include "engine/state/file.h"
 #include "engine/time/replay.h"
 
 namespace viv {
@@ -26,7 +29,8 @@ struct MachineConfig {
     Determinism determinism = Determinism::live;
     u64 seed = 1;             // of the deterministic entropy
     Harts harts = Harts::in_turn;
-    std::string launch;       // opaque to the engine: kept in saved files, so that the host can plug the same things in again
+    // Opaque to the engine: kept in saved files, so that the host can plug the same things in again.
+    std::string launch;
 };
 
 struct MachineHost {
@@ -42,34 +46,40 @@ enum class RunState : u8 { running, paused, powered_off };
 // Why the machine is in its state, with QMP's names in mind.
 enum class StopReason : u8 { none, user, debug, guest_power_off, quit, restored };
 
-// Upward events, delivered between slices on the thread that calls run().
+enum class ResetBy : u8 { guest, host };
+
+// Upward events, delivered while no hart runs, on the thread that calls run() and the other members; a listener may
+// call any of them but run() and step().
 class MachineListener {
 public:
     virtual ~MachineListener() = default;
     virtual void stopped(StopReason) {}
     virtual void resumed() {}
-    virtual void was_reset() {}
+    virtual void was_reset(ResetBy) {}
+    virtual void power_button_pressed() {}
     virtual void powered_off(int /*exit_code*/) {}
     // A break- or watchpoint, or the end of a single step, on this CPU.
     virtual void debug_stop(unsigned /*cpu*/, const Cpu::DebugEvent&) {}
 };
 
-// Where saved files go to and come from; the host opens and closes them.
-class ByteSink {
-public:
-    virtual ~ByteSink() = default;
-    virtual Result<void> write(std::span<const u8> bytes) = 0;
-};
-class ByteSource {
-public:
-    virtual ~ByteSource() = default;
-    // All of `out` or an error (also at the end of the file).
-    virtual Result<void> read(std::span<u8> out) = 0;
+// What was plugged in at the start, for "info block" and its like.
+struct PluggedDevice {
+    struct Disk {
+        u64 size = 0;  // bytes
+        bool read_only = false;
+    };
+    std::string id;    // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
+    std::string kind;
+    std::map<std::string, std::string> properties;
+    std::optional<Disk> disk;
 };
 
 class Machine {
 public:
+    // A board of the catalogue, powered on and running (before its first instruction).
     static Result<std::unique_ptr<Machine>> create(MachineConfig config, const MachineHost& host);
+    // The same with a board that the caller provides; `config.board.machine` is not looked at.
+    static Result<std::unique_ptr<Machine>> create(MachineConfig config, const MachineHost& host, const BoardKind& kind);
     ~Machine();
 
     struct Slice {
@@ -79,10 +89,11 @@ public:
     struct Ran {
         RunState state = RunState::running;
         bool idle = false;             // every hart waits for an interrupt
-        u64 idle_ns = 0;               // idle: nothing will happen for so long unless the host brings input; ~0: for ever
+        u64 idle_ns = 0;               // idle: nothing happens for so long unless the host brings input; ~0: for ever
     };
+    // Not running: returns at once, as idle for ever.
     Ran run(const Slice& slice);
-    // Makes a run() in progress return soon. Callable from any thread and from signal handlers.
+    // Makes a run() in progress, or else the next one, return soon. Callable from any thread and from signal handlers.
     void request_attention();
 
     RunState state() const;
@@ -90,7 +101,11 @@ public:
     int exit_code() const;             // of powered_off
 
     void pause(StopReason reason = StopReason::user);
+    // Goes on; past the breakpoint it stopped at, if that is where it is. Powered off: nothing happens.
     void resume();
+    // As resume(), for one CPU; the others stand still until the next pause().
+    void resume_one(unsigned cpu);
+    // Power-on again: running or paused stays so, powered off becomes running.
     Result<void> reset();
     // Asks the guest to power off by its power button; false if the board has none.
     bool press_power_button();
@@ -98,8 +113,10 @@ public:
 
     Board& board();
     Timers& timers();
+    // As given to create(), without what moved into the board (blobs, devices, serials: see Board::config).
     const MachineConfig& config() const;
-    u64 instructions() const;          // over all harts since power-on
+    std::span<const PluggedDevice> plugged() const;
+    u64 instructions() const;          // over all harts since power-on, resets included
 
     // Listeners are called in order of addition and must outlive the machine or be removed.
     void add_listener(MachineListener& listener);
@@ -111,20 +128,28 @@ public:
     std::string schema();
 
     Result<void> save(ByteSink& sink);
-    // Into a machine created with the same configuration (sizes, CPUs, devices); on failure the machine is unusable and must be dropped.
+    // Into a machine created with the same configuration (sizes, CPUs, devices, blobs), which is then paused with
+    // StopReason::restored; on failure the machine is unusable and must be dropped.
     Result<void> restore(ByteSource& source);
-    // What is needed before restore(): reads the head of a saved file.
+    // What is needed before restore(): reads the start of a saved file.
     struct SavedHead {
         std::string launch;
         std::string machine, cpu;
         u64 memory = 0;
         unsigned cpus = 0;
         bool deterministic = false;
+        u64 seed = 0;
+        Harts harts = Harts::in_turn;
+        std::string append;
+        std::optional<Blob> kernel, initrd, bios;  // what the guest's next reset loads
     };
     static Result<SavedHead> read_head(ByteSource& source);
 
-    // One instruction on one CPU, the others standing still; then paused with StopReason::debug.
-    void step(unsigned cpu);
+    enum class Others : u8 { stand_still, go_on };
+    // One instruction on one CPU; then paused with StopReason::debug, and MachineListener::debug_stop has been called.
+    // Breakpoints do not hinder it, watchpoints count. A CPU that waits is given the next timers; if that does not wake
+    // it, it has not moved. The others: stand still, or execute some hundred instructions, so that locks are released.
+    void step(unsigned cpu, Others others = Others::stand_still);
     DebugPoints& debug_points();       // after changing: debug_points_changed()
     void debug_points_changed();
 
