@@ -90,7 +90,7 @@ void LineEditor::finish(const std::function<void(std::string_view line)>& entere
 void LineEditor::feed(std::span<const u8> typed, const std::function<void(std::string_view line)>& entered) {
     for (const u8 byte : typed) {
         if (sequence_ == Sequence::escape) {
-            sequence_ = byte == '[' || byte == 'O' ? Sequence::bracket : Sequence::none;
+            if (byte != escape) sequence_ = byte == '[' || byte == 'O' ? Sequence::bracket : Sequence::none;
             parameter_ = 0;
             continue;
         }

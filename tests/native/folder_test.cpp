@@ -34,8 +34,10 @@ constexpr uid_t nobody = 65534;
 class AsNobody {
 public:
     AsNobody() : was_root_(::geteuid() == 0) {
-        if (was_root_) active_ = ::setegid(nobody) == 0 && ::seteuid(nobody) == 0;
-        else active_ = true;
+        if (was_root_)
+            active_ = ::setegid(nobody) == 0 && ::seteuid(nobody) == 0;
+        else
+            active_ = true;
     }
     ~AsNobody() {
         if (was_root_ && (::seteuid(0) != 0 || ::setegid(0) != 0)) std::abort();
@@ -577,8 +579,10 @@ TEST_P(FolderTest, TheNumberOfDescriptorsIsBounded) {
     u32 error = 0;
     for (int i = 0; i < 20 && error == 0; i++) {
         auto node = folder->lookup(*folder->root(), std::to_string(i));
-        if (node.ok()) held.push_back(*node);
-        else error = node.error();
+        if (node.ok())
+            held.push_back(*node);
+        else
+            error = node.error();
     }
     EXPECT_EQ(error, u32{EMFILE});
     EXPECT_EQ(held.size(), 7u);  // and the root
@@ -618,8 +622,10 @@ TEST_P(FolderTest, WorksInADeepTree) {
     int depth = 0;
     for (; depth < 64 && error == 0; depth++) {
         auto next = folder->make_directory(*node, name, 0755);
-        if (next.ok()) node = *next;
-        else error = next.error();
+        if (next.ok())
+            node = *next;
+        else
+            error = next.error();
     }
     EXPECT_EQ(error,
               u32{ENAMETOOLONG});  // where the kernel can no longer tell where a node lies, nothing is done with it
