@@ -46,12 +46,18 @@ inline std::vector<u8> assemble(const std::vector<Instruction>& program) {
     return bytes;
 }
 
+// What the harts of one board have in common, to see that exclusive sections are alone.
+struct Witness {
+    std::atomic<int> executing{0};    // harts in the middle of an instruction
+    std::atomic<u64> violations{0};   // sections that met one
+};
+
 class FakeCpu final : public Cpu {
 public:
     static constexpr u64 vector_address = 0x1'0400;  // where an interrupt goes to
 
-    FakeCpu(unsigned index, u64 entry, GuestMemory& memory, Bus& bus, const BoardServices& services)
-        : index_(index), entry_(entry), memory_(memory), bus_(bus), services_(services) {
+    FakeCpu(unsigned index, u64 entry, GuestMemory& memory, Bus& bus, const BoardServices& services, Witness& witness)
+        : index_(index), entry_(entry), memory_(memory), bus_(bus), services_(services), witness_(witness) {
         for (unsigned i = 0; i < 32; i++)
             registers_.push_back({fmt::format("x{}", i), "org.gnu.gdb.riscv.cpu", 64, i == 2 ? "data_ptr" : "int", i});
         registers_.push_back({"pc", "org.gnu.gdb.riscv.cpu", 64, "code_ptr", 32});
@@ -102,7 +108,10 @@ public:
             }
             if (points_ != nullptr && points_->breakpoints.contains(pc_))
                 return stop(DebugEvent::Kind::breakpoint, pc_, {});
-            if (!execute()) return Exit::debug;
+            witness_.executing.fetch_add(1);
+            const bool executed = execute();
+            witness_.executing.fetch_sub(1);
+            if (!executed) return Exit::debug;
             done++;
             if (step == Step::single) return stop(DebugEvent::Kind::step, pc_, {});
         }
@@ -217,9 +226,12 @@ private:
                 enabled_ = true;
                 break;
             case Op::exclusive:
+                witness_.executing.fetch_sub(1);
                 services_.exclusive([&] {
+                    if (witness_.executing.load() != 0) witness_.violations.fetch_add(1);
                     if (u8* at = memory_.host(x_[b], 8)) store_le(at, load_le<u64>(at) + 1);
                 });
+                witness_.executing.fetch_add(1);
                 break;
             case Op::entropy: {
                 u8 bytes[8];
@@ -240,6 +252,7 @@ private:
     GuestMemory& memory_;
     Bus& bus_;
     BoardServices services_;
+    Witness& witness_;
     std::vector<Register> registers_;
     std::array<u64, 32> x_{};
     std::array<u8, 16> wide_{};

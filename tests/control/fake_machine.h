@@ -99,7 +99,7 @@ public:
         TRY(memory_.add(ram_base, config_.memory, GuestMemory::Kind::ram, "ram"));
         for (unsigned i = 0; i < config_.cpus; i++) {
             // Every hart begins at the same place; x10 tells them apart.
-            fake_cpus_.push_back(std::make_unique<FakeCpu>(i, ram_base, memory_, bus_, services));
+            fake_cpus_.push_back(std::make_unique<FakeCpu>(i, ram_base, memory_, bus_, services, witness));
             cpus_.push_back(fake_cpus_.back().get());
         }
         timer_ = std::make_unique<FakeTimer>(services.timers, fake_cpus_);
@@ -148,6 +148,7 @@ public:
     bool fail_next_reset = false;
     unsigned resets = 0;
     u64 latch = 0;
+    Witness witness;
 
 private:
     BoardConfig config_;
