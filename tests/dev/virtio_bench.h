@@ -213,7 +213,9 @@ private:
             if (config_read(at, 1) != 0x09) continue;
             const u64 address = bar_ + config_read(at + 8, 4);
             const u32 type = config_read(at + 3, 1);
-            if (type != 5) EXPECT_EQ(config_read(at + 4, 1), 4u) << "in BAR 4";
+            if (type != 5) {
+                EXPECT_EQ(config_read(at + 4, 1), 4u) << "in BAR 4";
+            }
             if (type == 1) common_ = address;
             if (type == 2) notify_ = address, notify_multiplier_ = config_read(at + 16, 4);
             if (type == 3) isr_ = address;
@@ -235,7 +237,7 @@ using MakeFunction = std::function<std::unique_ptr<virtio::Function>(const virti
 // A machine with one virtio device, and the guest's view of it.
 class Rig : public Bench {
 public:
-    Rig(Via via, const MakeFunction& make) : via_(via) {
+    Rig(Via via, const MakeFunction& make) {
         EXPECT_TRUE(memory.add(ram_base, ram_size, GuestMemory::Kind::ram, "ram").ok());
         EXPECT_TRUE(memory.add(0x1000, 0x1000, GuestMemory::Kind::rom, "rom").ok());
         auto made = make(virtio::Wiring{dma, timers, inlet, sink});
@@ -314,7 +316,9 @@ public:
     void load_all(const Saved& saved) {
         std::memcpy(memory.host(ram_base, ram_size), saved.ram.data(), ram_size);
         next_ = saved.next;
-        if (bridge) EXPECT_TRUE(load(*bridge, saved.bridge).ok());
+        if (bridge) {
+            EXPECT_TRUE(load(*bridge, saved.bridge).ok());
+        }
         const auto loaded = load(transport(), saved.device);
         EXPECT_TRUE(loaded.ok()) << (loaded.ok() ? "" : loaded.error().message);
     }
@@ -332,7 +336,6 @@ public:
     std::unique_ptr<DriverPort> port;
 
 private:
-    Via via_;
     u64 next_ = ram_base + 0x1000;
 };
 

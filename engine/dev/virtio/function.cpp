@@ -9,7 +9,8 @@ Function::Function(const Wiring& wiring, Identity identity)
     : wiring_(wiring),
       identity_(std::move(identity)),
       log_(wiring.log, std::string(identity_.kind)),
-      deferred_timer_(wiring.timers, [this] { run_deferred(); }) {
+      deferred_timer_(wiring.timers, [this] { run_deferred(); }),
+      rewound_timer_(wiring.timers, [this] { run_rewound(); }) {
     CHECK(identity_.queue_sizes.size() <= most_queues);
     identity_.features |= feature(version_1) | feature(ring_event_idx) | feature(ring_indirect_desc);
     queues_.reserve(identity_.queue_sizes.size());
@@ -80,10 +81,13 @@ void Function::allow_dma(bool allowed) {
 // Takes every chain away from the device; those of queues that live on come again.
 void Function::rewind_chains() {
     drop_chains();
-    for (u16 i = 0; i < queue_count(); i++) {
-        queues_[i].rewind();
-        if (queues_[i].has_rewound()) later(i);
-    }
+    for (Queue& queue : queues_) queue.rewind();
+    rewound_timer_.arm(timers().now_ns());
+}
+
+void Function::run_rewound() {
+    for (u16 i = 0; i < queue_count(); i++)
+        if (queues_[i].has_rewound()) kick(i);
 }
 
 void Function::kick(u32 queue) {
@@ -164,6 +168,7 @@ void Function::reset() {
     s_ = {};
     unsignalled_ = 0;
     deferred_timer_.cancel();
+    rewound_timer_.cancel();
     device_reset();
 }
 
@@ -195,8 +200,7 @@ void Function::restored() {
     device_restored();
     if (s_.deferred == 0) s_.deferred_deadline = Timers::never;
     deferred_timer_.arm(s_.deferred_deadline);
-    for (u16 i = 0; i < queue_count(); i++)
-        if (queues_[i].has_rewound()) later(i);
+    rewound_timer_.arm(timers().now_ns());
 }
 
 }  // namespace viv::virtio

@@ -160,6 +160,7 @@ protected:
 private:
     void dispatch(u16 queue);
     void run_deferred();
+    void run_rewound();
     void signal(u16 queue);
     void rewind_chains();
 
@@ -169,6 +170,7 @@ private:
     Transport* transport_ = nullptr;
     std::vector<Queue> queues_;
     Timer deferred_timer_;
+    Timer rewound_timer_;  // not saved: after a restore every chain in flight is rewound in any case
     bool dma_allowed_ = true;
     unsigned dispatching_ = 0;
     u64 unsignalled_ = 0;  // queues published to within notify(), bit by index: zero between calls
