@@ -52,10 +52,11 @@ public:
     // Bits [low, low + 128).
     u128 bits_from(int low) const {
         u128 result = 0;
-        for (int index = 128; index >= 0; index -= 64) {
+        for (int index = 0; index <= 128; index += 64) {
             const int limb = low / 64 + index / 64;
+            const int up = index - low % 64;
             const u128 part = limb < limb_count ? limbs_[usize(limb)] : 0;
-            result |= index - low % 64 >= 0 ? part << (index - low % 64) : part >> (low % 64 - index);
+            if (up < 128) result |= up >= 0 ? part << up : part >> -up;
         }
         return result;
     }

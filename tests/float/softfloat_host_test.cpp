@@ -191,7 +191,7 @@ TYPED_TEST(SoftfloatHost, RandomOperands) {
     Random random(12);
     for (const Rounding rounding : host_roundings) {
         this->use(rounding);
-        for (int count = 0; count < 60'000; ++count) {
+        for (int count = 0; count < 30'000; ++count) {
             const int centre = random.exponent<TypeParam>();
             const TypeParam a = random.number<TypeParam>(centre);
             const TypeParam b = random.number<TypeParam>(centre);
