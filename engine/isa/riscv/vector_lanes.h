@@ -4,7 +4,9 @@
 // A kernel exists once for each operation and element width; .vv, .vx and .vi share it, the scalar being a vector of step zero.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include "engine/isa/riscv/vector_unit.h"
 
@@ -28,9 +30,8 @@ using Kernel = void (*)(Lanes&);
 // By log2 of SEW in bytes; null where the instruction has no such width.
 using Kernels = std::array<Kernel, 4>;
 
-// Operations are structs with a static apply(). It takes (a, b), (a), or (d, a, b), and before these a Lanes& if it needs more than values.
+// Operations are structs with a static apply() that takes (a), (a, b), (lanes, a, b) or (old d, a, b).
 template <class Op, class C> constexpr bool takes_old = requires(C v) { Op::apply(v, v, v); };
-template <class Op, class C> constexpr bool takes_old_and_lanes = requires(Lanes& l, C v) { Op::apply(l, v, v, v); };
 template <class Op, class C> constexpr bool takes_two = requires(C v) { Op::apply(v, v); };
 template <class Op, class C> constexpr bool takes_two_and_lanes = requires(Lanes& l, C v) { Op::apply(l, v, v); };
 template <class Op, class C> constexpr bool takes_one = requires(C v) { Op::apply(v); };
@@ -38,18 +39,22 @@ template <class Op, class C> constexpr bool takes_one = requires(C v) { Op::appl
 template <class Op> constexpr bool in_chunks = !requires { Op::one_by_one; };
 
 // a and b are converted to C (which sign-extends if they are signed) and the result is converted from C to D.
+template <class Op, class C, class D, class A, class B> D result_of([[maybe_unused]] Lanes& l, [[maybe_unused]] D old, A a, [[maybe_unused]] B b) {
+    const C first = static_cast<C>(a);
+    if constexpr (takes_one<Op, C>) return static_cast<D>(Op::apply(first));
+    else {
+        const C second = static_cast<C>(b);
+        if constexpr (takes_two<Op, C>) return static_cast<D>(Op::apply(first, second));
+        else if constexpr (takes_two_and_lanes<Op, C>) return static_cast<D>(Op::apply(l, first, second));
+        else return static_cast<D>(Op::apply(static_cast<C>(old), first, second));
+    }
+}
+
 template <class Op, class C, class D, class A, class B> void elements(Lanes& l) {
-    const auto result = [&l](D old, A a, B b) -> D {
-        if constexpr (takes_old_and_lanes<Op, C>) return static_cast<D>(Op::apply(l, static_cast<C>(old), static_cast<C>(a), static_cast<C>(b)));
-        else if constexpr (takes_old<Op, C>) return static_cast<D>(Op::apply(static_cast<C>(old), static_cast<C>(a), static_cast<C>(b)));
-        else if constexpr (takes_two_and_lanes<Op, C>) return static_cast<D>(Op::apply(l, static_cast<C>(a), static_cast<C>(b)));
-        else if constexpr (takes_two<Op, C>) return static_cast<D>(Op::apply(static_cast<C>(a), static_cast<C>(b)));
-        else return static_cast<D>(Op::apply(static_cast<C>(a)));
-    };
-    constexpr bool pure = !takes_old_and_lanes<Op, C> && !takes_two_and_lanes<Op, C>;
+    constexpr auto result = result_of<Op, C, D, A, B>;
     u32 i = l.start;
     if (l.mask == nullptr) {
-        if constexpr (pure && in_chunks<Op>) {
+        if constexpr (!takes_two_and_lanes<Op, C> && in_chunks<Op>) {
             constexpr u32 count = chunk_bytes / std::min({sizeof(D), sizeof(A), sizeof(B)});
             for (; i + count <= l.end; i += count) {
                 A a[count];
@@ -59,17 +64,17 @@ template <class Op, class C, class D, class A, class B> void elements(Lanes& l) 
                 std::memcpy(b, l.b + usize{i} * l.b_step * sizeof(B), sizeof b);
                 if constexpr (takes_old<Op, C>) std::memcpy(d, l.d + usize{i} * sizeof(D), sizeof d);
                 for (u32 k = 0; k < count; k++) {
-                    if constexpr (takes_old<Op, C>) d[k] = result(d[k], a[k], b[k]);
-                    else d[k] = result(D{}, a[k], b[k]);
+                    if constexpr (takes_old<Op, C>) d[k] = result(l, d[k], a[k], b[k]);
+                    else d[k] = result(l, D{}, a[k], b[k]);
                 }
                 std::memcpy(l.d + usize{i} * sizeof(D), d, sizeof d);
             }
         }
-        for (; i < l.end; i++) put(l.d, i, result(get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
+        for (; i < l.end; i++) put(l.d, i, result(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
         return;
     }
     for (; i < l.end; i++)
-        if (get_bit(l.mask, i)) put(l.d, i, result(get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
+        if (get_bit(l.mask, i)) put(l.d, i, result(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
 }
 
 // Writes one bit an element.
@@ -185,14 +190,16 @@ template <Shape S> bool integer(Hart& hart, u32 word, const Kernels& kernels, Se
     }
     return o.done();
 }
-// A whole floating-point instruction. Unless `second` is none it is vs1 or an f register, as funct3 says.
-template <Shape S> bool floating(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::float_, Old old = Old::ignored) {
+// A whole floating-point instruction. Unless `second` is none it is vs1 or an f register, as funct3 says. An instruction with a rounding mode
+// of its own needs a legal frm all the same.
+template <Shape S> bool floating(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::float_, Old old = Old::ignored,
+                                 std::optional<soft::Rounding> rounding = {}) {
     const Operation o(hart, word);
     const bool has_vs1 = second != Second::none && second_is_vector(o.form());
     if (!o.usable || !float_usable(o) || kernels[o.sew] == nullptr || !registers_legal<S>(o, has_vs1, old)) return o.illegal();
     if (!o.nothing_to_do()) {
         Lanes l;
-        l.env.rounding = static_cast<soft::Rounding>(hart.s.frm);
+        l.env.rounding = rounding.value_or(static_cast<soft::Rounding>(hart.s.frm));
         run_lanes(o, kernels[o.sew], l, has_vs1 ? Second::vs1 : second);
         note_float_flags(o, l);
     }

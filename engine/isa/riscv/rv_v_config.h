@@ -1,0 +1,22 @@
+// V 1.0: what all vector instructions are made of, and the instructions that set vl and vtype.
+// Every vector instruction is one helper call, whatever the tier: vtype is state, so an instruction's meaning is known only when it runs.
+// Specification: RISC-V Unprivileged ISA 20240411, section 31.6.
+#pragma once
+
+#include "engine/isa/riscv/formats.h"
+#include "engine/isa/riscv/vector.h"
+
+namespace viv::riscv {
+
+#define RISCV_V(name, text, pattern, function)                                               \
+    struct name : Instruction<text, pattern, WordFields, Operands::vector> {                 \
+        static void run(auto& e, Fields f) { e.helper(text, vector::function, f.word); }     \
+    };
+
+RISCV_V(vsetvli, "vsetvli", "0 ........... ..... 111 ..... 1010111", set_vl)
+RISCV_V(vsetivli, "vsetivli", "11 .......... ..... 111 ..... 1010111", set_vl)
+RISCV_V(vsetvl, "vsetvl", "1000000 ..... ..... 111 ..... 1010111", set_vl)
+
+using RvVConfig = Group<vsetvli, vsetivli, vsetvl>;
+
+}  // namespace viv::riscv
