@@ -98,6 +98,7 @@ def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
     release = ""
     image = b""
     packed: dict[str, tuple[str, bytes]] = {}
+    built_in: set[str] = set()
     with debian_archive.Contents(package) as contents:
         for member, reader in contents:
             if not member.isfile():
@@ -107,6 +108,11 @@ def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
                 image = reader.read()
             elif found := re.fullmatch(r"(?:usr/)?lib/modules/[^/]+/(\S+/([^/]+)\.ko(?:\.xz)?)", member.name):
                 packed[canonical(found[2])] = (found[1], reader.read())
+            elif re.fullmatch(r"(?:usr/)?lib/modules/[^/]+/modules\.builtin\.modinfo", member.name):
+                strings = reader.read().decode("utf-8", "replace").split("\0")
+                built_in = {canonical(found[2]) for text in strings
+                            if (found := re.fullmatch(r"([^.]+)\.alias=(.*)", text))}
+                built_in |= {canonical(text.partition(".")[0]) for text in strings if text}
     if not image:
         raise cache.UserError(f"{package.file_name}: has no kernel in /boot; the recipe must name a linux-image package")
 
@@ -140,7 +146,15 @@ def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
         modules[name] = Module(name, path.removesuffix(".xz"), data, content, path,
                                tuple(word for word in [*hard, *soft] if word in packed),
                                tuple(information.get("alias", [])))
+        softly.update({word: name for word in soft if word not in packed})
 
+    softly: dict[str, str] = {}
     for name in chosen:
         add(name)
+    # A soft dependency may name what several modules can do ("crc32c"): which of them is the recipe's choice.
+    aliases = {canonical(alias) for module in modules.values() for alias in module.aliases}
+    for word, name in softly.items():
+        if word not in built_in and word not in aliases:
+            raise cache.UserError(f"{package.file_name}: {name} wants {word}, which is neither built in nor done by a "
+                                  "module of the recipe's list")
     return Kernel(package, release, image, tuple(modules.values()))
