@@ -4,10 +4,18 @@
 #include "engine/isa/riscv/handlers.h"
 #include "engine/isa/riscv/rv_c.h"
 #include "engine/lang/bytes.h"
+#include "engine/lang/check.h"
 
 namespace viv::riscv {
 
-const Handlers::Row& handlers_of(usize table_index) { return base_handlers()[table_index]; }
+const Handlers::Row& handlers_of(usize table_index) {
+    for (const auto part : {base_handlers(), float_handlers()}) {
+        if (table_index < part.size()) return part[table_index];
+        table_index -= part.size();
+    }
+    CHECK(false);
+    return base_handlers()[0];
+}
 
 const exec::Slot* Handlers::breakpoint(exec::Engine& engine, const exec::Slot* slot) {
     Hart& hart = static_cast<Hart&>(engine);

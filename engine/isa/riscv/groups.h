@@ -5,6 +5,7 @@
 #include "engine/isa/riscv/privileged.h"
 #include "engine/isa/riscv/rv_a.h"
 #include "engine/isa/riscv/rv_b.h"
+#include "engine/isa/riscv/rv_fd.h"
 #include "engine/isa/riscv/rv_i.h"
 #include "engine/isa/riscv/rv_m.h"
 #include "engine/isa/riscv/table.h"
@@ -17,6 +18,10 @@ template <class...> struct Parts {};
 using BaseParts = Parts<Part<"I", Xlen::any, RvI>, Part<"I", Xlen::only64, Rv64I>, Part<"M", Xlen::any, RvM>, Part<"M", Xlen::only64, Rv64M>,
                         Part<"A", Xlen::any, RvA>, Part<"A", Xlen::only64, Rv64A>, Part<"B", Xlen::any, RvB>, Part<"B", Xlen::only32, Rv32B>,
                         Part<"B", Xlen::only64, Rv64B>, Part<"Priv", Xlen::any, RvPrivileged>>;
+
+using FloatParts = Parts<Part<"FD", Xlen::any, RvFloatMemory>, Part<"F", Xlen::any, RvsFloat>, Part<"F", Xlen::only64, Rv64sFloat>,
+                         Part<"D", Xlen::any, RvdFloat>, Part<"D", Xlen::only64, Rv64dFloat>, Part<"Zfh", Xlen::any, RvhFloat>,
+                         Part<"Zfh", Xlen::only64, Rv64hFloat>, Part<"FD", Xlen::any, RvFloatMoves>, Part<"FD", Xlen::only64, Rv64FloatMoves>>;
 
 // Calls row.operator()<Instruction, Extension text, Xlen>() for every instruction of the parts, in order.
 template <class F> constexpr void for_each(Parts<>, F&&) {}

@@ -113,7 +113,9 @@ template <class P, bool Has16> constexpr auto handler_rows() {
     return rows;
 }
 
+// In the order of the instruction table.
 std::span<const Handlers::Row> base_handlers();   // exec_base.cpp
+std::span<const Handlers::Row> float_handlers();  // exec_float.cpp
 const Handlers::Row& handlers_of(usize table_index);
 
 }  // namespace viv::riscv

@@ -98,6 +98,23 @@ void Hart::start(u64 pc, u64 a1) {
     wake();
 }
 
+void Hart::prepare_supervisor() {
+    s.mideleg = u64{1} << irq_ssi | u64{1} << irq_sti | u64{1} << irq_sei;
+    s.medeleg = 0xb1ff;  // all that a supervisor can handle; environment calls from it come to the SBI
+    s.mcounteren = 0xffff'ffff;
+    s.menvcfg = u64{1} << 63 | u64{1} << 62 | 0xf0;  // STCE, PBMTE, CBZE, CBCFE, CBIE
+    s.pmpcfg[0] = 0x1f;                              // NAPOT, all rights
+    s.pmpaddr[0] = config_.xlen == 64 ? low_mask(54) : low_mask(32);
+    s.stimecmp = ~u64{0};
+    update_pmp();
+}
+
+void Hart::set_timer(u64 ticks) {
+    s.stimecmp = ticks;
+    host::Lock lock(wiring_.device_lock);
+    update_timer();
+}
+
 std::string_view Hart::mode_name() const {
     switch (s.privilege) {
         case Privilege::user: return "user";

@@ -103,6 +103,10 @@ public:
     // SBI HSM: starts a halted hart in supervisor mode.
     void start(u64 pc, u64 a1);
     void halt() { s.halted = true; }
+    // What machine-mode firmware sets up before it enters a kernel: delegation, counters, Sstc, cache operations, an open PMP.
+    void prepare_supervisor();
+    void set_timer(u64 ticks);  // stimecmp, as SBI's TIME extension sets it
+    void time_changed() { update_timer(); }  // the time source jumped
     bool halted() const { return s.halted; }
     // The bytes [physical, physical + size) of one page have changed. On the thread that runs this hart, or while no hart runs: returns
     // whether decoded code of that page is left. From elsewhere: it is noted, and done before the hart's next fence.i, trap or slice.
@@ -148,6 +152,8 @@ public:
     void wrote_atomically(u64 physical, unsigned size);
     // Faults as a load/store would, without accessing: false after a trap. For helpers that must not write partially.
     bool probe(u64 address, unsigned size, AccessKind kind);
+    // Whether a load would reach plain memory without a trap; nothing changes. For loads that may stop early instead of trapping.
+    bool readable(u64 address, unsigned size);
 
     // Delivers a synchronous exception at the current instruction: CSRs, mode and s.pc change. Always returns false, for helpers' convenience.
     bool raise(Cause cause, u64 tval);

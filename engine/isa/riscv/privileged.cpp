@@ -10,10 +10,7 @@ bool Hart::environment_call() {
         case Privilege::user: return raise(Cause::ecall_user, 0);
         case Privilege::supervisor:
             if (wiring_.supervisor_calls == nullptr) return raise(Cause::ecall_supervisor, 0);
-            {
-                host::Lock lock(wiring_.device_lock);
-                wiring_.supervisor_calls->call(*this);
-            }
+            wiring_.supervisor_calls->call(*this);
             return true;
         case Privilege::machine: break;
     }

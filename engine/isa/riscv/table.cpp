@@ -17,9 +17,10 @@ template <class P> constexpr void append(InstructionInfo*& to) {
 }
 
 constexpr auto table = [] {
-    std::array<InstructionInfo, count_of<BaseParts>()> rows{};
+    std::array<InstructionInfo, count_of<BaseParts>() + count_of<FloatParts>()> rows{};
     InstructionInfo* to = rows.data();
     append<BaseParts>(to);
+    append<FloatParts>(to);
     return rows;
 }();
 
