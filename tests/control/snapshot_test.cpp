@@ -1,0 +1,284 @@
+// Saved machines: they go on exactly as they would have, hash and schema say so, and broken or foreign files are refused.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/control/programs.h"
+
+namespace viv::test {
+namespace {
+
+void run_to(Machine& machine, u64 total) {
+    while (machine.instructions() < total && machine.state() == RunState::running)
+        machine.run({total - machine.instructions(), 0});
+}
+
+std::vector<u8> saved(Machine& machine) {
+    VectorSink sink;
+    const auto result = machine.save(sink);
+    EXPECT_TRUE(result.ok());
+    EXPECT_TRUE(sink.finished);
+    return sink.bytes;
+}
+
+Result<void> restored(Machine& machine, std::span<const u8> bytes) {
+    SpanSource source(bytes);
+    return machine.restore(source);
+}
+
+Bench::Options harts(unsigned count) {
+    Bench::Options options;
+    options.cpus = count;
+    return options;
+}
+
+class Restoring : public testing::TestWithParam<unsigned> {};
+
+TEST_P(Restoring, GoesOnAsIfNothingHadHappened) {
+    constexpr u64 total = 150'000;
+    Bench whole(busy_program(), harts(GetParam()));
+    run_to(*whole.machine, total);
+    std::mt19937_64 random(GetParam());
+    for (unsigned round = 0; round < 5; round++) {
+        const u64 at = random() % total;
+        Bench first(busy_program(), harts(GetParam()));
+        run_to(*first.machine, at);
+        const Hash128 before = first.machine->hash();
+        const auto bytes = saved(*first.machine);
+        EXPECT_EQ(first.machine->hash(), before);
+
+        Bench second(busy_program(), harts(GetParam()));
+        second.machine->run({1 + random() % 50'000, 0});  // it need not be fresh
+        const auto result = restored(*second.machine, bytes);
+        ASSERT_TRUE(result.ok()) << result.error().message;
+        EXPECT_EQ(second.machine->state(), RunState::paused);
+        EXPECT_EQ(second.machine->stop_reason(), StopReason::restored);
+        EXPECT_EQ(second.machine->hash(), before);
+        EXPECT_EQ(second.machine->instructions(), first.machine->instructions());
+        EXPECT_EQ(second.machine->timers().now_ns(), first.machine->timers().now_ns());
+        EXPECT_EQ(saved(*second.machine), bytes);
+        second.machine->resume();
+        run_to(*second.machine, total);
+        EXPECT_EQ(second.machine->hash(), whole.machine->hash()) << "saved at " << at;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Harts, Restoring, testing::Values(1U, 3U, 8U));
+
+TEST(Snapshot, KeepsTheTotalAcrossAGuestReset) {
+    Bench bench({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2), {Op::store, 6, 5, 0, 0}, {Op::add, 2, 2, 0, 1}, jump(-1)});
+    run_to(*bench.machine, 1'000);
+    EXPECT_EQ(bench.board().resets, 2U);
+    const auto bytes = saved(*bench.machine);
+    Bench other({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2), {Op::store, 6, 5, 0, 0}, {Op::add, 2, 2, 0, 1}, jump(-1)});
+    ASSERT_TRUE(restored(*other.machine, bytes).ok());
+    EXPECT_EQ(other.machine->instructions(), 1'000U);
+    EXPECT_EQ(other.machine->timers().now_ns(), 1'000U);
+}
+
+TEST(Snapshot, MemoryThatTheSavedMachineHadZeroBecomesZero) {
+    Bench clean(counting_program());
+    const auto bytes = saved(*clean.machine);
+    Bench dirty(counting_program());
+    const std::vector<u8> noise(0x8000, 0xa5);
+    ASSERT_TRUE(dirty.board().memory().write(0x1'4000, noise));
+    dirty.board().latch = 99;
+    ASSERT_TRUE(restored(*dirty.machine, bytes).ok());
+    EXPECT_EQ(dirty.board().ram(0x1'4000), 0U);
+    EXPECT_EQ(dirty.board().latch, 0U);
+    EXPECT_EQ(dirty.machine->hash(), clean.machine->hash());
+    EXPECT_EQ(dirty.cpu(0).restored_count, 1U);
+}
+
+TEST(Snapshot, LargeMemoryWithFewPagesIsASmallFile) {
+    Bench::Options options;
+    options.memory = 96 << 20;
+    Bench bench(counting_program(), options);
+    std::vector<u8> page(page_size);
+    std::mt19937 random(1);
+    for (u8& byte : page) byte = static_cast<u8>(random());
+    for (const u64 address : {u64{0}, u64{1'048'576} - page_size, u64{5'000} * page_size, (u64{96} << 20) - page_size})
+        ASSERT_TRUE(bench.board().memory().write(ram_base + address, page));
+    const auto bytes = saved(*bench.machine);
+    EXPECT_LT(bytes.size(), 20'000U);
+    Bench other(counting_program(), options);
+    ASSERT_TRUE(restored(*other.machine, bytes).ok());
+    EXPECT_EQ(other.machine->hash(), bench.machine->hash());
+}
+
+TEST(Snapshot, HeadTellsWhatToCreate) {
+    Bench bench(counting_program(), harts(3));
+    const auto bytes = saved(*bench.machine);
+    SpanSource source(bytes);
+    const auto head = Machine::read_head(source);
+    ASSERT_TRUE(head.ok());
+    EXPECT_EQ(head.value().launch, "--test");
+    EXPECT_EQ(head.value().machine, "fake");
+    EXPECT_EQ(head.value().cpu, "tiny");
+    EXPECT_EQ(head.value().memory, 64U << 10);
+    EXPECT_EQ(head.value().cpus, 3U);
+    EXPECT_EQ(head.value().append, "console=none");
+    EXPECT_TRUE(head.value().deterministic);
+    ASSERT_TRUE(head.value().kernel.has_value());
+    EXPECT_EQ(head.value().kernel->name, "kernel.bin");
+    EXPECT_EQ(head.value().kernel->bytes, assemble(counting_program()));
+    EXPECT_FALSE(head.value().initrd.has_value());
+}
+
+TEST(Snapshot, OtherMachinesAreRefusedByName) {
+    Bench bench(counting_program(), harts(2));
+    const auto bytes = saved(*bench.machine);
+    const auto refusal = [&](Bench& other) {
+        const auto result = restored(*other.machine, bytes);
+        return result.ok() ? std::string("accepted") : result.error().message;
+    };
+    Bench more(counting_program(), harts(3));
+    EXPECT_NE(refusal(more).find("CPUs"), std::string::npos);
+    auto options = harts(2);
+    options.memory = 128 << 10;
+    Bench larger(counting_program(), options);
+    EXPECT_NE(refusal(larger).find("memory"), std::string::npos);
+    options = harts(2);
+    options.determinism = Determinism::live;
+    Bench live(counting_program(), options);
+    EXPECT_NE(refusal(live).find("deterministic"), std::string::npos);
+    Bench kernel(busy_program(), harts(2));
+    EXPECT_NE(refusal(kernel).find("another kernel"), std::string::npos);
+    auto longer_kernel = counting_program();
+    longer_kernel.push_back({});
+    Bench longer(longer_kernel, harts(2));
+    EXPECT_NE(refusal(longer).find("another kernel"), std::string::npos);
+}
+
+TEST(Snapshot, LiveClockGoesOnFromTheSavedMoment) {
+    Bench::Options options;
+    options.determinism = Determinism::live;
+    Bench first(counting_program(), options), second(counting_program(), options);
+    first.step_clock.now += 5'000'000'000;
+    first.machine->pause();
+    const auto bytes = saved(*first.machine);
+    second.step_clock.now += 77'000'000'000;
+    ASSERT_TRUE(restored(*second.machine, bytes).ok());
+    EXPECT_EQ(second.machine->timers().now_ns(), first.machine->timers().now_ns());
+    // The wall clock is the host's again.
+    EXPECT_EQ(second.machine->timers().clock().wall_ns(), second.real_clock.realtime_ns());
+}
+
+TEST(Snapshot, CutAndAlteredFilesAreRefused) {
+    Bench bench(busy_program(), harts(2));
+    run_to(*bench.machine, 20'000);
+    auto bytes = saved(*bench.machine);
+    std::mt19937_64 random(9);
+    for (unsigned round = 0; round < 300; round++) {
+        Bench other(busy_program(), harts(2));
+        if (round % 2 == 0) {
+            EXPECT_FALSE(restored(*other.machine, std::span(bytes).first(random() % bytes.size())).ok());
+            continue;
+        }
+        const u64 at = random() % (bytes.size() * 8);
+        bytes[at / 8] = static_cast<u8>(bytes[at / 8] ^ 1 << at % 8);
+        EXPECT_FALSE(restored(*other.machine, bytes).ok());
+        bytes[at / 8] = static_cast<u8>(bytes[at / 8] ^ 1 << at % 8);
+    }
+}
+
+// Sections whose content is broken but whose hashes are right: nothing but the bounds checks stands in the way.
+TEST(Snapshot, ForgedContentNeverDoesHarm) {
+    Bench bench(busy_program(), harts(2));
+    run_to(*bench.machine, 20'000);
+    const auto bytes = saved(*bench.machine);
+    struct Part {
+        u32 type;
+        std::vector<u8> content;
+    };
+    std::vector<Part> parts;
+    SpanSource source(bytes);
+    state::FileReader reader(source);
+    ASSERT_TRUE(reader.begin().ok());
+    for (;;) {
+        auto section = reader.next();
+        ASSERT_TRUE(section.ok());
+        if (section->end) break;
+        auto content = reader.content(1 << 24);
+        ASSERT_TRUE(content.ok());
+        parts.push_back({section->type, std::move(content).value()});
+    }
+    std::mt19937_64 random(10);
+    unsigned refused = 0;
+    for (unsigned round = 0; round < 1'500; round++) {
+        auto forged = parts;
+        for (u64 changes = 1 + random() % 3; changes > 0; changes--) {
+            Part& part = forged[random() % forged.size()];
+            switch (random() % 6) {
+                case 0: part.type = static_cast<u32>(random() % 8); break;
+                case 1: part.content.resize(random() % (part.content.size() + 1)); break;
+                case 2: part.content.resize(part.content.size() + random() % 5'000, u8{1}); break;
+                case 3: forged.erase(forged.begin() + static_cast<std::ptrdiff_t>(random() % forged.size())); break;
+                default:
+                    if (part.content.empty()) break;
+                    for (u64 n = 1 + random() % 4; n > 0; n--)
+                        part.content[random() % std::min<usize>(part.content.size(), 256)] = static_cast<u8>(random());
+            }
+            if (forged.empty()) break;
+        }
+        VectorSink sink;
+        state::FileWriter writer(sink);
+        ASSERT_TRUE(writer.begin().ok());
+        for (const Part& part : forged) ASSERT_TRUE(writer.section(part.type, part.content).ok());
+        ASSERT_TRUE(writer.finish().ok());
+        Bench other(busy_program(), harts(2));
+        if (!restored(*other.machine, sink.bytes).ok()) {
+            refused++;
+            continue;
+        }
+        other.machine->resume();  // a state that nobody can tell from a real one must at least run
+        other.machine->run({5'000, 0});
+    }
+    EXPECT_GT(refused, 500U);
+}
+
+TEST(Snapshot, FullDiskIsReported) {
+    Bench bench(counting_program());
+    VectorSink sink;
+    sink.limit = 100;
+    const auto result = bench.machine->save(sink);
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().message, "disk full");
+    EXPECT_FALSE(sink.finished);
+}
+
+TEST(Snapshot, SchemaNamesEveryFieldOnce) {
+    Bench bench(counting_program(), harts(2));
+    EXPECT_EQ(bench.machine->schema(),
+              "turn.instructions 1 u64\nturn.turn 2 section\nturn.turn.hart 1 u32\nturn.turn.left 2 u64\n"
+              "clock.now_ns 1 u64\nclock.wall_offset_ns 2 u64\nclock.skipped_ns 3 u64\n"
+              "inlet.generator 1 u64[]\n"
+              "cpu.x 1 u64[]\ncpu.pc 2 u64\ncpu.saved_pc 3 u64\ncpu.count 4 u64\ncpu.waiting 5 u8\ncpu.enabled 6 u8\n"
+              "cpu.line 7 u8\ncpu.wide 8 u8[]\n"
+              "fake-power.button 1 u64\n"
+              "fake-timer.deadlines 1 bytes\nfake-timer.fired 2 u64\n"
+              "board.latch 1 u64\n");
+}
+
+TEST(Snapshot, EveryPartOfTheStateCountsInTheHash) {
+    Bench bench(busy_program(), harts(2));
+    run_to(*bench.machine, 1'000);
+    const Hash128 before = bench.machine->hash();
+    const auto differs = [&](auto change, auto back) {
+        change();
+        const bool different = bench.machine->hash() != before;
+        back();
+        return different && bench.machine->hash() == before;
+    };
+    EXPECT_TRUE(differs([&] { bench.board().latch = 1; }, [&] { bench.board().latch = 0; }));
+    EXPECT_TRUE(differs([&] { bench.board().timer().fired++; }, [&] { bench.board().timer().fired--; }));
+    const u64 x = bench.cpu(1).x(31);
+    EXPECT_TRUE(differs([&] { bench.cpu(1).set_x(31, ~x); }, [&] { bench.cpu(1).set_x(31, x); }));
+    u8* last = bench.board().memory().host(ram_base + (64 << 10) - 1, 1);
+    EXPECT_TRUE(differs([&] { *last ^= 1; }, [&] { *last ^= 1; }));
+}
+
+}  // namespace
+}  // namespace viv::test
