@@ -181,7 +181,8 @@ bool Queue::take_head(u16& head, bool& rewound) {
         if (waiting == 0) return false;
     }
     if (waiting > s_.size) return malformed("available index runs ahead by more than the queue's size");
-    if (s_.in_flight.size() >= s_.size) return malformed("more chains are in flight than the queue has entries");
+    if (s_.in_flight.size() + prepared_ >= s_.size)
+        return malformed("more chains are in flight than the queue has entries");
     const usize entry = ring_header + usize{2} * (s_.next_available & (s_.size - 1u));
     head = from_le(shared_u16(available_, entry).load(std::memory_order_relaxed));
     if (head >= s_.size) return malformed("a head index is outside the descriptor table");

@@ -1,0 +1,282 @@
+// The queues of virtio-net: frames behind a 12-byte header (virtio 1.2, 5.1.6) and the commands of the control queue
+// (5.1.6.5). See net.h.
+#include "engine/dev/virtio/net.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/dev/virtio/create.h"
+
+namespace viv::virtio {
+
+namespace {
+
+enum Feature : unsigned {
+    f_mac = 5,
+    f_mrg_rxbuf = 15,
+    f_status = 16,
+    f_ctrl_vq = 17,
+    f_ctrl_rx = 18,
+    f_ctrl_rx_extra = 20,
+    f_ctrl_mac_addr = 23,
+};
+
+constexpr u16 receive_queue = 0, transmit_queue = 1, control_queue = 2;
+constexpr u16 control_queue_size = 64;
+constexpr usize header_size = 12, num_buffers_at = 10;
+constexpr usize smallest_frame = 14, largest_frame = 65'550;
+constexpr unsigned frames_per_notification = 256;
+constexpr unsigned commands_per_notification = 64;
+
+constexpr usize c_status = 6;
+constexpr u16 status_link_up = 1;
+
+enum ControlClass : u8 { class_rx = 0, class_mac = 1 };
+enum RxCommand : u8 { rx_promisc = 0, rx_allmulti = 1, rx_alluni = 2, rx_nomulti = 3, rx_nouni = 4, rx_nobcast = 5 };
+enum MacCommand : u8 { mac_table_set = 0, mac_addr_set = 1 };
+enum Acknowledgement : u8 { ack_ok = 0, ack_error = 1 };
+
+constexpr usize mac_size = 6;
+constexpr usize largest_table = 64;  // addresses
+
+Function::Identity identity(const Net::Options& options) {
+    u64 features = 0;
+    for (const unsigned bit : {f_mac, f_mrg_rxbuf, f_status, f_ctrl_vq, f_ctrl_rx, f_ctrl_rx_extra, f_ctrl_mac_addr})
+        features |= feature(bit);
+    return {DeviceId::net, "virtio-net", features, {options.queue_size, options.queue_size, control_queue_size}};
+}
+
+bool contains(const std::vector<u8>& table, std::span<const u8> address) {
+    for (usize at = 0; at + mac_size <= table.size(); at += mac_size)
+        if (std::equal(address.begin(), address.begin() + mac_size, table.begin() + static_cast<std::ptrdiff_t>(at)))
+            return true;
+    return false;
+}
+
+}  // namespace
+
+Net::Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const Options& options)
+    : Function(wiring, identity(options)), options_(options), backend_(std::move(backend)) {
+    s_.mac = options_.mac;
+    show();
+    backend_->attach(this);
+}
+
+void Net::show() {
+    std::copy(s_.mac.begin(), s_.mac.end(), config_.begin());
+    store_le<u16>(&config_[c_status], s_.link_up ? status_link_up : 0);
+}
+
+bool Net::features_acceptable(u64 features) const {
+    const bool needs_control =
+        bit(features, f_ctrl_rx) || bit(features, f_ctrl_rx_extra) || bit(features, f_ctrl_mac_addr);
+    return !needs_control || bit(features, f_ctrl_vq);
+}
+
+void Net::device_reset() {
+    s_.mac = options_.mac;
+    s_.filter = {};
+    show();
+}
+
+void Net::device_state(Archive& a) {
+    a(1, "mac", s_.mac);
+    a(2, "link_up", s_.link_up);
+    a(3, "promiscuous", s_.filter.promiscuous);
+    a(4, "all_multicast", s_.filter.all_multicast);
+    a(5, "all_unicast", s_.filter.all_unicast);
+    a(6, "no_multicast", s_.filter.no_multicast);
+    a(7, "no_unicast", s_.filter.no_unicast);
+    a(8, "no_broadcast", s_.filter.no_broadcast);
+    a.bytes(9, "unicast", s_.filter.unicast, largest_table * mac_size);
+    a.bytes(10, "multicast", s_.filter.multicast, largest_table * mac_size);
+    a(11, "unicast_overflow", s_.filter.unicast_overflow);
+    a(12, "multicast_overflow", s_.filter.multicast_overflow);
+}
+
+void Net::device_restored() {
+    show();
+    refused_ = true;  // whatever the back end waits for
+}
+
+void Net::set_link(bool up) {
+    if (s_.link_up == up) return;
+    s_.link_up = up;
+    show();
+    if (negotiated(f_status)) config_changed();
+}
+
+void Net::notify(u16 queue) {
+    switch (queue) {
+        case receive_queue:
+            if (!std::exchange(refused_, false)) return;
+            return backend_->receive_ready();
+        case transmit_queue: return transmit();
+        default: return control();
+    }
+}
+
+bool Net::accepts(std::span<const u8> frame) const {
+    const Filter& filter = s_.filter;
+    if (filter.promiscuous) return true;
+    const auto to = frame.first(mac_size);
+    if (std::all_of(to.begin(), to.end(), [](u8 byte) { return byte == 0xff; })) return !filter.no_broadcast;
+    if ((to[0] & 1) != 0) {
+        if (filter.no_multicast) return false;
+        return filter.all_multicast || filter.multicast_overflow || contains(filter.multicast, to);
+    }
+    if (filter.no_unicast) return false;
+    if (filter.all_unicast || filter.unicast_overflow) return true;
+    return std::equal(to.begin(), to.end(), s_.mac.begin()) || contains(filter.unicast, to);
+}
+
+// Pops chains until they have room for `needed` bytes; without room, all go back.
+bool Net::gather_room(u64 needed) {
+    receive_count_ = 0;
+    u64 room = 0;
+    const bool mergeable = negotiated(f_mrg_rxbuf);
+    while (room < needed && (mergeable || receive_count_ == 0)) {
+        if (receive_chains_.size() == receive_count_) receive_chains_.emplace_back();
+        Chain& chain = receive_chains_[receive_count_];
+        if (!pop(receive_queue, chain)) break;
+        receive_count_++;
+        room += chain.writable_size();
+    }
+    if (room >= needed) return true;
+    if (running())
+        for (usize i = receive_count_; i > 0; i--) unpop(receive_queue, receive_chains_[i - 1]);
+    return false;
+}
+
+bool Net::receive(std::span<const u8> frame) {
+    if (frame.size() < smallest_frame || frame.size() > largest_frame || !s_.link_up || !accepts(frame)) return true;
+    if (!running() || !gather_room(header_size + frame.size())) {
+        if (running() && receive_count_ != 0 && !negotiated(f_mrg_rxbuf))
+            return true;  // too long for this driver's buffers
+        refused_ = true;
+        return false;
+    }
+    std::array<u8, header_size> header{};
+    store_le<u16>(&header[num_buffers_at], static_cast<u16>(receive_count_));
+    std::span<const u8> header_left = header;
+    for (usize i = 0; i < receive_count_; i++) {
+        ChainWriter writer(receive_chains_[i]);
+        header_left = header_left.subspan(writer.write(header_left));
+        if (header_left.empty()) frame = frame.subspan(writer.write(frame));
+        fill(receive_queue, receive_chains_[i], writer.written());
+    }
+    publish(receive_queue);
+    return true;
+}
+
+void Net::transmit() {
+    Chain chain;
+    for (unsigned i = 0; i < frames_per_notification; i++) {
+        if (!pop(transmit_queue, chain)) return;
+        send(chain);
+        push(transmit_queue, chain, 0);
+    }
+    later(transmit_queue);
+}
+
+void Net::send(const Chain& chain) {
+    ChainReader reader(chain);
+    std::array<u8, header_size> header{};
+    reader.read(header);
+    const u64 size = reader.remaining();
+    if (size < smallest_frame || size > largest_frame || header[0] != 0 || header[1] != 0)
+        return log().guest("a frame of {} bytes with flags {:#x} and segmentation {:#x} is dropped", size, header[0],
+                           header[1]);
+    if (!s_.link_up) return;
+    if (reader.front().size() == size) return backend_->send(reader.front());
+    transmit_frame_.resize(size);
+    reader.read(transmit_frame_);
+    backend_->send(transmit_frame_);
+}
+
+void Net::control() {
+    Chain chain;
+    for (unsigned i = 0; i < commands_per_notification; i++) {
+        if (!pop(control_queue, chain)) return;
+        if (chain.writable_size() == 0) return needs_reset("a control command without room for its acknowledgement");
+        ChainReader reader(chain);
+        const u8 answer = command(reader) ? ack_ok : ack_error;
+        ChainWriter(chain).store<u8>(answer);
+        push(control_queue, chain, 1);
+    }
+    later(control_queue);
+}
+
+bool Net::command(ChainReader& reader) {
+    const auto kind = reader.load<u8>();
+    const auto what = reader.load<u8>();
+    if (!kind || !what) return false;
+    if (*kind == class_rx) {
+        const auto on = reader.load<u8>();
+        return on && set_mode(*what, *on != 0);
+    }
+    if (*kind != class_mac) return false;
+    if (*what == mac_table_set) return set_tables(reader);
+    if (*what != mac_addr_set || reader.remaining() != mac_size) return false;
+    reader.read(s_.mac);
+    show();
+    return true;
+}
+
+bool Net::set_mode(u8 command, bool on) {
+    Filter& filter = s_.filter;
+    switch (command) {
+        case rx_promisc: filter.promiscuous = on; return true;
+        case rx_allmulti: filter.all_multicast = on; return true;
+        case rx_alluni: filter.all_unicast = on; return true;
+        case rx_nomulti: filter.no_multicast = on; return true;
+        case rx_nouni: filter.no_unicast = on; return true;
+        case rx_nobcast: filter.no_broadcast = on; return true;
+        default: return false;
+    }
+}
+
+bool Net::set_tables(ChainReader& reader) {
+    Filter next = s_.filter;
+    if (!read_table(reader, next.unicast, next.unicast_overflow)) return false;
+    if (!read_table(reader, next.multicast, next.multicast_overflow)) return false;
+    s_.filter = std::move(next);
+    return true;
+}
+
+bool Net::read_table(ChainReader& reader, std::vector<u8>& table, bool& overflow) {
+    const auto entries = reader.load<u32>();
+    if (!entries || u64{*entries} * mac_size > reader.remaining()) return false;
+    overflow = *entries > largest_table;
+    table.resize(overflow ? 0 : *entries * mac_size);
+    if (overflow)
+        reader.skip(u64{*entries} * mac_size);
+    else
+        reader.read(table);
+    return true;
+}
+
+Result<std::unique_ptr<Function>> make_net(DeviceSpec& spec, const Properties& properties, const Wiring& wiring) {
+    Net::Options options;
+    if (const auto text = properties.text("mac")) {
+        bool good = text->size() == 3 * mac_size - 1;
+        for (usize i = 0; good && i < mac_size; i++) {
+            const char* digits = text->data() + 3 * i;
+            const auto [end, problem] = std::from_chars(digits, digits + 2, options.mac[i], 16);
+            good = problem == std::errc{} && end == digits + 2 && (i + 1 == mac_size || *end == ':');
+        }
+        if (!good)
+            return properties.error("mac", fmt::format("is '{}', but wants six bytes as in 52:54:00:12:34:56", *text));
+        if ((options.mac[0] & 1) != 0)
+            return properties.error("mac", "is a group address; the first byte of a device's own is even");
+    }
+    TRY_SET(const u64 size, properties.number("queue-size", options.queue_size, 4, Queue::largest));
+    if (!is_power_of_two(size)) return properties.error("queue-size", "is not a power of two");
+    options.queue_size = static_cast<u16>(size);
+    if (spec.net == nullptr) return Error{fmt::format("{}: no network is connected to it; use --net", spec.name)};
+    return std::unique_ptr<Function>(std::make_unique<Net>(wiring, std::move(spec.net), options));
+}
+
+}  // namespace viv::virtio

@@ -1,0 +1,73 @@
+// virtio-net: one receive and one transmit queue, a control queue for the receive filter and the MAC address. OASIS
+// virtio 1.2, section 5.1. Promises: frames of 14 to 65,550 bytes; mergeable receive buffers; a frame that finds no
+// room is refused whole, and the back end hears when there is room again. Neither checksum nor segmentation offload is
+// offered, so a frame is on the wire as the driver wrote it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "engine/dev/virtio/virtio.h"
+#include "engine/net/net.h"
+
+namespace viv::virtio {
+
+using MacAddress = std::array<u8, 6>;
+
+class Net final : public Function, public net::NetDevice {
+public:
+    struct Options {
+        MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+        u16 queue_size = 256;  // 4 to Queue::largest, a power of two
+    };
+
+    Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const Options& options);
+
+    bool receive(std::span<const u8> frame) override;
+    // The cable: up from the start. Down, frames are dropped both ways.
+    void set_link(bool up);
+
+protected:
+    void notify(u16 queue) override;
+    std::span<const u8> config() const override { return config_; }
+    bool features_acceptable(u64 features) const override;
+    void device_reset() override;
+    void device_state(Archive& a) override;
+    void device_restored() override;
+
+private:
+    // What the driver let through; promiscuous until it says otherwise.
+    struct Filter {
+        bool promiscuous = true, all_multicast = false, all_unicast = false;
+        bool no_multicast = false, no_unicast = false, no_broadcast = false;
+        std::vector<u8> unicast, multicast;                         // six bytes an address
+        bool unicast_overflow = false, multicast_overflow = false;  // the list was too long: all pass
+    };
+    bool accepts(std::span<const u8> frame) const;
+    bool gather_room(u64 needed);
+    void transmit();
+    void send(const Chain& chain);
+    void control();
+    bool command(ChainReader& reader);
+    bool set_mode(u8 command, bool on);
+    bool set_tables(ChainReader& reader);
+    bool read_table(ChainReader& reader, std::vector<u8>& table, bool& overflow);
+    void show();
+
+    static constexpr usize config_size = 8;
+    Options options_;
+    struct {
+        MacAddress mac{};
+        bool link_up = true;
+        Filter filter;
+    } s_;
+    std::array<u8, config_size> config_{};
+    bool refused_ = false;  // a frame found no room: the back end waits to hear of some
+    std::vector<Chain> receive_chains_;
+    usize receive_count_ = 0;
+    std::vector<u8> transmit_frame_;
+    std::unique_ptr<net::NetBackend> backend_;
+};
+
+}  // namespace viv::virtio
