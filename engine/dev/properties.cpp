@@ -26,7 +26,7 @@ std::vector<std::string_view> property_names(std::string_view help) {
 Result<Properties> Properties::check(const DeviceSpec& spec, std::string_view help) {
     const auto names = property_names(help);
     for (const auto& [name, value] : spec.properties) {
-        if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+        if (name == "id" || std::find(names.begin(), names.end(), name) != names.end()) continue;
         const auto nearest = nearest_name(name, names);
         auto message = fmt::format("{}: unknown property '{}'", spec.name, name);
         if (!nearest.empty()) message += fmt::format("; did you mean '{}'?", nearest);

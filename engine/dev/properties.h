@@ -1,6 +1,6 @@
 // The properties a user gave a device ("serial=x,readonly=on"), read with errors that name the property and what would
 // be right. The catalogue's help text ("serial=TEXT, readonly=on|off") is the only list of names: one that it does not
-// have is refused before any is read.
+// have is refused before any is read, save `id`, which every device may be given.
 #pragma once
 
 #include <optional>

@@ -1,0 +1,65 @@
+// The rows of the device catalogue. A virtio device has one for each bus; its makers are listed in virtio/create.cpp.
+#include "engine/dev/catalog.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <vector>
+
+#include "engine/lang/nearest.h"
+
+namespace viv {
+
+namespace {
+
+constexpr std::string_view block_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N";
+constexpr std::string_view block_pci_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N, addr=SLOT";
+
+constexpr std::array catalog{
+    DeviceKind{"virtio-blk-device", "disk", DeviceBus::virtio_mmio, block_help},
+    DeviceKind{"virtio-blk-pci", "disk", DeviceBus::pci, block_pci_help},
+    DeviceKind{"virtio-net-device", "Ethernet card", DeviceBus::virtio_mmio, "mac=ADDRESS, queue-size=N"},
+    DeviceKind{"virtio-net-pci", "Ethernet card", DeviceBus::pci, "mac=ADDRESS, queue-size=N, addr=SLOT"},
+    DeviceKind{"virtio-serial-device", "console and named byte channels", DeviceBus::virtio_mmio, ""},
+    DeviceKind{"virtio-serial-pci", "console and named byte channels", DeviceBus::pci, "addr=SLOT"},
+    DeviceKind{"virtio-rng-device", "random number source", DeviceBus::virtio_mmio, "max-bytes=N, period=MILLISECONDS"},
+    DeviceKind{"virtio-rng-pci", "random number source", DeviceBus::pci, "max-bytes=N, period=MILLISECONDS, addr=SLOT"},
+    DeviceKind{"virtio-balloon-device", "memory balloon", DeviceBus::virtio_mmio,
+               "deflate-on-oom=on|off, free-page-reporting=on|off"},
+    DeviceKind{"virtio-balloon-pci", "memory balloon", DeviceBus::pci,
+               "deflate-on-oom=on|off, free-page-reporting=on|off, addr=SLOT"},
+    DeviceKind{"virtio-9p-device", "shared host folder", DeviceBus::virtio_mmio, "mount_tag=TEXT"},
+    DeviceKind{"virtio-9p-pci", "shared host folder", DeviceBus::pci, "mount_tag=TEXT, addr=SLOT"},
+    DeviceKind{"virtio-keyboard-device", "keyboard", DeviceBus::virtio_mmio, ""},
+    DeviceKind{"virtio-keyboard-pci", "keyboard", DeviceBus::pci, "addr=SLOT"},
+    DeviceKind{"virtio-mouse-device", "mouse with relative motion", DeviceBus::virtio_mmio, ""},
+    DeviceKind{"virtio-mouse-pci", "mouse with relative motion", DeviceBus::pci, "addr=SLOT"},
+    DeviceKind{"virtio-tablet-device", "pointer with absolute position", DeviceBus::virtio_mmio, ""},
+    DeviceKind{"virtio-tablet-pci", "pointer with absolute position", DeviceBus::pci, "addr=SLOT"},
+    DeviceKind{"virtio-gpu-device", "display, 2D", DeviceBus::virtio_mmio, "xres=PIXELS, yres=PIXELS"},
+    DeviceKind{"virtio-gpu-pci", "display, 2D", DeviceBus::pci, "xres=PIXELS, yres=PIXELS, addr=SLOT"},
+    DeviceKind{"ns16550a", "serial port", DeviceBus::board, ""},
+    DeviceKind{"aclint", "timer and software interrupts of RISC-V harts", DeviceBus::board, ""},
+    DeviceKind{"plic", "interrupt controller of RISC-V platforms", DeviceBus::board, ""},
+    DeviceKind{"goldfish-rtc", "real-time clock", DeviceBus::board, ""},
+    DeviceKind{"sifive-test", "power off and reset", DeviceBus::board, ""},
+    DeviceKind{"fw-cfg", "configuration for firmware", DeviceBus::board, ""},
+    DeviceKind{"gpex-pcihost", "PCI Express host bridge", DeviceBus::board, ""},
+};
+
+}  // namespace
+
+std::span<const DeviceKind> device_catalog() { return catalog; }
+
+Result<const DeviceKind*> find_device(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const DeviceKind& kind : catalog) {
+        if (kind.name == name) return &kind;
+        names.push_back(kind.name);
+    }
+    const auto nearest = nearest_name(name, names);
+    return Error{fmt::format("there is no device '{}'{}; 'viv list devices' shows them", name,
+                             nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest))};
+}
+
+}  // namespace viv
