@@ -228,7 +228,7 @@ Result<void> RiscvVirt::load() {
         request.initrd_size = config_.initrd->bytes.size();
     }
     request.fdt_size = device_tree(tree).size();
-    request.firmware_end = firmware.end;
+    request.firmware = firmware;
     TRY_SET(const riscv_boot::Placement place, riscv_boot::place(request));
     tree.initrd_start = place.initrd;
     tree.initrd_end = place.initrd_end;
