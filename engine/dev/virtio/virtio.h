@@ -19,6 +19,13 @@
 #include "engine/time/replay.h"
 #include "engine/time/timers.h"
 
+namespace viv::input {
+class InputDevice;
+}
+namespace viv::display {
+class DisplayDevice;
+}
+
 namespace viv::virtio {
 
 enum class DeviceId : u16 {
@@ -103,6 +110,9 @@ public:
 
     // A console's port by name, for the board; null where there is none.
     virtual ByteDevice* port(std::string_view /*name*/) { return nullptr; }
+    // The host's side of a keyboard, mouse or tablet, and of a display adapter; null elsewhere.
+    virtual input::InputDevice* input() { return nullptr; }
+    virtual display::DisplayDevice* display() { return nullptr; }
 
     std::string_view kind() const final { return identity_.kind; }
     void reset() final;
