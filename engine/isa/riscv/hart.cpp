@@ -103,6 +103,7 @@ void Hart::prepare_supervisor() {
     s.medeleg = 0xb1ff;  // all that a supervisor can handle; environment calls from it come to the SBI
     s.mcounteren = 0xffff'ffff;
     s.menvcfg = u64{1} << 63 | u64{1} << 62 | 0xf0;  // STCE, PBMTE, CBZE, CBCFE, CBIE
+    s.mseccfg = 1 << 9;                              // SSEED: the entropy source, as the device tree offers it
     s.pmpcfg[0] = 0x1f;                              // NAPOT, all rights
     s.pmpaddr[0] = config_.xlen == 64 ? low_mask(54) : low_mask(32);
     s.stimecmp = ~u64{0};

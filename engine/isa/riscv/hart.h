@@ -237,6 +237,7 @@ private:
 
     // hart.cpp
     void interrupt_raised();
+    bool debug_csr(const std::function<bool()>& access);
     void check_vector_type(Archive& a);
     void drain_posted();
     bool interrupt_ready() const { return (pending() & s.mie) != 0; }
@@ -254,6 +255,8 @@ private:
     std::vector<u64> posted_;         // pages whose code another thread has changed
     std::vector<std::unique_ptr<Pin>> pins_;
     std::unique_ptr<Timer> timer_;    // Sstc
+
+    mutable std::vector<Register> register_list_;
 
     std::vector<std::unique_ptr<Context>> contexts_;
     u64 context_clock_ = 0;
