@@ -86,7 +86,7 @@ void Plic::set_level(u32 number, bool level) {
     word = next;
     if (!level) return;  // a request already forwarded stays
     forward(number);
-    sync();
+    sync(number);
 }
 
 void Plic::forward(u32 number) {
@@ -117,7 +117,7 @@ u32 Plic::claim(Context& context) {
     if (number == 0) return 0;
     s_.pending[number / 64] &= ~source_bit(number);
     s_.in_service[number / 64] |= source_bit(number);
-    sync();
+    sync(number);
     return number;
 }
 
@@ -126,12 +126,21 @@ void Plic::complete(const Context& context, u32 number) {
     if (number > config_.sources || !(context.enabled[number / 64] & source_bit(number))) return;
     s_.in_service[number / 64] &= ~source_bit(number);
     forward(number);
-    sync();
+    sync(number);
+}
+
+void Plic::sync_context(usize context) {
+    const Context& state = s_.contexts[context];
+    wire_.contexts[context]->set(best(state, state.threshold) != 0);
+}
+
+void Plic::sync(u32 number) {
+    for (usize i = 0; i < s_.contexts.size(); i++)
+        if (s_.contexts[i].enabled[number / 64] & source_bit(number)) sync_context(i);
 }
 
 void Plic::sync() {
-    for (usize i = 0; i < s_.contexts.size(); i++)
-        wire_.contexts[i]->set(best(s_.contexts[i], s_.contexts[i].threshold) != 0);
+    for (usize i = 0; i < s_.contexts.size(); i++) sync_context(i);
 }
 
 // Registers
@@ -161,7 +170,7 @@ void Plic::write_word(u64 offset, u32 value) {
         const u64 number = offset / 4;
         if (number == 0 || number > config_.sources) return;
         s_.priority[number] = static_cast<u8>(value) & priority_mask_;
-        return sync();
+        return sync(static_cast<u32>(number));
     }
     if (offset < enable_base) return wire_.log.guest("write to the read-only pending bits at {:#x}", offset);
     if (offset < context_base) {
@@ -169,13 +178,13 @@ void Plic::write_word(u64 offset, u32 value) {
         if (number >= s_.contexts.size()) return;
         u64& word = s_.contexts[number].enabled[index / 2];
         word = deposit(word, static_cast<unsigned>(index % 2 * 32), 32, value) & implemented_[index / 2];
-        return sync();
+        return sync_context(number);
     }
     const u64 number = (offset - context_base) / context_stride, at = (offset - context_base) % context_stride;
     if (number >= s_.contexts.size()) return wire_.log.guest("write at {:#x}: there is no context {}", offset, number);
     if (at == threshold_register) {
         s_.contexts[number].threshold = static_cast<u8>(value) & priority_mask_;
-        return sync();
+        return sync_context(number);
     }
     if (at == claim_register) complete(s_.contexts[number], value);
 }

@@ -81,7 +81,10 @@ private:
     u32 best(const Context& context, u8 above) const;
     u32 claim(Context& context);
     void complete(const Context& context, u32 number);
+    // Outputs from state: all of them, those that a source is enabled for, or one.
     void sync();
+    void sync(u32 number);
+    void sync_context(usize context);
 
     Config config_;
     Wiring wire_;
