@@ -12,7 +12,7 @@ namespace viv {
 
 namespace {
 
-constexpr usize step = usize{1} << 20;
+constexpr usize step = usize{256} << 10;
 
 Error damaged(std::string_view what, std::string_view kind) {
     return Error{fmt::format("{} is {} data that is damaged or cut short", what, kind)};
