@@ -274,6 +274,9 @@ TEST_F(VirtioQueueTest, EventIndexAsksForTheNotificationThatIsNeeded) {
     EXPECT_EQ(get<u16>(available_event), 0) << "not asked for while there is work";
     EXPECT_EQ(queue.pop(chain), Pop::empty);
     EXPECT_EQ(get<u16>(available_event), 1);
+    offer(0);
+    queue.ask_for_notification();
+    EXPECT_EQ(get<u16>(available_event), 2) << "for the entry after the one that is left";
     put<u16>(used_event, 1);  // the driver wants to hear of the second used entry, not of the first
     for (const bool wanted : {false, true, false}) {
         if (queue.in_flight() == 0) {

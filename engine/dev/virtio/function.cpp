@@ -98,6 +98,7 @@ void Function::kick(u32 queue) {
 void Function::dispatch(u16 queue) {
     dispatching_++;
     notify(queue);
+    queues_[queue].ask_for_notification();  // the device may have left entries, and waits for more all the same
     dispatching_--;
     if (dispatching_ != 0) return;
     for (u64 left = std::exchange(unsignalled_, 0); left != 0; left &= left - 1)

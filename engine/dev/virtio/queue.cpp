@@ -141,6 +141,17 @@ bool Queue::malformed(const char* problem) {
 
 u16 Queue::available_index() const { return from_le(shared_u16(available_, 2).load(std::memory_order_seq_cst)); }
 
+void Queue::set_available_event(u16 index) {
+    const usize event = ring_header + usize{8} * s_.size;
+    if (from_le(shared_u16(used_, event).load(std::memory_order_relaxed)) == index) return;
+    shared_u16(used_, event).store(from_le(index), std::memory_order_seq_cst);
+    dma_->wrote(s_.used + event, 2);
+}
+
+void Queue::ask_for_notification() {
+    if (s_.ready && !s_.broken && s_.event_idx && !used_.empty()) set_available_event(available_index());
+}
+
 Pop Queue::pop(Chain& chain) {
     if (!s_.ready) return Pop::empty;
     if (s_.broken) return Pop::malformed;
@@ -174,9 +185,7 @@ bool Queue::take_head(u16& head, bool& rewound) {
     if (waiting == 0) {
         if (!s_.event_idx) return false;
         // Ask for a notification at the next entry, then look again: the driver may have added it just before.
-        const usize event = ring_header + usize{8} * s_.size;
-        shared_u16(used_, event).store(from_le(s_.next_available), std::memory_order_seq_cst);
-        dma_->wrote(s_.used + event, 2);
+        set_available_event(s_.next_available);
         waiting = static_cast<u16>(available_index() - s_.next_available);
         if (waiting == 0) return false;
     }

@@ -131,6 +131,8 @@ public:
     // Takes the next chain. Empty also when the queue is not ready. With event_idx, finding it empty asks the driver
     // for a notification.
     Pop pop(Chain& chain);
+    // With event_idx: asks for a notification at the driver's next entry, even if earlier ones are left in the ring.
+    void ask_for_notification();
     // Takes back the chain popped last (several: in reverse order): the next pop gives it again.
     void unpop(const Chain& chain);
     // What is wrong after Pop::malformed, for the log.
@@ -170,6 +172,7 @@ private:
     std::optional<Descriptor> descriptor_in(std::span<const u8> table, usize index) const;
     bool malformed(const char* problem);
     u16 available_index() const;
+    void set_available_event(u16 index);
 
     struct State {
         u16 size = 0;
