@@ -2,6 +2,7 @@
 #include "native/byte_port.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace viv::native {
 
@@ -39,32 +40,46 @@ void BytePort::made_room() {
 
 void SourcePort::attach(ByteDevice* device) {
     BytePort::attach(device);
-    connected_ = false;
+    // A console port believes in its host from the start.
+    connected_ = true;
     service();
 }
 
+void SourcePort::open(std::unique_ptr<StreamSource> source) {
+    source_ = std::move(source);
+    service();
+}
+
+usize SourcePort::output_pending() const {
+    const ByteStream* stream = source_ ? std::as_const(*source_).stream() : nullptr;
+    return stream == nullptr ? 0 : stream->output_pending();
+}
+
 usize SourcePort::accept(std::span<const u8> bytes) {
-    auto* stream = source_->stream();
+    auto* stream = source_ ? source_->stream() : nullptr;
     return stream == nullptr ? bytes.size() : stream->write(bytes);
 }
 
 std::span<const u8> SourcePort::available() {
-    auto* stream = source_->stream();
+    auto* stream = source_ ? source_->stream() : nullptr;
     return stream == nullptr ? std::span<const u8>{} : stream->input();
 }
 
 void SourcePort::taken(usize count) { source_->stream()->consume(count); }
 
 void SourcePort::service() {
-    source_->service();
-    if (source_->lost()) source_->disconnect();
-    const bool connected = source_->stream() != nullptr;
+    if (source_) {
+        source_->service();
+        if (source_->lost()) source_->disconnect();
+    }
+    auto* stream = source_ ? source_->stream() : nullptr;
+    const bool connected = stream != nullptr;
     if (connected != connected_ && device() != nullptr) {
         connected_ = connected;
         device()->host_connected(connected);
     }
     offer();
-    if (!connected || source_->stream()->output_pending() < ByteStream::output_limit / 2) made_room();
+    if (!connected || stream->output_pending() < ByteStream::output_limit / 2) made_room();
 }
 
 }  // namespace viv::native

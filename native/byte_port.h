@@ -38,11 +38,14 @@ private:
     bool offering_ = false;
 };
 
-// A port that ends in a file or socket.
+// A port that ends in a file or socket. It may be made without one, so that a machine can be made, and found wrong, before anything is created
+// on the host: output is dropped until open().
 class SourcePort final : public BytePort {
 public:
-    explicit SourcePort(std::unique_ptr<StreamSource> source) : source_(std::move(source)) {}
+    SourcePort() = default;
+    void open(std::unique_ptr<StreamSource> source);
     void attach(ByteDevice* device) override;
+    usize output_pending() const;
     void service() override;
 
 private:

@@ -65,10 +65,10 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (!file) file = list.head;
     if (file->empty()) return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "serial", "id"};
+    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "serial"};
     for (const auto& [key, value] : list.properties)
-        if (key != "serial" && key != "id")
-            return Error{fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, serial and id are{}", option, text, key,
+        if (key != "serial")
+            return Error{fmt::format("{} {}: {} is not known; file, format, snapshot, readonly and serial are{}", option, text, key,
                                      suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;

@@ -24,6 +24,7 @@ public:
 
     // The stream in use; null while nobody is connected. Valid until the next service() or disconnect().
     ByteStream* stream() { return stream_.get(); }
+    const ByteStream* stream() const { return stream_.get(); }
     // Takes a waiting client if there is none now, and drives the stream. A stream that has broken is kept until disconnect().
     void service();
     void disconnect();

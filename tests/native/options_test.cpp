@@ -76,7 +76,7 @@ TEST(Options, SharesAreTakenApartFromTheRight) {
 
 TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
     const auto options = parsed<RunOptions>({"run", "g", "--device", "virtio-blk-pci,file=d.img,snapshot=on,serial=x", "--device",
-                                             "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback", "--device", "virtio-9p-pci,folder=/srv,tag=t"});
+                                             "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback", "--device", "virtio-9p-pci,folder=/srv,mount_tag=t"});
     const auto& devices = options.machine.devices;
     ASSERT_EQ(devices.size(), 3u);
     EXPECT_EQ(devices[0].name, "virtio-blk-pci");
@@ -87,7 +87,7 @@ TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
     EXPECT_EQ(devices[1].properties.at("mac"), "52:54:00:00:00:01");
     ASSERT_TRUE(devices[2].share);
     EXPECT_EQ(devices[2].share->folder, "/srv");
-    EXPECT_EQ(devices[2].properties.at("tag"), "t");
+    EXPECT_EQ(devices[2].properties.at("mount_tag"), "t");
 }
 
 TEST(Options, EndpointsOfEveryKind) {
@@ -199,7 +199,7 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", ""}, "--disk : a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "readonly=on"}, "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, serial and id are; did you mean readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly and serial are; did you mean readonly?"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
         {{"run", "g", "--disk", "a,format=qcow2"},
          "--disk a: format=qcow2: only raw images can be used; convert it with `qemu-img convert -O raw`"},

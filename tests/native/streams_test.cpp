@@ -201,7 +201,9 @@ TEST(StreamSource, AFileGetsTheOutput) {
     Folder folder;
     auto source = StreamSource::open(loop, "--serial", endpoint("file:" + (folder / "out")));
     ASSERT_TRUE(source.ok()) << source.error().message;
-    SourcePort port(std::move(*source));
+    SourcePort port;
+    EXPECT_EQ(port.put(bytes("lost")), 4u);
+    port.open(std::move(*source));
     EXPECT_EQ(port.put(bytes("hello")), 5u);
     port.service();
     std::ifstream file(folder / "out");
@@ -345,11 +347,12 @@ TEST(SourcePort, InputGoesInAsFastAsTheDeviceTakesIt) {
         Folder folder;
         auto listening = StreamSource::open(loop, "--serial", endpoint("unix:" + (folder / "s") + ",server"));
         ASSERT_TRUE(listening.ok());
-        SourcePort port(std::move(*listening));
+        SourcePort port;
+        port.open(std::move(*listening));
         SmallDevice device(port);
         device.eager = eager;
         port.attach(&device);
-        EXPECT_EQ(device.connections, "");
+        EXPECT_EQ(device.connections, "-");
         EXPECT_EQ(port.put(bytes("lost")), 4u);
         auto client = StreamSource::open(loop, "--serial", endpoint("unix:" + (folder / "s")));
         ASSERT_TRUE(client.ok());
@@ -363,13 +366,13 @@ TEST(SourcePort, InputGoesInAsFastAsTheDeviceTakesIt) {
             device.drain();
         }
         EXPECT_EQ(device.received, sent);
-        EXPECT_EQ(device.connections, "+");
+        EXPECT_EQ(device.connections, "-+");
         client->reset();
         for (int i = 0; i < 3; i++) {
             port.service();
             loop.poll(0);
         }
-        EXPECT_EQ(device.connections, "+-");
+        EXPECT_EQ(device.connections, "-+-");
     }
 }
 
@@ -379,7 +382,8 @@ TEST(SourcePort, ASlowReaderHoldsTheDeviceBack) {
     auto listening = StreamSource::open(loop, "--serial", endpoint("unix:" + (folder / "s") + ",server"));
     auto client = StreamSource::open(loop, "--serial", endpoint("unix:" + (folder / "s")));
     ASSERT_TRUE(listening.ok() && client.ok());
-    SourcePort port(std::move(*listening));
+    SourcePort port;
+    port.open(std::move(*listening));
     SmallDevice device(port);
     port.attach(&device);
     loop.poll(0);  // accepts

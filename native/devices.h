@@ -1,0 +1,20 @@
+// The devices of a machine from their options: disk images, shared folders and networks opened and put into DeviceSpecs.
+// Promises: an image of a format that is not supported, or that another program uses, is refused with one line that names option and file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/board/board.h"
+#include "native/guest_catalog.h"
+#include "native/options.h"
+
+namespace viv::native {
+
+// In the order: the guest's own disks, --disk, --net, --share, --device.
+Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest, const BoardKind& board);
+
+Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk);
+
+}  // namespace viv::native

@@ -1,0 +1,202 @@
+// Putting a machine together. See launch.h.
+#include "native/launch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "engine/dev/catalog.h"
+#include "native/devices.h"
+#include "native/user_files.h"
+#include "native/values.h"
+
+namespace viv::native {
+
+namespace {
+
+// Saved files carry the options as words with a zero byte after each, which no argument holds.
+std::string launch_text(const MachineOptions& options) {
+    std::string text;
+    for (const auto& word : machine_arguments(options)) text.append(word).push_back('\0');
+    return text;
+}
+
+std::vector<std::string> launch_words(std::string_view text) {
+    std::vector<std::string> words;
+    for (usize end = 0; (end = text.find('\0')) != std::string_view::npos; text.remove_prefix(end + 1)) words.emplace_back(text.substr(0, end));
+    return words;
+}
+
+Result<Guest> guest_of(const GuestCatalog& catalog, const std::string& name) {
+    TRY_SET(auto found, catalog.find(name));
+    if (!found) return Error{fmt::format("{}: is not built; viv run {} builds it", name, name)};
+    return std::move(*found);
+}
+
+void append_words(std::string& line, std::string_view words) {
+    if (words.empty()) return;
+    if (!line.empty()) line += ' ';
+    line += words;
+}
+
+Result<void> check_sizes(const BoardConfig& config, const BoardKind& board) {
+    if (config.cpus > board.maximum_cpus)
+        return Error{fmt::format("--cpus {}: {} has at most {} CPUs", config.cpus, board.name, board.maximum_cpus)};
+    return check_host_memory(config.memory, host_memory_bytes());
+}
+
+std::string repeat_text(const MachineOptions& saved) {
+    MachineOptions only;
+    only.disks = saved.disks;
+    only.shares = saved.shares;
+    only.devices = saved.devices;
+    return fmt::format("{}", fmt::join(machine_arguments(only), " "));
+}
+
+bool touches_host(const std::vector<DeviceOption>& devices) {
+    for (const auto& device : devices)
+        if (device.disk || device.share) return true;
+    return false;
+}
+
+// A saved file may come from anywhere, so what it says about this host's files is shown but never followed.
+Result<void> merge_saved(MachineOptions& saved, const MachineOptions& given, const std::string& file) {
+    const bool devices_needed = touches_host(saved.devices);
+    const bool same_disks = given.disks.size() == saved.disks.size();
+    const bool same_shares = given.shares.size() == saved.shares.size();
+    const bool same_devices = given.devices.size() == saved.devices.size() || (given.devices.empty() && !devices_needed);
+    if (!same_disks || !same_shares || !same_devices) {
+        const auto text = repeat_text(saved);
+        if (text.empty()) return Error{fmt::format("--restore {}: was saved without --disk, --share and --device; leave them out", file)};
+        return Error{fmt::format("--restore {}: the same devices are needed as when it was saved: {}", file, text)};
+    }
+    saved.disks = given.disks;
+    saved.shares = given.shares;
+    if (!given.devices.empty()) saved.devices = given.devices;
+    return {};
+}
+
+}  // namespace
+
+u64 host_memory_bytes() {
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? static_cast<u64>(pages) * static_cast<u64>(size) : ~u64{0};
+}
+
+Result<void> check_host_memory(u64 bytes, u64 host_bytes) {
+    if (bytes <= host_bytes) return {};
+    return Error{fmt::format("--memory {}: this host has {}M; give at most that", size_text(bytes), host_bytes >> 20)};
+}
+
+Result<void> check_machine(const MachineOptions& options) {
+    if (!options.machine.empty()) TRY(find_board(options.machine));
+    if (options.memory) TRY(check_host_memory(*options.memory, host_memory_bytes()));
+    for (const auto& [option, path] : {std::pair{"--kernel", &options.kernel}, {"--initrd", &options.initrd}, {"--bios", &options.bios}})
+        if (!path->empty()) TRY(check_readable(option, *path));
+    for (const auto& disk : options.disks)
+        if (auto file = open_file(disk.file, FileAccess::read_only); !file.ok()) return Error{"--disk " + file.error().message};
+    for (const auto& device : options.devices)
+        if (auto kind = find_device(device.name); !kind.ok()) return Error{fmt::format("--device {}: {}", device.name, kind.error().message)};
+    return {};
+}
+
+std::string first_temporary_disk(const MachineOptions& options, const std::optional<Guest>& guest) {
+    if (guest)
+        for (const auto& disk : guest->disks)
+            if (disk.writes == Guest::Disk::Writes::discard) return disk.file;
+    for (const auto& disk : options.disks)
+        if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off) return disk.file;
+    for (const auto& device : options.devices)
+        if (device.disk && device.disk->snapshot == OnOff::on && device.disk->read_only == OnOff::off) return device.disk->file;
+    return {};
+}
+
+Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose, const std::string& extra_append) {
+    Launch launch;
+    launch.options = options;
+    if (!options.guest.empty()) {
+        TRY_SET(launch.guest, guest_of(catalog, options.guest));
+    }
+    auto& board = launch.config.board;
+    if (launch.guest) {
+        board.machine = launch.guest->board;
+        board.memory = launch.guest->memory;
+        board.cpus = launch.guest->cpus;
+        board.append = launch.guest->append;
+        if (purpose == Purpose::exec) append_words(board.append, launch.guest->exec_append);
+        append_words(board.append, extra_append);
+    }
+    if (!options.machine.empty()) board.machine = options.machine;
+    board.cpu = options.cpu;
+    if (options.memory) board.memory = *options.memory;
+    if (options.cpus) board.cpus = *options.cpus;
+    if (options.append) append_words(board.append, *options.append);
+    TRY_SET(const BoardKind* kind, find_board(board.machine));
+    TRY(check_sizes(board, *kind));
+    const auto load = [&](const char* option, const std::string& given, const std::string& guests, std::optional<Blob>& into) -> Result<void> {
+        const auto& path = given.empty() ? guests : given;
+        if (path.empty()) return {};
+        TRY_SET(into, read_blob(given.empty() ? "" : option, path, board.memory));
+        return {};
+    };
+    TRY(load("--kernel", options.kernel, launch.guest ? launch.guest->kernel : "", board.kernel));
+    TRY(load("--initrd", options.initrd, launch.guest ? launch.guest->initrd : "", board.initrd));
+    TRY(load("--bios", options.bios, "", board.bios));
+    launch.config.determinism = options.deterministic == OnOff::on ? Determinism::deterministic : Determinism::live;
+    launch.config.seed = options.seed.value_or(1);
+    launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : Harts::in_turn;
+    launch.config.launch = launch_text(options);
+    return launch;
+}
+
+Result<Launch> prepare_restore(const std::string& file, const MachineOptions& options, const GuestCatalog& catalog) {
+    TRY_SET(auto source, FileSource::open("--restore", file));
+    auto head = Machine::read_head(*source);
+    if (!head.ok()) return Error{fmt::format("--restore {}: {}", file, head.error().message)};
+    Launch launch;
+    launch.restore = file;
+    auto saved = parse_machine_arguments(launch_words(head->launch));
+    if (!saved.ok()) return Error{fmt::format("--restore {}: holds options that this viv does not know: {}", file, saved.error().message)};
+    launch.options = std::move(*saved);
+    TRY(merge_saved(launch.options, options, file));
+    if (!launch.options.guest.empty()) {
+        TRY_SET(launch.guest, guest_of(catalog, launch.options.guest));
+    }
+    auto& board = launch.config.board;
+    board.machine = head->machine;
+    board.cpu = head->cpu;
+    board.memory = head->memory;
+    board.cpus = head->cpus;
+    board.append = head->append;
+    board.kernel = std::move(head->kernel);
+    board.initrd = std::move(head->initrd);
+    board.bios = std::move(head->bios);
+    TRY_SET(const BoardKind* kind, find_board(board.machine));
+    if (auto fits = check_sizes(board, *kind); !fits.ok()) return Error{fmt::format("--restore {}: {}", file, fits.error().message)};
+    launch.config.determinism = head->deterministic ? Determinism::deterministic : Determinism::live;
+    launch.config.seed = head->seed;
+    launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : head->harts;
+    launch.config.launch = launch_text(launch.options);
+    return launch;
+}
+
+Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& connections, HostServices& host) {
+    auto& board = launch.config.board;
+    TRY_SET(const BoardKind* kind, find_board(board.machine));
+    TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind));
+    if (connections.agent != nullptr) {
+        DeviceSpec console;
+        console.name = kind->console_device;
+        console.ports.push_back({"console", nullptr});  // port 0 is one in any case
+        console.ports.push_back({connections.agent_port, connections.agent});
+        board.devices.push_back(std::move(console));
+    }
+    board.serials = connections.serials;
+    TRY_SET(auto machine, Machine::create(std::move(launch.config), host.machine_host()));
+    if (launch.restore.empty()) return machine;
+    TRY_SET(auto source, FileSource::open("--restore", launch.restore));
+    if (auto restored = machine->restore(*source); !restored.ok())
+        return Error{fmt::format("--restore {}: {}", launch.restore, restored.error().message)};
+    return machine;
+}
+
+}  // namespace viv::native
