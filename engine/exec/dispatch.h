@@ -18,9 +18,16 @@
 #define VIV_ENTER_BLOCK(engine, slot)                                                   \
     do {                                                                                \
         const ::viv::exec::Slot* block_entry = (slot);                                  \
-        if (block_entry == nullptr) return nullptr;                                     \
+        if (block_entry == nullptr) [[unlikely]] return nullptr;                        \
         (engine).budget -= block_entry->run;                                            \
         if ((engine).budget < 0 || (engine).attention.load(std::memory_order_relaxed))  \
             [[unlikely]] return (engine).cut(block_entry);                              \
         VIV_DISPATCH(engine, block_entry);                                              \
     } while (false)
+
+// Calls another handler in place of this one.
+#ifdef VIV_THREADED_DISPATCH
+#define VIV_TAIL_CALL(handler, engine, slot) [[clang::musttail]] return handler(engine, slot)
+#else
+#define VIV_TAIL_CALL(handler, engine, slot) return handler(engine, slot)
+#endif

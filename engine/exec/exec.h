@@ -88,18 +88,25 @@ public:
     const Slot* page_slots = nullptr;    // its slots
     FetchTable* fetch = nullptr;         // of the current address space and mode
 
-    u64 pc_of(const Slot* slot) const {
-        return page_va + (static_cast<u64>(slot - page_slots) << slot_shift_);
-    }
+    u64 pc_of(const Slot* slot) const { return pc_of(slot, slot_shift_); }
+    u64 pc_of(const Slot* slot, unsigned shift) const { return page_va + (static_cast<u64>(slot - page_slots) << shift); }
 
-    // The slot at `pc`, or null if fetching it trapped (the trap has been delivered, next_pc is the vector).
+    // The slot at `pc`, or null if fetching it trapped (the trap has been delivered, and the pc set).
     const Slot* enter(u64 pc) {
+        const Slot* slot = find(pc, slot_shift_);
+        return slot != nullptr ? slot : enter_slow(pc);
+    }
+    // The same for handlers: `shift` is the guest's own constant. Null: not known, so goto_target() has to find it.
+    const Slot* find(u64 pc, unsigned shift) {
         const FetchEntry& entry = fetch->at(pc);
-        if (entry.page != (pc & ~page_mask)) [[unlikely]] return enter_slow(pc);
+        if (entry.page != (pc & ~page_mask)) [[unlikely]] return nullptr;
         page_va = entry.page;
         page_slots = entry.code->slots.data();
-        return page_slots + ((pc & page_mask) >> slot_shift_);
+        return page_slots + ((pc & page_mask) >> shift);
     }
+    // A handler: goes on at `target`.
+    u64 target = 0;
+    static const Slot* goto_target(Engine& engine, const Slot* slot);
 
     // Leaves before the block at `slot`, whose instructions have been taken off the budget.
     const Slot* cut(const Slot* slot);

@@ -102,6 +102,11 @@ const Slot* Engine::run_crossing(Engine& engine, const Slot* slot) {
     VIV_DISPATCH(engine, engine.scratch_);
 }
 
+const Slot* Engine::goto_target(Engine& engine, const Slot*) {
+    const Slot* next = engine.enter(engine.target);
+    VIV_ENTER_BLOCK(engine, next);
+}
+
 const Slot* Engine::run_stop(Engine& engine, const Slot* slot) {
     engine.set_pc(engine.pc_of(slot));
     return nullptr;

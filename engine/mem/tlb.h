@@ -28,6 +28,13 @@ public:
     static constexpr usize index(u64 address) { return (address >> page_bits) & (size - 1); }
 
     TlbEntry* entries() { return entries_.data(); }
+    // The place for `address` in a table: one shift and one mask, as generated code does it.
+    static TlbEntry& at(TlbEntry* entries, u64 address) {
+        constexpr unsigned entry_bits = 5;
+        static_assert(sizeof(TlbEntry) == 1 << entry_bits);
+        const u64 offset = (address >> (page_bits - entry_bits)) & ((size - 1) << entry_bits);
+        return *reinterpret_cast<TlbEntry*>(reinterpret_cast<char*>(entries) + offset);
+    }
 
     // Puts an entry in its place; the one it displaces goes to a victim.
     void insert(u64 address, const TlbEntry& entry) {

@@ -1,5 +1,7 @@
 // The interpreter's emitter: an instruction body run with it does its work at once on the hart's state.
-// Promises: a body that meets a fault has changed nothing; `left` then tells the handler to leave.
+// Promises: a body that meets a fault has changed nothing; `left` then tells the handler what to do.
+// There are two paths: `quick` gives up at a TLB miss, before anything has happened, and the handler runs the instruction again on the `full` one. So the
+// handlers that matter make no call and save no registers.
 #pragma once
 
 #include "engine/ir/values.h"
@@ -10,9 +12,13 @@
 
 namespace viv::riscv {
 
-template <class XType, unsigned Length> struct Exec : FloatExec<Exec<XType, Length>> {
+enum class Path : u8 { quick, full };
+enum class Left : u8 { no, again, after, trapped };
+
+template <class XType, unsigned Length, Path Route> struct Exec : FloatExec<Exec<XType, Length, Route>> {
     using X = XType;
-    enum class Left : u8 { no, after, trapped };
+
+    static constexpr unsigned slot_shift = 1;
 
     Hart& h;
     const exec::Slot* slot;
@@ -30,8 +36,8 @@ template <class XType, unsigned Length> struct Exec : FloatExec<Exec<XType, Leng
     template <class T> ir::Num<X> sext(ir::Num<T> v) { return ir::sext<X>(v); }
     template <class T> ir::Num<X> zext(ir::Num<T> v) { return ir::zext<X>(v); }
 
-    ir::Num<X> pc() { return {static_cast<X>(h.pc_of(slot))}; }
-    ir::Num<X> next_pc() { return {static_cast<X>(h.pc_of(slot) + Length)}; }
+    ir::Num<X> pc() { return {static_cast<X>(h.pc_of(slot, slot_shift))}; }
+    ir::Num<X> next_pc() { return {static_cast<X>(h.pc_of(slot, slot_shift) + Length)}; }
     void branch(ir::Num<bool> condition, i32) { taken = condition.v; }
     void jump(i32, unsigned /*link*/) {}  // the handler knows the target
     void jump_indirect(ir::Num<X> to, unsigned /*link*/, unsigned /*from*/) { target = to.v; }
@@ -43,20 +49,32 @@ template <class XType, unsigned Length> struct Exec : FloatExec<Exec<XType, Leng
         ir::Num<T> operator*() const { return value; }
     };
     template <class T> Loaded<T> load(ir::Num<X> address) {
-        const TlbEntry& entry = h.tlb[Tlb::index(address.v)];
+        const TlbEntry& entry = Tlb::at(h.tlb, address.v);
         if ((u64{address.v} & (~page_mask | (sizeof(T) - 1))) == entry.read) [[likely]]
             return {{__atomic_load_n(reinterpret_cast<const T*>(u64{address.v} + entry.addend), __ATOMIC_RELAXED)}, true};
-        u64 value = 0;
-        const bool ok = outcome(slow_load(h, slot, address.v, sizeof(T), value));
-        return {{static_cast<T>(value)}, ok};
+        if constexpr (Route == Path::quick) {
+            left = Left::again;
+            return {{}, false};
+        } else {
+            h.at(slot);
+            u64 value = 0;
+            const bool ok = outcome(h.load(address.v, sizeof(T), value));
+            return {{static_cast<T>(value)}, ok};
+        }
     }
     template <class T> bool store(ir::Num<X> address, ir::Num<T> value) {
-        const TlbEntry& entry = h.tlb[Tlb::index(address.v)];
+        const TlbEntry& entry = Tlb::at(h.tlb, address.v);
         if ((u64{address.v} & (~page_mask | (sizeof(T) - 1))) == entry.write) [[likely]] {
             __atomic_store_n(reinterpret_cast<T*>(u64{address.v} + entry.addend), value.v, __ATOMIC_RELAXED);
             return true;
         }
-        return outcome(slow_store(h, slot, address.v, sizeof(T), value.v));
+        if constexpr (Route == Path::quick) {
+            left = Left::again;
+            return false;
+        } else {
+            h.at(slot);
+            return outcome(h.store(address.v, sizeof(T), value.v));
+        }
     }
     void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
@@ -113,15 +131,6 @@ private:
         if (!ok) left = Left::trapped;
         else if (h.leave_wanted) left = Left::after;
         return ok;
-    }
-    // Out of line, so that handlers stay small.
-    [[gnu::noinline]] static bool slow_load(Hart& h, const exec::Slot* slot, u64 address, unsigned size, u64& value) {
-        h.at(slot);
-        return h.load(address, size, value);
-    }
-    [[gnu::noinline]] static bool slow_store(Hart& h, const exec::Slot* slot, u64 address, unsigned size, u64 value) {
-        h.at(slot);
-        return h.store(address, size, value);
     }
     template <class T> T* pointer(u64 address, u64& physical, AccessKind kind) {
         h.at(slot);

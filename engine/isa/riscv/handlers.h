@@ -6,59 +6,73 @@
 #include "engine/isa/riscv/exec_emitter.h"
 #include "engine/isa/riscv/groups.h"
 
+// Goes on at `pc` wherever it is.
+#define VIV_JUMP(engine, slot, pc)                                            \
+    do {                                                                      \
+        const u64 jump_target = (pc);                                         \
+        const ::viv::exec::Slot* found = (engine).find(jump_target, 1);       \
+        if (found == nullptr) [[unlikely]] {                                  \
+            (engine).target = jump_target;                                    \
+            VIV_TAIL_CALL(::viv::exec::Engine::goto_target, engine, slot);    \
+        }                                                                     \
+        VIV_ENTER_BLOCK(engine, found);                                       \
+    } while (false)
+
 namespace viv::riscv {
 
 struct Handlers {
     using Slot = exec::Slot;
 
+    // The slot `offset` bytes of code away; in-page offsets are even.
+    static const Slot* relative(const Slot* slot, i32 offset) {
+        return reinterpret_cast<const Slot*>(reinterpret_cast<const char*>(slot) + i64{offset} * i64{sizeof(Slot) / 2});
+    }
+    template <class I> static auto fields(const Slot* slot) { return I::Fields::unpack({slot->a, slot->b, slot->imm}); }
+
     // Falls through to the next slot.
-    template <class I, class X, unsigned Length> static const Slot* next(exec::Engine& engine, const Slot* slot) {
-        Hart& hart = static_cast<Hart&>(engine);
-        Exec<X, Length> e(hart, slot);
-        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
-        if (e.left != Exec<X, Length>::Left::no) [[unlikely]]
-            return hart.leave_after(slot, Length, e.left == Exec<X, Length>::Left::trapped);
+    template <class I, class X, unsigned Length, Path Route = Path::quick> static const Slot* next(exec::Engine& engine, const Slot* slot) {
+        Exec<X, Length, Route> e(static_cast<Hart&>(engine), slot);
+        I::run(e, fields<I>(slot));
+        if (e.left != Left::no) [[unlikely]] {
+            if constexpr (Route == Path::quick)
+                if (e.left == Left::again) VIV_TAIL_CALL((next<I, X, Length, Path::full>), engine, slot);
+            return e.h.leave_after(slot, Length, e.left == Left::trapped);
+        }
         VIV_DISPATCH(engine, slot + Length / 2);
     }
     // A conditional branch; InPage: its target lies in the same page and is reached by slot arithmetic.
     template <class I, class X, unsigned Length, bool InPage> static const Slot* branch(exec::Engine& engine, const Slot* slot) {
-        Hart& hart = static_cast<Hart&>(engine);
-        Exec<X, Length> e(hart, slot);
-        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
+        I::run(e, fields<I>(slot));
         if (e.taken) {
             if constexpr (InPage) {
-                VIV_ENTER_BLOCK(engine, slot + slot->imm / 2);
+                VIV_ENTER_BLOCK(engine, relative(slot, slot->imm));
             } else {
-                const Slot* target = engine.enter(static_cast<X>(engine.pc_of(slot) + static_cast<u64>(i64{slot->imm})));
-                VIV_ENTER_BLOCK(engine, target);
+                VIV_JUMP(engine, slot, static_cast<X>(engine.pc_of(slot, 1) + static_cast<u64>(i64{slot->imm})));
             }
         }
         VIV_ENTER_BLOCK(engine, slot + Length / 2);
     }
     template <class I, class X, unsigned Length, bool InPage> static const Slot* jump(exec::Engine& engine, const Slot* slot) {
-        Hart& hart = static_cast<Hart&>(engine);
-        Exec<X, Length> e(hart, slot);
-        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
+        I::run(e, fields<I>(slot));
         if constexpr (InPage) {
-            VIV_ENTER_BLOCK(engine, slot + slot->imm / 2);
+            VIV_ENTER_BLOCK(engine, relative(slot, slot->imm));
         } else {
-            const Slot* target = engine.enter(static_cast<X>(engine.pc_of(slot) + static_cast<u64>(i64{slot->imm})));
-            VIV_ENTER_BLOCK(engine, target);
+            VIV_JUMP(engine, slot, static_cast<X>(engine.pc_of(slot, 1) + static_cast<u64>(i64{slot->imm})));
         }
     }
     template <class I, class X, unsigned Length> static const Slot* indirect(exec::Engine& engine, const Slot* slot) {
-        Hart& hart = static_cast<Hart&>(engine);
-        Exec<X, Length> e(hart, slot);
-        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
-        const Slot* target = engine.enter(e.target);
-        VIV_ENTER_BLOCK(engine, target);
+        Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
+        I::run(e, fields<I>(slot));
+        VIV_JUMP(engine, slot, e.target);
     }
     // Mode, translation or interrupts may have changed: back to the run loop. The body sees s.pc as the next instruction's address.
     template <class I, class X, unsigned Length> static const Slot* system(exec::Engine& engine, const Slot* slot) {
         Hart& hart = static_cast<Hart&>(engine);
-        Exec<X, Length> e(hart, slot);
-        hart.s.pc = static_cast<X>(engine.pc_of(slot) + Length);
-        I::run(e, I::Fields::unpack({slot->a, slot->b, slot->imm}));
+        Exec<X, Length, Path::full> e(hart, slot);
+        hart.s.pc = static_cast<X>(engine.pc_of(slot, 1) + Length);
+        I::run(e, fields<I>(slot));
         return engine.leave(slot, hart.s.pc);
     }
 
@@ -78,7 +92,7 @@ struct Handlers {
     };
 
     template <class I, class X, unsigned Length, bool InPage> static constexpr exec::Handler handler() {
-        if constexpr (I::flow == Flow::next) return next<I, X, Length>;
+        if constexpr (I::flow == Flow::next) return next<I, X, Length, Path::quick>;
         else if constexpr (I::flow == Flow::branch) return branch<I, X, Length, InPage>;
         else if constexpr (I::flow == Flow::jump) return jump<I, X, Length, InPage>;
         else if constexpr (I::flow == Flow::indirect) return indirect<I, X, Length>;

@@ -128,7 +128,7 @@ public:
     bool load(u64 address, unsigned size, u64& value);
     bool store(u64 address, unsigned size, u64 value);
     template <class T> bool load(u64 address, T& value) {
-        const TlbEntry& entry = tlb[Tlb::index(address)];
+        const TlbEntry& entry = Tlb::at(tlb, address);
         if ((address & (~page_mask | (sizeof(T) - 1))) == entry.read) [[likely]] {
             value = __atomic_load_n(reinterpret_cast<const T*>(address + entry.addend), __ATOMIC_RELAXED);
             return true;
@@ -139,7 +139,7 @@ public:
         return true;
     }
     template <class T> bool store(u64 address, T value) {
-        const TlbEntry& entry = tlb[Tlb::index(address)];
+        const TlbEntry& entry = Tlb::at(tlb, address);
         if ((address & (~page_mask | (sizeof(T) - 1))) == entry.write) [[likely]] {
             __atomic_store_n(reinterpret_cast<T*>(address + entry.addend), value, __ATOMIC_RELAXED);
             return true;

@@ -262,7 +262,7 @@ bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
         } else std::memcpy(at, &value, size);
         return true;
     };
-    if (here == size && (cached(&tlb[Tlb::index(address)]) || cached(data_context_->tlb.recall(address)))) return true;
+    if (here == size && (cached(&Tlb::at(tlb, address)) || cached(data_context_->tlb.recall(address)))) return true;
     if (const Fault what = translate(address, here, kind, privilege, first); what != Fault::none) return fault(what, address, kind);
     if (here == size) {
         fill(address, first);
@@ -320,7 +320,7 @@ u8* Hart::atomic_pointer(u64 address, unsigned size, AccessKind kind, u64& physi
     if ((address & (size - 1)) != 0)
         return raise(kind == AccessKind::load ? Cause::load_misaligned : Cause::store_misaligned, address), nullptr;
     Translation translation;
-    const TlbEntry& entry = tlb[Tlb::index(address)];
+    const TlbEntry& entry = Tlb::at(tlb, address);
     if ((address & ~page_mask) == (kind == AccessKind::load ? entry.read : entry.write)) {
         physical = entry.physical | (address & page_mask);
         return reinterpret_cast<u8*>(address + entry.addend);
@@ -348,6 +348,16 @@ bool Hart::probe(u64 address, unsigned size, AccessKind kind) {
     Translation translation;
     if (const Fault what = translate(address, size, kind, data_privilege(), translation); what != Fault::none) return fault(what, address, kind);
     return true;
+}
+
+bool Hart::readable(u64 address, unsigned size) {
+    const unsigned here = static_cast<unsigned>(std::min<u64>(size, page_size - (address & page_mask)));
+    Translation translation;
+    if (translate(address, here, AccessKind::load, data_privilege(), translation) != Fault::none) return false;
+    if (wiring_.memory.host(translation.physical, here) == nullptr) return false;
+    if (here == size) return true;
+    const u64 next = config_.xlen == 32 ? (address + here) & 0xffff'ffff : address + here;
+    return readable(next, size - here);
 }
 
 // ---- Debugger ------------------------------------------------------------------------------------------------------
