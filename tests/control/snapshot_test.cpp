@@ -207,7 +207,7 @@ TEST(Snapshot, ForgedContentNeverDoesHarm) {
     }
     std::mt19937_64 random(10);
     unsigned refused = 0;
-    for (unsigned round = 0; round < 1'500; round++) {
+    for (unsigned round = 0; round < 600; round++) {
         auto forged = parts;
         for (u64 changes = 1 + random() % 3; changes > 0; changes--) {
             Part& part = forged[random() % forged.size()];
@@ -236,7 +236,7 @@ TEST(Snapshot, ForgedContentNeverDoesHarm) {
         other.machine->resume();  // a state that nobody can tell from a real one must at least run
         other.machine->run({5'000, 0});
     }
-    EXPECT_GT(refused, 500U);
+    EXPECT_GT(refused, 200U);
 }
 
 TEST(Snapshot, FullDiskIsReported) {

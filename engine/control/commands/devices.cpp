@@ -1,0 +1,88 @@
+// Commands on devices: what is on the board, what was plugged in, the disks.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/control/commands/areas.h"
+#include "engine/lang/nearest.h"
+
+namespace viv::commands {
+
+namespace {
+
+Result<void> query_devices(CommandCall& call) {
+    const std::string wanted = call.text_argument(0);
+    call.value = nlohmann::json::array();
+    std::vector<std::string_view> names;
+    for (const NamedDevice& device : call.machine().board().devices()) {
+        names.push_back(device.name);
+        if (call.has(0) && device.name != wanted) continue;
+        call.text += fmt::format("{:<28} {}\n", device.name, device.device->kind());
+        nlohmann::json row = nlohmann::json::object();
+        row["name"] = device.name;
+        row["kind"] = device.device->kind();
+        call.value.push_back(std::move(row));
+        if (!call.has(0)) continue;
+        Archive archive = Archive::describer(call.text, device.name);
+        device.device->state(archive);
+    }
+    if (!call.has(0) || !call.value.empty()) return {};
+    call.error_class = ErrorClass::device_not_found;
+    const auto near = nearest_name(wanted, names);
+    return Error{fmt::format("there is no device '{}'{}", wanted,
+                             near.empty() ? std::string() : fmt::format("; did you mean '{}'?", near))};
+}
+
+Result<void> query_block(CommandCall& call) {
+    call.value = nlohmann::json::array();
+    for (const PluggedDevice& device : call.machine().plugged()) {
+        if (!device.disk) continue;
+        call.text += fmt::format("{}: {}, {} bytes, {}\n", device.id, device.kind, device.disk->size,
+                                 device.disk->read_only ? "read-only" : "read-write");
+        nlohmann::json row = nlohmann::json::object();
+        row["device"] = device.id;
+        row["qdev"] = device.kind;
+        row["locked"] = false;
+        row["removable"] = false;
+        row["type"] = "unknown";
+        nlohmann::json image = nlohmann::json::object();
+        image["virtual-size"] = device.disk->size;
+        nlohmann::json inserted = nlohmann::json::object();
+        inserted["ro"] = device.disk->read_only;
+        inserted["image"] = std::move(image);
+        row["inserted"] = std::move(inserted);
+        call.value.push_back(std::move(row));
+    }
+    if (call.text.empty()) call.text = "no disks";
+    return {};
+}
+
+Result<void> query_plugged(CommandCall& call) {
+    call.value = nlohmann::json::array();
+    for (const PluggedDevice& device : call.machine().plugged()) {
+        nlohmann::json row = nlohmann::json::object();
+        row["id"] = device.id;
+        row["kind"] = device.kind;
+        row["properties"] = device.properties;
+        call.value.push_back(std::move(row));
+        call.text += fmt::format("{}: {}", device.id, device.kind);
+        for (const auto& [key, text] : device.properties) call.text += fmt::format(" {}={}", key, text);
+        call.text += '\n';
+    }
+    if (call.text.empty()) call.text = "nothing was plugged in";
+    return {};
+}
+
+constexpr Argument device_argument[] = {{"name", ArgumentType::text, Need::optional, "only this one, with its state's fields"}};
+
+constexpr Command rows[] = {
+    {"info devices", "viv-query-devices", device_argument, "the devices of the machine", query_devices},
+    {"info plugged", "viv-query-plugged", {}, "the devices that the user plugged in", query_plugged},
+    {"info block", "query-block", {}, "the disks", query_block},
+};
+
+}  // namespace
+
+std::span<const Command> device_rows() { return rows; }
+
+}  // namespace viv::commands
