@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::string_view block_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N";
 constexpr std::string_view block_pci_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N, addr=SLOT";
+constexpr std::string_view gpu_help = "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE";
+constexpr std::string_view gpu_pci_help =
+    "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE, addr=SLOT";
 
 constexpr std::array catalog{
     DeviceKind{"virtio-blk-device", "disk", DeviceBus::virtio_mmio, block_help},
@@ -36,8 +39,8 @@ constexpr std::array catalog{
     DeviceKind{"virtio-mouse-pci", "mouse with relative motion", DeviceBus::pci, "serial=TEXT, addr=SLOT"},
     DeviceKind{"virtio-tablet-device", "pointer with absolute position", DeviceBus::virtio_mmio, "serial=TEXT"},
     DeviceKind{"virtio-tablet-pci", "pointer with absolute position", DeviceBus::pci, "serial=TEXT, addr=SLOT"},
-    DeviceKind{"virtio-gpu-device", "display, 2D", DeviceBus::virtio_mmio, "xres=PIXELS, yres=PIXELS"},
-    DeviceKind{"virtio-gpu-pci", "display, 2D", DeviceBus::pci, "xres=PIXELS, yres=PIXELS, addr=SLOT"},
+    DeviceKind{"virtio-gpu-device", "display, 2D", DeviceBus::virtio_mmio, gpu_help},
+    DeviceKind{"virtio-gpu-pci", "display, 2D", DeviceBus::pci, gpu_pci_help},
     DeviceKind{"ns16550a", "serial port", DeviceBus::board, ""},
     DeviceKind{"aclint", "timer and software interrupts of RISC-V harts", DeviceBus::board, ""},
     DeviceKind{"plic", "interrupt controller of RISC-V platforms", DeviceBus::board, ""},

@@ -226,7 +226,8 @@ void Console::device_state(Archive& a) {
     a(1, "columns", columns_);
     a(2, "rows", rows_);
     a.section(3, "ports", [&](Archive& inner) {
-        for (usize i = 0; i < ports_.size(); i++) inner(static_cast<u16>(i + 1), "port", *ports_[i]);
+        const bool describing = !inner.loading() && !inner.saving();  // one port stands for all
+        for (usize i = 0; i < (describing ? 1 : ports_.size()); i++) inner(static_cast<u16>(i + 1), "port", *ports_[i]);
     });
 }
 

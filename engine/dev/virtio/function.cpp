@@ -183,7 +183,8 @@ void Function::state(Archive& a) {
         u16 count = queue_count();
         inner(0, "count", count);
         inner.require(count == queue_count(), "count", "differs: the device was configured with other queues");
-        for (u16 i = 0; i < queue_count(); i++) inner(static_cast<u16>(i + 1), "queue", queues_[i]);
+        const bool describing = !inner.loading() && !inner.saving();  // one queue stands for all
+        for (u16 i = 0; i < (describing ? 1 : queue_count()); i++) inner(static_cast<u16>(i + 1), "queue", queues_[i]);
     });
     a.section(7, "device", [&](Archive& inner) { device_state(inner); });
     a(8, "dma_allowed", dma_allowed_);
