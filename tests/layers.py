@@ -14,7 +14,7 @@ ALLOWED = {
     "engine/state": {"lang", "host"},
     "engine/time": {"lang", "host", "state"},
     "engine/mem": {"lang", "host", "state"},
-    "engine/ir": {"lang", "host", "state", "time", "mem"},
+    "engine/ir": {"lang", "host", "state", "time", "mem", "float"},
     "engine/float": {"lang"},
     "engine/exec": {"lang", "host", "state", "time", "mem", "ir", "float"},
     "engine/jit": {"lang", "host", "state", "time", "mem", "ir", "float", "exec"},

@@ -1,5 +1,5 @@
 // Appends instructions to a block. Out of line, so that hundreds of instruction bodies stay cheap to compile.
-// Promises: the block it makes passes verify() if the semantics laws are kept.
+// Promises: the block it makes passes verify() if the semantics laws are kept. Nothing is folded or shared here: the passes do that.
 #pragma once
 
 #include <initializer_list>
@@ -19,13 +19,30 @@ public:
     ValueId convert(Op op, Type to, ValueId a);
     ValueId select(Type type, ValueId condition, ValueId yes, ValueId no);
 
+    // The index of the block's float unit that is like `unit`; it is added if there is none yet.
+    unsigned float_unit(const FloatUnit& unit);
+    // `format` is the operands' type; for conversions `to` is the result's.
+    ValueId float_op(Op op, Type format, unsigned unit, Rounding rounding, ValueId a, ValueId b = no_value, ValueId c = no_value);
+    ValueId float_compare(Op op, Type format, unsigned unit, ValueId a, ValueId b);
+    ValueId float_convert(Op op, Type to, unsigned unit, Rounding rounding, ValueId a);
+    ValueId float_classify(ValueId a);
+
     ValueId get(Type type, u64 slot);
     void set(Type type, u64 slot, ValueId value);
+
+    // Addresses are i64.
     ValueId load(Type type, ValueId address);
     void store(Type type, ValueId address, ValueId value);
+    ValueId load_acquire(Type type, ValueId address);
+    void store_release(Type type, ValueId address, ValueId value);
+    ValueId exchange(Type type, ValueId address, ValueId value);
+    ValueId fetch_op(Op op, Type type, ValueId address, ValueId value);
+    ValueId compare_exchange(Type type, ValueId address, ValueId expected, ValueId desired);
+    ValueId physical(Type type, ValueId address, MemoryAccess access);
     void fence();
-    // The result is an i64 (0 if the helper returns nothing of interest).
-    ValueId call(const char* name, HelperFunction function, u8 effects, std::initializer_list<ValueId> arguments);
+
+    // The result is an i64 (0 if the helper returns nothing of interest). At most four arguments, i64 all.
+    ValueId call(Helper helper, u8 effects, std::initializer_list<ValueId> arguments);
 
     void guest(u64 pc);
     void jump(u64 pc, JumpHint hint = JumpHint::none);

@@ -1,10 +1,12 @@
 // The intermediate representation: one block of typed SSA values between guest semantics and every backend.
 // Promises: a ValueId names the instruction that made it; operands come before their uses; no guest is known here: state is reached by slots
 // (byte offsets into the vCPU's state), everything else by helper calls with declared effects. See jit.md and semantics.md for the laws.
+// Floating-point values are integers of the format's width (i16, i32, i64 hold binary16, binary32, binary64): only operations know formats.
 #pragma once
 
 #include <vector>
 
+#include "engine/float/softfloat.h"
 #include "engine/lang/bits.h"
 
 namespace viv::ir {
@@ -32,25 +34,56 @@ enum class Op : u8 {
 #define IR_UNARY(name, meaning) name,
 #define IR_BINARY(name, meaning) name,
 #define IR_COMPARE(name, meaning) name,
+#define IR_FLOAT_UNARY(name, meaning) name,
+#define IR_FLOAT_BINARY(name, meaning) name,
+#define IR_FLOAT_TERNARY(name, meaning) name,
+#define IR_FLOAT_COMPARE(name, meaning) name,
+#define IR_FLOAT_CONVERT(name, meaning) name,
 #include "engine/ir/ops.def"
-    constant,       // imm (and imm_high for i128)
+    constant,       // imm, and imm2 above it for i128
     zext, sext, trunc,
     select,         // a ? b : c
     get,            // state slot at byte offset imm
     set,            // state slot at byte offset imm := a; `type` is the slot's
-    load,           // guest memory at virtual address a; `type` is the width. May leave the block at the current guest instruction
-    store,          // guest memory at virtual address a := b; `type` is b's. May leave the block likewise
+    // Guest memory at virtual address a (an i64). All may leave the block at the current guest instruction, before which nothing of it has
+    // been done: the access faults, or it is not to plain memory. Little endian: other guests add byte_swap.
+    load,           // `type` is the width
+    store,          // := b; `type` is b's
+    load_acquire,   // and no later access before it
+    store_release,  // and no earlier access after it
+    // Atomic and sequentially consistent; `type` is the width. They leave the block, too, where the address is not a multiple of the width.
+    exchange,          // memory := b; the result is what was there
+    fetch_op,          // memory := memory OP b, OP being the binary operation imm; the result is what was there
+    compare_exchange,  // if memory == b then memory := c; the result is what was there
+    physical,          // the physical address behind a, an i64, if an atomic access of `type` and of kind imm (MemoryAccess) can be made there
     fence,          // all earlier memory accesses before all later ones
     call,           // helper imm (index into Block::calls); may leave the block if its effects say so
     guest,          // start of the guest instruction at pc imm; everything up to the next one belongs to it
     // Terminators: the last instruction of a block, and only it.
     jump,           // to guest pc imm
     branch,         // a ? pc imm : pc imm2
-    jump_indirect,  // to guest pc a; hint in Inst::hint
-    leave,          // to the dispatcher: pc has been set by a call, or interrupts must be looked at
+    jump_indirect,  // to guest pc a
+    leave,          // to the dispatcher: the pc is in the state; mode, translation, code or interrupts must be looked at
 };
+inline constexpr usize op_count = static_cast<usize>(Op::leave) + 1;
 
-enum class JumpHint : u8 { none, call, return_ };  // for jump, jump_indirect: how a return predictor should see it
+// For jump and jump_indirect: how a return predictor should see it. A call returns to the end of the block (pc + size).
+enum class JumpHint : u8 { none, call, return_ };
+
+enum class MemoryAccess : u8 { load, store };
+
+// The first six are numbered like soft::Rounding. Operations that do not round carry nearest_even.
+enum class Rounding : u8 { nearest_even, toward_zero, down, up, nearest_max_magnitude, to_odd, dynamic };
+
+// Where floating-point operations accumulate their exception flags and find a dynamic rounding mode, and what IEEE 754 leaves to the guest.
+struct FloatUnit {
+    static constexpr u64 no_slot = ~u64{0};
+    u64 flags = no_slot;     // slot of type i8: flags, numbered like soft::Flag, are ORed into it
+    u64 rounding = no_slot;  // slot of type i8: a soft::Rounding, for Rounding::dynamic; larger values mean nearest_even
+    soft::NanRule nan_rule = soft::NanRule::canonical;
+    soft::Tininess tininess = soft::Tininess::after_rounding;
+    bool operator==(const FloatUnit&) const = default;
+};
 
 // What a helper may do beyond computing its result from its arguments.
 enum Effect : u8 {
@@ -59,33 +92,43 @@ enum Effect : u8 {
     effect_writes_state = 2,
     effect_reads_memory = 4,
     effect_writes_memory = 8,
-    effect_may_trap = 16,   // returns false after delivering a trap: the block is left
-    effect_ends_block = 32, // the instruction's successor is found by the dispatcher
+    // May return 0 to leave the block. The helper has then set the guest's pc: to a trap's vector, or behind the instruction, if
+    // something must be looked at before the next one.
+    effect_may_leave = 16,
+    effect_ends_block = 32,  // it sets the guest's pc in any case; `leave` follows
 };
+inline constexpr u8 all_effects = 63;
 
-// A helper: plain C++ called with the vCPU and up to four integer arguments.
+// A helper: plain C++ called with the vCPU and up to four i64 arguments. The result is an i64.
 using HelperFunction = u64 (*)(void* cpu, u64 a, u64 b, u64 c, u64 d);
 
-struct Call {
+struct Helper {
     const char* name = nullptr;  // static string, for printing and parsing
     HelperFunction function = nullptr;
+};
+
+struct Call {
+    Helper helper;
     u8 effects = effect_none;
     ValueId arguments[4] = {no_value, no_value, no_value, no_value};
 };
 
 struct Inst {
     Op op = Op::constant;
-    Type type = Type::none;  // of the result; of the datum for set and store; of the operands for comparisons
+    Type type = Type::none;  // of the result; of the datum for set, stores and physical; of the operands for comparisons
     JumpHint hint = JumpHint::none;
+    Rounding rounding = Rounding::nearest_even;
     ValueId a = no_value, b = no_value, c = no_value;
-    u64 imm = 0, imm2 = 0;
+    u64 imm = 0, imm2 = 0;  // floating-point operations: imm is the index of the float unit
 };
 
 struct Block {
     u64 pc = 0;    // guest address of the first instruction
     u64 mode = 0;  // the ISA's mode bits that the translation consulted: part of the block's key
+    u64 size = 0;  // bytes of guest code from pc on that it was made from
     std::vector<Inst> code;
     std::vector<Call> calls;
+    std::vector<FloatUnit> float_units;
 };
 
 }  // namespace viv::ir

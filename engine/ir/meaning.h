@@ -1,9 +1,11 @@
 // The meanings of ops.def as constexpr functions: the single definition that every tier uses or is tested against.
 // Promises: total functions, no undefined behaviour for any operands of u8, u16, u32, u64 (and u128 where no high half is asked for).
+// Floating point means what float/softfloat.h says; those functions are not constexpr.
 #pragma once
 
 #include <type_traits>
 
+#include "engine/float/softfloat.h"
 #include "engine/lang/bits.h"
 #include "engine/lang/bytes.h"
 
@@ -85,6 +87,20 @@ template <class T> constexpr T carryless_high(T a, T b) { return T(carryless(a, 
     template <class T> constexpr bool name(T a, T b) {      \
         using S [[maybe_unused]] = typename SignedOf<T>::type; \
         return meaning;                                     \
+    }
+#define IR_FLOAT_UNARY(name, meaning) \
+    template <class T> T name([[maybe_unused]] soft::Environment& env, T a) { return meaning; }
+#define IR_FLOAT_BINARY(name, meaning) \
+    template <class T> T name([[maybe_unused]] soft::Environment& env, T a, T b) { return meaning; }
+#define IR_FLOAT_TERNARY(name, meaning) \
+    template <class T> T name([[maybe_unused]] soft::Environment& env, T a, T b, T c) { return meaning; }
+#define IR_FLOAT_COMPARE(name, meaning) \
+    template <class T> bool name([[maybe_unused]] soft::Environment& env, T a, T b) { return meaning; }
+#define IR_FLOAT_CONVERT(name, meaning)                                         \
+    template <class R, class T> R name([[maybe_unused]] soft::Environment& env, T a) { \
+        using S [[maybe_unused]] = typename SignedOf<T>::type;                  \
+        using SR [[maybe_unused]] = typename SignedOf<R>::type;                 \
+        return meaning;                                                         \
     }
 #include "engine/ir/ops.def"
 

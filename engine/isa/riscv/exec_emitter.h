@@ -121,9 +121,9 @@ template <class XType, unsigned Length, Path Route> struct Exec : FloatExec<Exec
         h.at(slot);
         return outcome(h.raise_illegal());
     }
-    bool helper(const char*, bool (*body)(Hart&, u32), u32 word) {
+    template <bool (*Body)(Hart&, u32)> bool helper(const char*, u32 word) {
         h.at(slot);
-        return outcome(body(h, word));
+        return outcome(Body(h, word));
     }
 
 private:

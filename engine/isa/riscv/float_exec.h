@@ -120,8 +120,9 @@ private:
     Derived& derived() { return static_cast<Derived&>(*this); }
     Hart& hart() { return derived().h; }
     soft::Rounding mode(u8 rm) { return static_cast<soft::Rounding>(rm == 7 ? hart().s.frm : rm); }
+    // FS becomes dirty only where fflags changes.
     void accrue(const soft::Environment& env) {
-        if (env.flags == 0) return;
+        if ((env.flags & ~hart().s.fflags) == 0) return;
         hart().s.fflags |= env.flags;
         hart().fp_dirty();
     }

@@ -30,7 +30,7 @@ bool cbo_zero(Hart& hart, u32 word);
 
 template <Text Name, Text Pattern, bool (*Body)(Hart&, u32), Operands P>
 struct SystemInstruction : Instruction<Name, Pattern, WordFields, P, Flow::system> {
-    static void run(auto& e, WordFields f) { e.helper(Name.c_str(), Body, f.word); }
+    static void run(auto& e, WordFields f) { e.template helper<Body>(Name.c_str(), f.word); }
 };
 
 struct ecall : SystemInstruction<"ecall", "000000000000 00000 000 00000 1110011", system::ecall, Operands::none> {};
@@ -55,7 +55,7 @@ struct cbo_clean : SystemInstruction<"cbo.clean", "000000000001 ..... 010 00000 
 struct cbo_flush : SystemInstruction<"cbo.flush", "000000000010 ..... 010 00000 0001111", system::cbo_flush, Operands::cbo> {};
 // Not a change of mode: an ordinary store as far as control flow goes.
 struct cbo_zero : Instruction<"cbo.zero", "000000000100 ..... 010 00000 0001111", WordFields, Operands::cbo> {
-    static void run(auto& e, Fields f) { e.helper("cbo.zero", system::cbo_zero, f.word); }
+    static void run(auto& e, Fields f) { e.template helper<system::cbo_zero>("cbo.zero", f.word); }
 };
 
 using RvPrivileged = Group<ecall, ebreak, sret, mret, wfi, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir, csrrw, csrrs, csrrc,

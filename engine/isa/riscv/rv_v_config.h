@@ -10,7 +10,7 @@ namespace viv::riscv {
 
 #define RISCV_V(name, text, pattern, function)                                               \
     struct name : Instruction<text, pattern, WordFields, Operands::vector> {                 \
-        static void run(auto& e, Fields f) { e.helper(text, vector::function, f.word); }     \
+        static void run(auto& e, Fields f) { e.template helper<vector::function>(text, f.word); } \
     };
 
 RISCV_V(vsetvli, "vsetvli", "0 ........... ..... 111 ..... 1010111", set_vl)
