@@ -40,7 +40,7 @@ def recipe_key(name: str, recipe: dict) -> str:
              if path.is_file() and path.name != "checksums.toml" and path.suffix not in (".md", ".pyc")]
     files += [TOOLS / source for source in SOURCES]
     if "disk" in recipe["build"]:
-        files.append(TOOLS / "disk_image.py")
+        files += [TOOLS / "disk_image.py", TOOLS / "dpkg_database.py"]
     parts: list[object] = []
     for path in sorted(files):
         parts += [path.relative_to(recipes.GUESTS), path.stat().st_mode & 0o111, path.read_bytes()]
@@ -146,8 +146,9 @@ def build(name: str, refresh: bool = False) -> pathlib.Path:
             complete = folder / "guest"
             complete.mkdir()
             with steps.step("taking the kernel and its modules out of the package"):
-                kernel = kernel_package.read(kernel_deb, wanted["modules"])
-                full = kernel_package.read(kernel_deb, on_disk) if on_disk else None
+                contents = kernel_package.read(kernel_deb)
+                kernel = kernel_package.choose(contents, wanted["modules"])
+                full = kernel_package.choose(contents, on_disk) if on_disk else None
                 (complete / recipe["boot"]["kernel"]).write_bytes(kernel.image)
             with steps.step("making the initramfs"):
                 agent = agent_build.build(architecture, folder)

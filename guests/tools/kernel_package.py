@@ -93,8 +93,16 @@ def canonical(name: str) -> str:
     return name.replace("-", "_")
 
 
-def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
-    """`wanted`: modules by name ("virtio_blk") or by path pattern ("kernel/fs/ext4/*"); all must exist."""
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    package: debian_archive.Package
+    release: str
+    image: bytes
+    packed: dict[str, tuple[str, bytes]]    # module -> path and file, as the package has them
+    built_in: set[str]
+
+
+def read(package: debian_archive.Package) -> Contents:
     release = ""
     image = b""
     packed: dict[str, tuple[str, bytes]] = {}
@@ -115,7 +123,12 @@ def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
                 built_in |= {canonical(text.partition(".")[0]) for text in strings if text}
     if not image:
         raise cache.UserError(f"{package.file_name}: has no kernel in /boot; the recipe must name a linux-image package")
+    return Contents(package, release, image, packed, built_in)
 
+
+def choose(contents: Contents, wanted: list[str]) -> Kernel:
+    """`wanted`: modules by name ("virtio_blk") or by path pattern ("kernel/fs/ext4/*"); all must exist."""
+    package, packed = contents.package, contents.packed
     chosen: list[str] = []
     for want in wanted:
         matches = [name for name, (path, _) in sorted(packed.items())
@@ -154,7 +167,7 @@ def read(package: debian_archive.Package, wanted: list[str]) -> Kernel:
     # A soft dependency may name what several modules can do ("crc32c"): which of them is the recipe's choice.
     aliases = {canonical(alias) for module in modules.values() for alias in module.aliases}
     for word, name in softly.items():
-        if word not in built_in and word not in aliases:
+        if word not in contents.built_in and word not in aliases:
             raise cache.UserError(f"{package.file_name}: {name} wants {word}, which is neither built in nor done by a "
                                   "module of the recipe's list")
-    return Kernel(package, release, image, tuple(modules.values()))
+    return Kernel(package, contents.release, contents.image, tuple(modules.values()))

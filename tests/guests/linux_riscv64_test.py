@@ -121,7 +121,7 @@ class Build(unittest.TestCase):
         recipe = guest.recipes.read(NAME)
         kernel, busybox = guest.fetch(recipe, cache.Steps(NAME), False)
         with cache.scratch() as scratch:
-            taken = guest.kernel_package.read(kernel, recipe["build"]["initramfs"]["modules"])
+            taken = guest.kernel_package.choose(guest.kernel_package.read(kernel), recipe["build"]["initramfs"]["modules"])
             files = guest.debian_archive.read_files(busybox, lambda path: path == "usr/bin/busybox")
             image = guest.make_initramfs(taken, files["usr/bin/busybox"], guest.agent_build.build("riscv64", scratch),
                                          "riscv64", scratch)
