@@ -22,13 +22,13 @@ Rectangle bounds(const Rectangle& a, const Rectangle& b);  // the smallest that 
 // True if `inner` lies inside width x height, computed without wrapping.
 bool fits(const Rectangle& inner, u32 width, u32 height);
 
-// The adapter's pointer, to be drawn over the picture with its hot spot at (x, y).
+// The adapter's pointer, to be drawn over the picture; it points with the pixel (hot_x, hot_y) of its image.
 struct Cursor {
     bool visible = false;
-    i32 x = 0, y = 0;  // may lie outside the picture
+    i32 x = 0, y = 0;  // of the image's upper left corner; may lie outside the picture
     u32 hot_x = 0, hot_y = 0;
     u32 width = 0, height = 0;
-    std::vector<u8> pixels;  // blue, green, red, alpha, straight (not premultiplied)
+    std::vector<u8> pixels;  // blue, green, red, alpha as the guest made them: Linux premultiplies
     u64 generation = 0;      // counts every change, moves included
 };
 
