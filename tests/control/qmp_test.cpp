@@ -1,0 +1,294 @@
+// QMP sessions: negotiation, replies and their ids, error classes, events, framing, and input that means harm.
+#include "engine/control/qmp.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "tests/control/fake_command_host.h"
+#include "tests/control/programs.h"
+
+namespace viv::test {
+namespace {
+
+using nlohmann::json;
+
+struct Client {
+    explicit Client(Bench& a_bench) : bench(a_bench), session(*bench.machine, host, [this](std::string_view bytes) { out += bytes; }) {
+        session.start();
+        greeting = messages();
+    }
+    void raw(std::string_view bytes) { session.receive(as_bytes(bytes)); }
+    std::vector<json> messages() {
+        std::vector<json> all;
+        for (usize at = 0; at < out.size();) {
+            const usize end = out.find("\r\n", at);
+            EXPECT_NE(end, out.npos);
+            all.push_back(json::parse(out.substr(at, end - at), nullptr, false));
+            EXPECT_FALSE(all.back().is_discarded());
+            at = end + 2;
+        }
+        out.clear();
+        return all;
+    }
+    // The replies and events that a request brings.
+    std::vector<json> ask(std::string_view request) {
+        raw(request);
+        return messages();
+    }
+    json reply(std::string_view request) {
+        const auto all = ask(request);
+        EXPECT_EQ(all.size(), 1U) << request;
+        return all.empty() ? json() : all.back();
+    }
+    json execute(std::string_view command) { return reply(fmt::format("{{\"execute\": \"{}\"}}", command)); }
+    Client& negotiated() {
+        EXPECT_EQ(execute("qmp_capabilities"), json::parse("{\"return\": {}}"));
+        return *this;
+    }
+
+    Bench& bench;
+    FakeCommandHost host;
+    std::string out;
+    QmpSession session;
+    std::vector<json> greeting;
+};
+
+std::string error_of(const json& reply) { return reply.contains("error") ? reply["error"]["class"].get<std::string>() : "none"; }
+
+TEST(Qmp, GreetsAndWantsCapabilitiesFirst) {
+    Bench bench(counting_program());
+    Client client(bench);
+    ASSERT_EQ(client.greeting.size(), 1U);
+    EXPECT_EQ(client.greeting[0],
+              json::parse(R"({"QMP": {"version": {"qemu": {"major": 1, "minor": 2, "micro": 3}, "package": "vivarium 1.2.3"},
+                                      "capabilities": []}})"));
+    EXPECT_EQ(error_of(client.execute("query-status")), "CommandNotFound");
+    bench.machine->pause();
+    EXPECT_TRUE(client.messages().empty());  // no events yet
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}})")), "GenericError");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"other": 1}})")), "GenericError");
+    EXPECT_EQ(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"enable": []}, "id": "a"})"),
+              json::parse(R"({"return": {}, "id": "a"})"));
+    EXPECT_EQ(error_of(client.execute("qmp_capabilities")), "CommandNotFound");
+    EXPECT_EQ(client.execute("query-status"), json::parse(R"({"return": {"status": "paused", "running": false}})"));
+}
+
+TEST(Qmp, EchoesIdsOfAnyType) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    for (const char* id : {"1", "\"x\"", "null", "[1,{\"a\":2}]", "1.5"}) {
+        const json reply = client.reply(fmt::format("{{\"execute\": \"query-name\", \"id\": {}}}", id));
+        EXPECT_EQ(reply["id"], json::parse(id));
+        EXPECT_EQ(reply["return"]["name"], "test machine");
+        EXPECT_EQ(client.reply(fmt::format("{{\"execute\": \"nonsense\", \"id\": {}}}", id))["id"], json::parse(id));
+    }
+    EXPECT_FALSE(client.execute("query-name").contains("id"));
+}
+
+TEST(Qmp, StopContResetPowerdownQuitTellEvents) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    auto all = client.ask(R"({"execute": "stop"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "STOP");
+    EXPECT_EQ(all[0]["timestamp"], json::parse(R"({"seconds": 1700000000, "microseconds": 123456})"));
+    EXPECT_EQ(all[1], json::parse(R"({"return": {}})"));
+    EXPECT_EQ(bench.machine->state(), RunState::paused);
+    EXPECT_EQ(client.ask(R"({"execute": "stop"})").size(), 1U);  // already
+    all = client.ask(R"({"execute": "cont"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "RESUME");
+    all = client.ask(R"({"execute": "system_reset"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "RESET");
+    EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": false, "reason": "host-qmp-system-reset"})"));
+    EXPECT_EQ(bench.board().resets, 2U);
+    all = client.ask(R"({"execute": "system_powerdown"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "POWERDOWN");
+    bench.board().has_button = false;
+    EXPECT_EQ(error_of(client.execute("system_powerdown")), "GenericError");
+    all = client.ask(R"({"execute": "quit"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "SHUTDOWN");
+    EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": false, "reason": "host-qmp-quit"})"));
+    EXPECT_EQ(client.execute("query-status")["return"]["status"], "shutdown");
+    EXPECT_EQ(error_of(client.execute("cont")), "GenericError");
+}
+
+TEST(Qmp, GuestsOwnEventsSayGuest) {
+    Bench bench({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2), {Op::store, 6, 5, 0, 0}, set(6, 1), {Op::store, 6, 5, 0, 0}});
+    Client client(bench);
+    client.negotiated();
+    bench.run_out();
+    const auto all = client.messages();
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": true, "reason": "guest-reset"})"));
+    EXPECT_EQ(all[1]["data"], json::parse(R"({"guest": true, "reason": "guest-shutdown"})"));
+}
+
+TEST(Qmp, QueriesAnswerInTheProtocolsShapes) {
+    Bench::Options options;
+    options.cpus = 2;
+    Bench bench(counting_program(), options);
+    Client client(bench);
+    client.negotiated();
+    const json cpus = client.execute("query-cpus-fast")["return"];
+    ASSERT_EQ(cpus.size(), 2U);
+    EXPECT_EQ(cpus[1]["cpu-index"], 1);
+    EXPECT_EQ(cpus[1]["target"], "riscv64");
+    EXPECT_TRUE(cpus[1]["thread-id"].is_number_integer());
+    std::set<std::string> names;
+    const json commands = client.execute("query-commands")["return"];
+    for (const json& row : commands) names.insert(row["name"].get<std::string>());
+    EXPECT_EQ(names.size(), commands.size());
+    for (const char* name : {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "stop", "cont",
+                             "system_powerdown", "system_reset", "quit", "query-cpus-fast", "human-monitor-command", "query-block"})
+        EXPECT_TRUE(names.contains(name)) << name;
+    EXPECT_EQ(client.execute("query-version")["return"]["qemu"]["minor"], 2);
+    EXPECT_EQ(client.execute("query-block")["return"], json::array());
+    EXPECT_EQ(client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "info status"}})")["return"],
+              "VM status: running\n");
+    const json registers = client.reply(R"({"execute": "viv-query-registers", "arguments": {"cpu": 1}})")["return"];
+    EXPECT_EQ(registers["x10"], "0x0000000000000001");
+    EXPECT_EQ(client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "x/1dg 0x18000 + $x10", "cpu-index": 1}})")["return"],
+              "0000000000018001:                    0\n");
+    EXPECT_EQ(client.reply(R"({"execute": "viv-translate", "arguments": {"address": 65536}})")["return"]["physical"], 65536);
+    EXPECT_EQ(client.execute("viv-query-hash")["return"]["hash"], bench.machine->hash().hex());
+    const json map = client.execute("viv-query-memory-map")["return"];
+    EXPECT_EQ(map[0]["name"], "power");
+    EXPECT_EQ(map[3], json::parse(R"({"base": 65536, "size": 65536, "kind": "ram", "name": "ram"})"));
+}
+
+TEST(Qmp, ArgumentsAreCheckedByName) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    const auto description = [&](std::string_view request) {
+        const json reply = client.reply(request);
+        return reply.contains("error") ? reply["error"]["desc"].get<std::string>() : "no error";
+    };
+    EXPECT_EQ(description(R"({"execute": "stop", "arguments": {"now": true}})"), "'stop' has no argument 'now'");
+    EXPECT_EQ(description(R"({"execute": "viv-save"})"), "'viv-save' needs the argument 'file'");
+    EXPECT_EQ(description(R"({"execute": "viv-save", "arguments": {"file": 3}})"),
+              "the argument 'file' of 'viv-save' must be a string");
+    EXPECT_EQ(description(R"({"execute": "viv-query-registers", "arguments": {"cpu": -1}})"),
+              "the argument 'cpu' of 'viv-query-registers' must be an integer that is not negative");
+    EXPECT_EQ(description(R"({"execute": "viv-query-registers", "arguments": {"cpu": 7}})"),
+              "there is no CPU 7; they are numbered 0 to 0");
+    EXPECT_EQ(description(R"({"execute": "query-statu"})"), "there is no command 'query-statu'; did you mean 'query-status'?");
+    EXPECT_EQ(error_of(client.execute("query-statu")), "CommandNotFound");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timr"}})")), "DeviceNotFound");
+    EXPECT_EQ(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timer"}})")["return"][0]["kind"], "fake-timer");
+    EXPECT_EQ(error_of(client.execute("")), "CommandNotFound");
+    EXPECT_EQ(error_of(client.execute("info status")), "CommandNotFound");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "stop", "arguments": []})")), "GenericError");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": 7})")), "GenericError");
+    EXPECT_EQ(error_of(client.reply(R"({"id": 7})")), "GenericError");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "stop", "control": {}})")), "GenericError");
+    EXPECT_EQ(bench.machine->state(), RunState::running);
+}
+
+TEST(Qmp, SaveWritesAFileThatRestores) {
+    Bench bench(counting_program()), other(counting_program());
+    bench.machine->run({12'345, 0});
+    Client client(bench);
+    client.negotiated();
+    EXPECT_EQ(client.reply(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"), json::parse(R"({"return": {}})"));
+    SpanSource source(client.host.files["a.viv"]);
+    ASSERT_TRUE(other.machine->restore(source).ok());
+    EXPECT_EQ(other.machine->hash(), bench.machine->hash());
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-save", "arguments": {"file": "/no/such"}})")), "GenericError");
+    EXPECT_EQ(client.reply(R"({"execute": "pmemsave", "arguments": {"val": 65536, "size": 8, "filename": "m"}})"),
+              json::parse(R"({"return": {}})"));
+    EXPECT_EQ(client.host.files["m"], assemble({set(1, 1)}));
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "memsave", "arguments": {"val": 131064, "size": 16, "filename": "n"}})")),
+              "GenericError");
+    EXPECT_FALSE(client.host.files.contains("n"));
+}
+
+TEST(Qmp, RequestsMayBeCutAndJoinedAnywhere) {
+    Bench bench(counting_program());
+    Client client(bench);
+    const std::string text = " {\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-name\",\"id\":\"}{\\\"\"}\r\n\n[1]";
+    for (const char c : text) client.raw({&c, 1});
+    const auto all = client.messages();
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[1]["id"], "}{\"");
+    EXPECT_EQ(error_of(all[2]), "GenericError");
+}
+
+TEST(Qmp, GarbageIsAnErrorAndTheNextRequestWorks) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    for (const char* garbage : {"hello\n", "{]\n", "{\"execute\": \"stop\",}\n", "\"text\"\n", "12\n", "}\n", "{\"a\": \xff\xfe}\n"}) {
+        EXPECT_EQ(error_of(client.reply(garbage)), "GenericError") << garbage;
+        EXPECT_EQ(error_of(client.execute("query-name")), "none") << garbage;
+    }
+    EXPECT_TRUE(client.ask("\n\n  \r\n").empty());
+}
+
+TEST(Qmp, InputIsBounded) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    EXPECT_EQ(error_of(client.reply(std::string(JsonStream::maximum_size, '{'))), "GenericError");
+    EXPECT_TRUE(client.ask("the rest of the line {} [] \"").empty());
+    EXPECT_TRUE(client.ask("\n").empty());
+    EXPECT_EQ(error_of(client.execute("query-name")), "none");
+    EXPECT_EQ(error_of(client.reply("{\"execute\": \"" + std::string(JsonStream::maximum_size, 'x'))), "GenericError");
+    client.raw("\n");
+    EXPECT_EQ(error_of(client.reply("x" + std::string(JsonStream::maximum_size, '['))), "GenericError");
+    client.raw("\n");
+    EXPECT_EQ(error_of(client.reply("{\"a\":" + std::string(200, '['))), "GenericError");
+    client.raw("\n");
+    EXPECT_EQ(error_of(client.execute("query-name")), "none");
+}
+
+TEST(Qmp, TextThatIsNoUtf8IsMadeSo) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.host.name = "\xff\xc3";
+    client.negotiated();
+    EXPECT_EQ(client.execute("query-name")["return"]["name"], "\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST(Qmp, SurvivesWhateverComes) {
+    std::mt19937_64 random(21);
+    Bench bench(counting_program());
+    const std::vector<std::string> seeds{
+        R"({"execute": "query-status", "id": 1})", R"({"execute": "stop"})", R"({"execute": "cont", "id": [1, "x"]})",
+        R"({"execute": "human-monitor-command", "arguments": {"command-line": "x/3i $pc", "cpu-index": 0}})",
+        R"({"execute": "human-monitor-command", "arguments": {"command-line": "info registers"}})",
+        R"({"execute": "pmemsave", "arguments": {"val": 65536, "size": 100, "filename": "f"}})",
+        R"({"execute": "viv-disassemble", "arguments": {"address": 65536, "count": 3}})", R"({"execute": "system_reset"})",
+        R"({"execute": "viv-step"})"};
+    FakeCommandHost host;
+    QmpSession session(*bench.machine, host, [](std::string_view) {});
+    session.start();
+    session.receive(as_bytes(R"({"execute": "qmp_capabilities"})"));
+    for (unsigned round = 0; round < 4'000; round++) {
+        std::string text = seeds[random() % seeds.size()];
+        for (u64 changes = random() % 4; changes > 0 && !text.empty(); changes--) {
+            const usize at = random() % text.size();
+            switch (random() % 4) {
+                case 0: text[at] = static_cast<char>(random()); break;
+                case 1: text.erase(at, 1 + random() % 3); break;
+                case 2: text.insert(at, text.substr(random() % text.size())); break;
+                default: text.insert(at, 1, "{}[]\":,0e-\\"[random() % 11]);
+            }
+        }
+        session.receive(as_bytes(text + (random() % 2 == 0 ? "\n" : "")));
+        bench.machine->run({100, 0});
+    }
+    EXPECT_NE(bench.machine->state(), RunState::powered_off);
+}
+
+}  // namespace
+}  // namespace viv::test
