@@ -30,9 +30,11 @@ HostOutput HostOutput::borrow(int descriptor) {
         output.way_ = Way::file;  // a second open would have an offset of its own
     } else {
         output.owned_ = Descriptor(open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-        if (output.owned_) output.number_ = output.owned_.number();
-        else output.way_ = Way::blocking;
+        if (!output.owned_) output.way_ = Way::blocking;
     }
+    // A number of its own: two streams may write to the same descriptor.
+    if (!output.owned_) output.owned_ = Descriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+    if (output.owned_) output.number_ = output.owned_.number();
     return output;
 }
 
