@@ -9,7 +9,7 @@
 namespace viv::riscv {
 
 const Handlers::Row& handlers_of(usize table_index) {
-    for (const auto part : {base_handlers(), float_handlers()}) {
+    for (const auto part : {base_handlers(), float_handlers(), vector_handlers()}) {
         if (table_index < part.size()) return part[table_index];
         table_index -= part.size();
     }

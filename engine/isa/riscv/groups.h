@@ -8,6 +8,7 @@
 #include "engine/isa/riscv/rv_fd.h"
 #include "engine/isa/riscv/rv_i.h"
 #include "engine/isa/riscv/rv_m.h"
+#include "engine/isa/riscv/rv_v.h"
 #include "engine/isa/riscv/table.h"
 
 namespace viv::riscv {
@@ -22,6 +23,11 @@ using BaseParts = Parts<Part<"I", Xlen::any, RvI>, Part<"I", Xlen::only64, Rv64I
 using FloatParts = Parts<Part<"FD", Xlen::any, RvFloatMemory>, Part<"F", Xlen::any, RvsFloat>, Part<"F", Xlen::only64, Rv64sFloat>,
                          Part<"D", Xlen::any, RvdFloat>, Part<"D", Xlen::only64, Rv64dFloat>, Part<"Zfh", Xlen::any, RvhFloat>,
                          Part<"Zfh", Xlen::only64, Rv64hFloat>, Part<"FD", Xlen::any, RvFloatMoves>, Part<"FD", Xlen::only64, Rv64FloatMoves>>;
+
+using VectorParts = Parts<Part<"V", Xlen::any, RvVConfig>, Part<"V", Xlen::any, RvVMemory>, Part<"V", Xlen::any, RvVInteger>,
+                          Part<"V", Xlen::any, RvVWidening>, Part<"V", Xlen::any, RvVFixed>, Part<"V", Xlen::any, RvVFloat>,
+                          Part<"V", Xlen::any, RvVMask>, Part<"V", Xlen::any, RvVPermute>, Part<"Zvbb", Xlen::any, RvVbb>,
+                          Part<"Zvbc", Xlen::any, RvVbc>>;
 
 // Calls row.operator()<Instruction, Extension text, Xlen>() for every instruction of the parts, in order.
 template <class F> constexpr void for_each(Parts<>, F&&) {}

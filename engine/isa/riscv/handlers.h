@@ -130,6 +130,7 @@ template <class P, bool Has16> constexpr auto handler_rows() {
 // In the order of the instruction table.
 std::span<const Handlers::Row> base_handlers();   // exec_base.cpp
 std::span<const Handlers::Row> float_handlers();  // exec_float.cpp
+std::span<const Handlers::Row> vector_handlers(); // exec_vector.cpp
 const Handlers::Row& handlers_of(usize table_index);
 
 }  // namespace viv::riscv

@@ -17,10 +17,11 @@ template <class P> constexpr void append(InstructionInfo*& to) {
 }
 
 constexpr auto table = [] {
-    std::array<InstructionInfo, count_of<BaseParts>() + count_of<FloatParts>()> rows{};
+    std::array<InstructionInfo, count_of<BaseParts>() + count_of<FloatParts>() + count_of<VectorParts>()> rows{};
     InstructionInfo* to = rows.data();
     append<BaseParts>(to);
     append<FloatParts>(to);
+    append<VectorParts>(to);
     return rows;
 }();
 
