@@ -3,7 +3,11 @@
 
 /* calls: Fibonacci and Takeuchi, kept from being unrolled into themselves */
 
+#ifdef __clang__
+#define NOT_INLINED __attribute__((noinline))
+#else
 #define NOT_INLINED __attribute__((noinline, noclone))
+#endif
 
 static NOT_INLINED u64 fibonacci(u64 n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
 
@@ -136,14 +140,16 @@ static void turn(struct object* o, u64 by) {
     o->width = o->height + (by & 1);
     o->height = width;
 }
-#define KIND(number) \
-    static u64 kind_##number(const struct object* o) { return (o->width & 7) + number; }
-KIND(1)
-KIND(2) KIND(3) KIND(4) KIND(5) KIND(6)
+static u64 kind_1(const struct object* o) { return (o->width & 7) + 1; }
+static u64 kind_2(const struct object* o) { return (o->width & 7) + 2; }
+static u64 kind_3(const struct object* o) { return (o->width & 7) + 3; }
+static u64 kind_4(const struct object* o) { return (o->width & 7) + 4; }
+static u64 kind_5(const struct object* o) { return (o->width & 7) + 5; }
+static u64 kind_6(const struct object* o) { return (o->width & 7) + 6; }
 
-    static const struct methods classes[class_count] = {
-        {rectangle_area, grow_both, kind_1}, {rectangle_area, grow_width, kind_2}, {triangle_area, grow_both, kind_3},
-        {triangle_area, turn, kind_4},       {frame_area, grow_width, kind_5},     {frame_area, turn, kind_6},
+static const struct methods classes[class_count] = {
+    {rectangle_area, grow_both, kind_1}, {rectangle_area, grow_width, kind_2}, {triangle_area, grow_both, kind_3},
+    {triangle_area, turn, kind_4},       {frame_area, grow_width, kind_5},     {frame_area, turn, kind_6},
 };
 
 static void virtual_prepare(void) { objects = allocate(object_count * sizeof *objects); }

@@ -23,11 +23,10 @@ static u8* emit_number(u8* at, i32 number) {
     return emit32(at, ((u32)number & 0xFFF) << 20 | 5 << 15 | 5 << 7 | 0x1B); /* addiw t0, t0 */
 }
 static u8* emit_begin(u8* at) { return at; }
-static u8* emit_multiply(u8* at, i32 number) {
-    return emit32(emit_number(at, number), 0x02550533);
-} /* mul a0, a0, t0 */
-static u8* emit_xor(u8* at, i32 number) { return emit32(emit_number(at, number), 0x00554533); } /* xor a0, a0, t0 */
-static u8* emit_add(u8* at, i32 number) { return emit32(emit_number(at, number), 0x00550533); } /* add a0, a0, t0 */
+/* mul, xor, add a0, a0, t0 */
+static u8* emit_multiply(u8* at, i32 number) { return emit32(emit_number(at, number), 0x02550533); }
+static u8* emit_xor(u8* at, i32 number) { return emit32(emit_number(at, number), 0x00554533); }
+static u8* emit_add(u8* at, i32 number) { return emit32(emit_number(at, number), 0x00550533); }
 static u8* emit_fold(u8* at, u32 shift) {
     at = emit32(at, shift << 20 | 10 << 15 | 5 << 12 | 5 << 7 | 0x13); /* srli t0, a0, shift */
     return emit32(at, 0x00554533);                                     /* xor a0, a0, t0 */
@@ -52,11 +51,10 @@ static u8* emit_with_number(u8* at, const char* bytes, size_t count, i32 number)
     return emit_bytes(emit_bytes(at, bytes, count), &number, 4);
 }
 static u8* emit_begin(u8* at) { return emit_bytes(at, "\x48\x89\xF8", 3); } /* mov rax, rdi */
-static u8* emit_multiply(u8* at, i32 number) {
-    return emit_with_number(at, "\x48\x69\xC0", 3, number);
-} /* imul rax, rax */
-static u8* emit_xor(u8* at, i32 number) { return emit_with_number(at, "\x48\x35", 2, number); } /* xor rax */
-static u8* emit_add(u8* at, i32 number) { return emit_with_number(at, "\x48\x05", 2, number); } /* add rax */
+/* imul, xor, add rax by a number */
+static u8* emit_multiply(u8* at, i32 number) { return emit_with_number(at, "\x48\x69\xC0", 3, number); }
+static u8* emit_xor(u8* at, i32 number) { return emit_with_number(at, "\x48\x35", 2, number); }
+static u8* emit_add(u8* at, i32 number) { return emit_with_number(at, "\x48\x05", 2, number); }
 static u8* emit_fold(u8* at, u32 shift) {
     const u8 count = (u8)shift;
     at = emit_bytes(emit_bytes(at, "\x48\x89\xC2\x48\xC1\xEA", 6), &count, 1); /* mov rdx, rax; shr rdx */
