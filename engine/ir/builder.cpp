@@ -66,7 +66,7 @@ ValueId Builder::physical(Type type, ValueId address, MemoryAccess access) {
 }
 void Builder::fence() { append({.op = Op::fence}); }
 
-ValueId Builder::call(Helper helper, u8 effects, std::initializer_list<ValueId> arguments) {
+ValueId Builder::call(Helper helper, Effects effects, std::initializer_list<ValueId> arguments) {
     Call call{.helper = helper, .effects = effects};
     CHECK(arguments.size() <= std::size(call.arguments));
     std::copy(arguments.begin(), arguments.end(), call.arguments);

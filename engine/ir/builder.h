@@ -42,7 +42,7 @@ public:
     void fence();
 
     // The result is an i64 (0 if the helper returns nothing of interest). At most four arguments, i64 all.
-    ValueId call(Helper helper, u8 effects, std::initializer_list<ValueId> arguments);
+    ValueId call(Helper helper, Effects effects, std::initializer_list<ValueId> arguments);
 
     void guest(u64 pc);
     void jump(u64 pc, JumpHint hint = JumpHint::none);

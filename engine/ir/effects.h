@@ -7,9 +7,9 @@
 
 namespace viv::ir {
 
-// The Effect bits of one instruction. Reading or writing a slot counts as reading or writing state, a fence as both for memory.
+// The effects of one instruction. Reading or writing a slot counts as reading or writing state, a fence as both for memory.
 // `guest` and the terminators have none of them: they stay where they are by what they are.
-inline u8 effects_of(const Block& block, const Inst& inst) {
+inline Effects effects_of(const Block& block, const Inst& inst) {
     switch (info_of(inst.op).shape) {
         case Shape::get: return effect_reads_state;
         case Shape::set: return effect_writes_state;

@@ -85,19 +85,15 @@ struct FloatUnit {
     bool operator==(const FloatUnit&) const = default;
 };
 
-// What a helper may do beyond computing its result from its arguments.
-enum Effect : u8 {
-    effect_none = 0,
-    effect_reads_state = 1,
-    effect_writes_state = 2,
-    effect_reads_memory = 4,
-    effect_writes_memory = 8,
-    // May return 0 to leave the block. The helper has then set the guest's pc: to a trap's vector, or behind the instruction, if
-    // something must be looked at before the next one.
-    effect_may_leave = 16,
-    effect_ends_block = 32,  // it sets the guest's pc in any case; `leave` follows
-};
-inline constexpr u8 all_effects = 63;
+// What a helper may do beyond computing its result from its arguments, as bits. (No enum: its operators would meet those of values.h.)
+using Effects = u8;
+inline constexpr Effects effect_none = 0, effect_reads_state = 1, effect_writes_state = 2, effect_reads_memory = 4, effect_writes_memory = 8;
+// May return 0 to leave the block. The helper has then set the guest's pc: to a trap's vector, or behind the instruction, if something must
+// be looked at before the next one.
+inline constexpr Effects effect_may_leave = 16;
+// It sets the guest's pc in any case; `leave` follows.
+inline constexpr Effects effect_ends_block = 32;
+inline constexpr Effects all_effects = 63;
 
 // A helper: plain C++ called with the vCPU and up to four i64 arguments. The result is an i64.
 using HelperFunction = u64 (*)(void* cpu, u64 a, u64 b, u64 c, u64 d);
@@ -109,7 +105,7 @@ struct Helper {
 
 struct Call {
     Helper helper;
-    u8 effects = effect_none;
+    Effects effects = effect_none;
     ValueId arguments[4] = {no_value, no_value, no_value, no_value};
 };
 
