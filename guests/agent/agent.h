@@ -74,7 +74,7 @@ char *read_string(struct reader *reader, size_t limit);
 
 /* port.c: the byte stream to the host. */
 enum port_state { PORT_OPEN, PORT_CLOSED, PORT_GARBAGE };
-int port_open(const char *path);                /* NULL: look for the port by its name. Returns 0, or -1 with a message */
+int port_open(const char *path);                /* NULL: the port of our name. Returns 0, or -1 with a message */
 bool port_reopens(void);                        /* false for an inherited descriptor: its end is the agent's end */
 enum port_state port_greet(void);               /* sends HELLO with nonce 0, waits for a host */
 struct pollfd port_poll(void);

@@ -1,6 +1,6 @@
 /* Copying into the guest: one PUT channel writes a file or a tree below a destination.
- * Promises: a path with an empty part, '.', '..' or a leading '/' is refused; a file appears under its name only when it
- * is complete; a transfer that fails or is abandoned leaves no temporary file. Specification: PROTOCOL.md.
+ * Promises: a path with an empty part, '.', '..' or a leading '/' is refused; a file appears under its name only when
+ * it is complete; a transfer that fails or is abandoned leaves no temporary file. Specification: PROTOCOL.md.
  */
 #define _GNU_SOURCE
 #include "agent.h"

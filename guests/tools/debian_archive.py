@@ -15,7 +15,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import urllib.parse
 
@@ -109,7 +108,7 @@ class Archive:
         self.current = False
 
     def configured(self) -> None:
-        """Writes the private configuration. Only the Acquire:: settings of the machine (its way to the network) stay."""
+        """Writes the private configuration. Of the machine's only its way to the network (Acquire::) stays."""
         if not KEYRING.exists():
             raise cache.UserError(f"{KEYRING}: missing; apt-get install debian-archive-keyring")
         state = cache.directory("debian", "state", self.name)
@@ -142,9 +141,11 @@ class Archive:
         environment = {**os.environ, "APT_CONFIG": str(self.state / "apt.conf"), "LC_ALL": "C.UTF-8"}
         return run_quietly(["apt-get", *arguments], cwd=folder, env=environment)
 
-    def update(self) -> None:
+    def update(self, if_missing: bool = False) -> None:
         """Fetches the index, or its newer version. The network is needed."""
         with cache.lock(f"debian-{self.name}", self.steps):
+            if if_missing and (self.state / "updated").exists():
+                return
             self.configured()
             with self.steps.step(f"fetching the package index of {self.name}"):
                 self.apt(["-q", "update", "--error-on=any"])
@@ -154,7 +155,7 @@ class Archive:
     def resolve(self, names: list[str], closure: bool) -> list[Package]:
         """The named packages ("name" or "name=version"), with all they depend on if `closure`."""
         if not (self.state / "updated").exists():
-            self.update()
+            self.update(if_missing=True)
         for name in names:
             if not re.fullmatch(r"[a-z0-9?][A-Za-z0-9.+:~=?()-]*", name):
                 raise cache.UserError(f"'{name}' is not the name of a Debian package")

@@ -8,7 +8,6 @@ ext4 on the whole disk (raw).
 
 import contextlib
 import io
-import os
 import pathlib
 import re
 import socket
@@ -122,7 +121,8 @@ def emulator(recipe: dict, complete: pathlib.Path, disks: list[str], log: pathli
         listener.settimeout(60)
         command = [str(qemu), "-M", "virt", "-m", wanted["emulator_memory"], "-smp", str(wanted["emulator_cpus"]),
                    "-display", "none", "-nodefaults", "-no-reboot", "-serial", f"file:{log}",
-                   "-kernel", str(complete / recipe["boot"]["kernel"]), "-initrd", str(complete / recipe["boot"]["initrd"]),
+                   "-kernel", str(complete / recipe["boot"]["kernel"]),
+                   "-initrd", str(complete / recipe["boot"]["initrd"]),
                    "-append", "console=ttyS0 viv.exec=1", "-device", "virtio-serial-pci",
                    "-chardev", f"socket,id=agent,path={folder}/agent",
                    "-device", f"virtserialport,chardev=agent,name={port}"]

@@ -1,9 +1,9 @@
 """A Debian system as it stands after `dpkg --unpack` and before `dpkg --configure`, written without running dpkg.
 
 Promises: one tar archive with all files of the packages, in their places and with their owners, and dpkg's database
-that says so: the state "install ok unpacked" for each package, its scripts and file lists, the triggers it waits for. The guest then
-runs the scripts itself. Formats: deb-control(5), deb-triggers(5), deb-conffiles(5), dpkg's "internal database" notes
-(info/format 1). Unpacking on this side saves the guest most of the work of its installation.
+that says so: the state "install ok unpacked" for each package, its scripts and file lists, the triggers it waits for.
+The guest then runs the scripts itself; unpacking on this side saves it most of the work of an installation.
+Formats: deb-control(5), deb-triggers(5), deb-conffiles(5); dpkg's database, info/format 1.
 """
 
 import hashlib
@@ -111,7 +111,8 @@ class Writer:
 def write(path: pathlib.Path, packages: list[debian_archive.Package], steps: cache.Steps) -> None:
     writer = Writer(path)
     # base-files first: it brings the links /bin, /lib and /sbin that the others' files may go through.
-    for number, package in enumerate(sorted(packages, key=lambda package: (package.name != "base-files", package.name))):
+    ordered = sorted(packages, key=lambda package: (package.name != "base-files", package.name))
+    for number, package in enumerate(ordered):
         steps.percent("unpacking", 100 * number / len(packages))
         writer.package(package)
     steps.clear()

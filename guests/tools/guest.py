@@ -12,22 +12,21 @@ Promises: <cache>/guests/NAME is always a whole guest; a fresh one costs no netw
 import argparse
 import pathlib
 import re
-import subprocess
-import sys
 import tomllib
 
 import agent_build
+import busybox_initramfs
 import cache
 import debian_archive
 import disk_image
-import initramfs
 import kernel_package
 import recipe as recipes
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-SHARED = recipes.GUESTS / "initramfs"
-# What a guest is made with; a change of any of them makes it stale.
-SOURCES = ["agent_build.py", "debian_archive.py", "guest.py", "initramfs.py", "kernel_package.py"]
+# What shapes a guest: a change of any of them makes it stale. Raise BUILD when this file builds them differently.
+SOURCES = ["agent_build.py", "busybox_initramfs.py", "initramfs.py", "kernel_package.py"]
+DISK_SOURCES = ["disk_image.py", "dpkg_database.py"]
+BUILD = 1
 
 
 def folder_of(name: str) -> pathlib.Path:
@@ -36,12 +35,11 @@ def folder_of(name: str) -> pathlib.Path:
 
 def recipe_key(name: str, recipe: dict) -> str:
     """Over the recipe, the shared files and the tools; not over checksums.toml, which only records."""
-    files = [path for folder in (recipes.GUESTS / name, SHARED, recipes.GUESTS / "agent") for path in folder.rglob("*")
+    folders = (recipes.GUESTS / name, busybox_initramfs.SHARED, agent_build.SOURCES)
+    files = [path for folder in folders for path in folder.rglob("*")
              if path.is_file() and path.name != "checksums.toml" and path.suffix not in (".md", ".pyc")]
-    files += [TOOLS / source for source in SOURCES]
-    if "disk" in recipe["build"]:
-        files += [TOOLS / "disk_image.py", TOOLS / "dpkg_database.py"]
-    parts: list[object] = []
+    files += [TOOLS / source for source in SOURCES + (DISK_SOURCES if "disk" in recipe["build"] else [])]
+    parts: list[object] = [BUILD]
     for path in sorted(files):
         parts += [path.relative_to(recipes.GUESTS), path.stat().st_mode & 0o111, path.read_bytes()]
     return cache.key_of(*parts)
@@ -71,58 +69,6 @@ def fetch(recipe: dict, steps: cache.Steps, refresh: bool) -> tuple[debian_archi
     kernel, = archive.installed([f"{kernels[0].name}={kernels[0].version}"], closure=False)
     busybox, = archive.installed(["busybox-static"], closure=False)
     return kernel, busybox
-
-
-def applets(busybox: bytes) -> list[str]:
-    """The names of BusyBox's programs: a sorted list in the file, each ending with 0, the first two '[' and '[['."""
-    start = busybox.find(b"[\0[[\0")
-    if start < 0:
-        raise cache.UserError("busybox-static: has no list of programs where BusyBox keeps it")
-    words = busybox[start:busybox.index(b"\0\0", start)].split(b"\0")
-    found = [word.decode() for word in words if re.fullmatch(rb"\[\[?|[a-z][a-z0-9_.-]*", word)]
-    if len(found) != len(words) or found != sorted(found) or "sh" not in found:
-        raise cache.UserError("busybox-static: its list of programs cannot be read")
-    return found
-
-
-def stripped(module: kernel_package.Module, architecture: str, folder: pathlib.Path) -> bytes:
-    """Without symbols that only a debugger wants: a quarter of the size, and of the time to load it."""
-    path = folder / f"{module.name}.ko"
-    path.write_bytes(module.data)
-    try:
-        subprocess.run([agent_build.strip_program(architecture), "--strip-unneeded", "--remove-section=.BTF",
-                        "--enable-deterministic-archives", str(path)], check=True)
-    except FileNotFoundError as error:
-        raise cache.UserError(f"{error.filename}: not installed; apt-get install "
-                              f"binutils-{agent_build.COMPILERS[architecture]}") from error
-    return path.read_bytes()
-
-
-def make_initramfs(kernel: kernel_package.Kernel, busybox: bytes, agent: bytes | None, architecture: str,
-                   folder: pathlib.Path) -> initramfs.Initramfs:
-    image = initramfs.Initramfs()
-    for path in ("dev", "proc", "sys", "mnt", "run", "var", "lib"):
-        image.directory(path)
-    image.directory("tmp", 0o1777)
-    image.directory("root", 0o700)
-    # For the time before /init has mounted devtmpfs; the kernel opens the console for it.
-    image.character_device("dev/console", 5, 1)
-    image.character_device("dev/null", 1, 3, 0o666)
-    for path, target in (("bin", "usr/bin"), ("sbin", "usr/bin"), ("usr/sbin", "bin"), ("etc/mtab", "/proc/mounts")):
-        image.link(path, target)
-    image.file("usr/bin/busybox", busybox, 0o755)
-    for applet in applets(busybox):
-        if applet != "busybox":
-            image.link(f"usr/bin/{applet}", "busybox")
-    if agent:
-        image.file("usr/bin/vivarium-agent", agent, 0o755)
-    image.tree(SHARED)
-    place = f"lib/modules/{kernel.release}"
-    for module in kernel.modules:
-        image.file(f"{place}/{kernel_package.place(module, True)}", stripped(module, architecture, folder))
-    image.file(f"{place}/modules.dep", kernel.dep_file(flat=True))
-    image.file(f"{place}/modules.alias", kernel.alias_file())
-    return image
 
 
 def build(name: str, refresh: bool = False) -> pathlib.Path:
@@ -155,12 +101,13 @@ def build(name: str, refresh: bool = False) -> pathlib.Path:
                 busybox = debian_archive.read_files(busybox_deb, lambda path: path == "usr/bin/busybox")
                 if not busybox:
                     raise cache.UserError(f"{busybox_deb.file_name}: has no usr/bin/busybox")
-                image = make_initramfs(kernel, busybox["usr/bin/busybox"], agent if wanted["agent"] else None,
-                                       architecture, folder)
+                image = busybox_initramfs.make(kernel, busybox["usr/bin/busybox"], agent if wanted["agent"] else None,
+                                               architecture, folder)
                 (complete / recipe["boot"]["initrd"]).write_bytes(image.compressed(wanted["compression"]))
             if full:
                 packages += disk_image.build(name, recipe, complete, folder, full, agent, key, steps)
-            (complete / "ready.toml").write_text(recipes.ready_text(name, recipe, key, link, packages), encoding="utf-8")
+            ready = recipes.ready_text(name, recipe, key, link, packages)
+            (complete / "ready.toml").write_text(ready, encoding="utf-8")
             cache.publish(complete, link, key)
         return link
 

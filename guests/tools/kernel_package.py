@@ -122,7 +122,7 @@ def read(package: debian_archive.Package) -> Contents:
                             if (found := re.fullmatch(r"([^.]+)\.alias=(.*)", text))}
                 built_in |= {canonical(text.partition(".")[0]) for text in strings if text}
     if not image:
-        raise cache.UserError(f"{package.file_name}: has no kernel in /boot; the recipe must name a linux-image package")
+        raise cache.UserError(f"{package.file_name}: has no kernel in /boot; name a linux-image package")
     return Contents(package, release, image, packed, built_in)
 
 

@@ -11,7 +11,6 @@ import argparse
 import os
 import pathlib
 import shutil
-import sys
 
 import cache
 import debian_archive
@@ -75,8 +74,8 @@ def wanted(path: str) -> bool:
     if path.startswith(("usr/bin/", "bin/")):
         return path.rpartition("/")[2] in PROGRAMS
     return path.startswith(("usr/lib/x86_64-linux-gnu/", "lib/x86_64-linux-gnu/", "lib64/", "usr/lib64/",
-                            "usr/share/qemu/", "usr/share/opensbi/", "usr/lib/riscv64-linux-gnu/", "usr/lib/riscv32-linux-gnu/",
-                            "usr/lib/ipxe/"))
+                            "usr/share/qemu/", "usr/share/opensbi/", "usr/lib/ipxe/",
+                            "usr/lib/riscv64-linux-gnu/", "usr/lib/riscv32-linux-gnu/"))
 
 
 def unpack(package: debian_archive.Package, tree: pathlib.Path) -> None:

@@ -1,7 +1,7 @@
 """Reading a guest's recipe (guest.toml) and writing what a built guest says of itself (ready.toml).
 
-Promises: an unknown or missing field, a value of the wrong kind or an unknown format is one line that names the file and
-the field. The formats are described in guests/README.md.
+Promises: an unknown or missing field, a value of the wrong kind or an unknown format is one line that names the file
+and the field. The formats are described in guests/README.md.
 """
 
 import json

@@ -35,7 +35,8 @@ def setUpModule():
     PROGRAM = os.path.join(FOLDER.name, "agent")
     subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-g", "-O1", "-fsanitize=address,undefined",
                     "-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow",
-                    "-Wno-sign-conversion", "-Werror", *map(str, sorted(SOURCES.glob("*.c"))), "-o", PROGRAM], check=True)
+                    "-Wno-sign-conversion", "-Werror", "-o", PROGRAM,
+                    *map(str, sorted(SOURCES.glob("*.c")))], check=True)
 
 
 def tearDownModule():
@@ -144,7 +145,8 @@ class BeforeHello(AgentTest):
 
     def test_work_needs_a_session(self):
         ours, theirs = socket.socketpair()
-        with ours, subprocess.Popen([PROGRAM, "--port", f"fd:{theirs.fileno()}"], pass_fds=[theirs.fileno()]) as process:
+        command = [PROGRAM, "--port", f"fd:{theirs.fileno()}"]
+        with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
             theirs.close()
             client = agent.Client(ours)
             self.assertEqual(client.receive().type, agent.HELLO)
@@ -563,7 +565,8 @@ class HostileFrames(AgentTest):
         # The reader may have taken the first half of a frame: a new stream position is found by the answer's own bytes.
         self.stream.setblocking(True)
         self.stream.settimeout(20)
-        self.stream.sendall(agent.frame_bytes(agent.HELLO, 0, struct.pack("<IHHII", agent.MAGIC, 1, 0, 0x1234567, 65536)))
+        hello = struct.pack("<IHHII", agent.MAGIC, 1, 0, 0x1234567, 65536)
+        self.stream.sendall(agent.frame_bytes(agent.HELLO, 0, hello))
         seen = b""
         while struct.pack("<I", 0x1234567) not in seen:
             seen += self.stream.recv(65536)

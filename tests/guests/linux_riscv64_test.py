@@ -10,6 +10,7 @@ import unittest
 
 import qemu_machine  # finds the tools
 import agent_client
+import busybox_initramfs
 import cache
 import guest
 
@@ -43,7 +44,8 @@ class Shell(unittest.TestCase):
 
 class Exec(unittest.TestCase):
     def test_agent(self):
-        with tempfile.TemporaryDirectory() as folder, qemu_machine.Machine(NAME, append="viv.exec=1", cpus=2) as machine:
+        with (tempfile.TemporaryDirectory() as folder,
+              qemu_machine.Machine(NAME, append="viv.exec=1", cpus=2) as machine):
             machine.agent.hello()
             print(f"{NAME}: agent after {machine.seconds():.1f} s")
             self.assertEqual(machine.agent.machine, "riscv64")
@@ -75,7 +77,8 @@ class Exec(unittest.TestCase):
                 machine.agent.hello()
                 # What the connection before has left behind ends; the test's time limit ends the waiting.
                 machine.agent.run(["sh", "-c", "while pidof sleep; do usleep 50000; done"])
-                machine.agent.send(agent_client.EXEC, 9, agent_client.exec_payload(["sh", "-c", "echo; exec sleep 9999"]))
+                command = agent_client.exec_payload(["sh", "-c", "echo; exec sleep 9999"])
+                machine.agent.send(agent_client.EXEC, 9, command)
                 while machine.agent.receive().type != agent_client.STDOUT:
                     pass
                 machine.connect()
@@ -111,7 +114,8 @@ class Devices(unittest.TestCase):
         with qemu_machine.Machine(NAME, append="viv.exec=1", options=options) as machine:
             machine.agent.hello()
             self.assertEqual(machine.agent.run(["ls", "/sys/class/net"]).stdout, b"eth0\nlo\n")
-            self.assertEqual(machine.agent.run(["cat", "/sys/class/misc/hw_random/rng_current"]).stdout, b"virtio_rng.0\n")
+            current = machine.agent.run(["cat", "/sys/class/misc/hw_random/rng_current"]).stdout
+            self.assertEqual(current, b"virtio_rng.0\n")
 
 
 class Build(unittest.TestCase):
@@ -121,10 +125,11 @@ class Build(unittest.TestCase):
         recipe = guest.recipes.read(NAME)
         kernel, busybox = guest.fetch(recipe, cache.Steps(NAME), False)
         with cache.scratch() as scratch:
-            taken = guest.kernel_package.choose(guest.kernel_package.read(kernel), recipe["build"]["initramfs"]["modules"])
+            contents = guest.kernel_package.read(kernel)
+            taken = guest.kernel_package.choose(contents, recipe["build"]["initramfs"]["modules"])
             files = guest.debian_archive.read_files(busybox, lambda path: path == "usr/bin/busybox")
-            image = guest.make_initramfs(taken, files["usr/bin/busybox"], guest.agent_build.build("riscv64", scratch),
-                                         "riscv64", scratch)
+            image = busybox_initramfs.make(taken, files["usr/bin/busybox"], guest.agent_build.build("riscv64", scratch),
+                                           "riscv64", scratch)
             again = scratch / "again"
             again.write_bytes(image.compressed(recipe["build"]["initramfs"]["compression"]))
             self.assertEqual(cache.sha256_of(again), before["initrd"])

@@ -43,7 +43,8 @@ class Machine:
         command = [str(qemu), "-M", "virt", "-bios", firmware, "-m", self.ready["machine"]["memory"], "-smp", str(cpus),
                    "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", boot["kernel"],
                    "-append", f"{boot['append']} {append}".strip(),
-                   "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self.port_path},reconnect-ms=100",
+                   "-device", "virtio-serial-pci",
+                   "-chardev", f"socket,id=agent,path={self.port_path},reconnect-ms=100",
                    "-device", f"virtserialport,chardev=agent,name={self.ready['exec']['port']}"]
         if "initrd" in boot:
             command += ["-initrd", boot["initrd"]]
