@@ -52,7 +52,7 @@ template <class Derived> struct FloatBuild {
         if constexpr (sizeof(T) == 8) e().set(slots::f(r), value);
         else e().set(slots::f(r), ir::zext<u64>(value) | ~low_mask(sizeof(T) * 8));
         if (e().t.float_dirty) return;
-        e().set(slots::mstatus, e().template get<u64>(slots::mstatus) | dirty_bits);
+        e().set(slots::mstatus, e().template get<u64>(slots::mstatus) | mstatus::fs);
         e().t.float_dirty = true;
     }
 
@@ -84,7 +84,6 @@ template <class Derived> struct FloatBuild {
 
 private:
     Derived& e() { return static_cast<Derived&>(*this); }
-    static constexpr u64 dirty_bits = mstatus::fs | (sizeof(typename Derived::X) == 8 ? mstatus::sd : u64{1} << 31);
 
     u8 resolved(u8 rm) { return rm == 7 ? e().t.frm : rm; }
     ir::Rounding rounding(u8 rm) { return static_cast<ir::Rounding>(resolved(rm)); }
@@ -97,7 +96,7 @@ private:
         const ir::ValueId result = make();
         const ir::Ref<u8> after = e().template get<u8>(slots::fflags);
         const ir::Ref<u64> status = e().template get<u64>(slots::mstatus);
-        e().set(slots::mstatus, ir::select(ir::eq(before, after), status, status | dirty_bits));
+        e().set(slots::mstatus, ir::select(ir::eq(before, after), status, status | mstatus::fs));
         return result;
     }
 

@@ -128,6 +128,7 @@ std::string_view Hart::mode_name() const {
 void Hart::state(Archive& a) {
     s.mip |= soft_pending_.exchange(0);
     u64 lines = lines_.load();
+    s.x[discard_x] = 0;  // no tier need keep what is written there
     a(1, "x", s.x);
     a(2, "pc", s.pc);
     a(3, "f", s.f);

@@ -170,8 +170,9 @@ public:
 
     bool fp_on() const { return (s.mstatus & mstatus::fs) != 0; }
     bool vector_on() const { return (s.mstatus & mstatus::vs) != 0; }
-    void fp_dirty() { s.mstatus |= mstatus::fs | dirty_bit(); }
-    void vector_dirty() { s.mstatus |= mstatus::vs | dirty_bit(); }
+    // SD is not kept: reading mstatus makes it up.
+    void fp_dirty() { s.mstatus |= mstatus::fs; }
+    void vector_dirty() { s.mstatus |= mstatus::vs; }
 
     // CSR access by the Zicsr instructions: false after a trap. `writes`: the instruction will write it too.
     bool read_csr(u16 number, u64& value, bool writes);
