@@ -1,0 +1,64 @@
+// Random cases for the comparison of Exec with Build and the oracle: worlds (privilege, translation), pages full of instructions, states.
+// Promises: everything follows from the seed. Registers lean towards corner values and towards addresses in and around the sandbox, so that
+// accesses hit, miss, fault, cross pages and overwrite code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/isa/riscv/table.h"
+#include "tests/lockstep/exec_oracle_machine.h"
+
+namespace viv::riscv::test {
+
+class Random {  // SplitMix64 (Steele, Lea and Flood)
+public:
+    explicit Random(u64 seed) : state_(seed) {}
+    u64 next() {
+        u64 z = state_ += 0x9e37'79b9'7f4a'7c15;
+        z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
+        z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
+        return z ^ (z >> 31);
+    }
+    u64 below(u64 limit) { return next() % limit; }
+    bool percent(unsigned chance) { return below(100) < chance; }
+    template <class T, usize N> T one_of(const T (&all)[N]) { return all[below(N)]; }
+
+private:
+    u64 state_;
+};
+
+class Cases {
+public:
+    Cases(const HartConfig& config, u64 seed) : config_(config), random_(seed) {}
+
+    // Privilege, translation, delegation: what stays for some hundreds of cases. Writes page tables.
+    void new_world(Machine& a, Machine& b);
+    // New random content of all RAM, its first two pages full of instructions.
+    void new_code(Machine& a, Machine& b);
+    // A state at one of the instructions of new_code(). Looks at the machine for what stands where.
+    State new_state(Machine& machine);
+
+    static constexpr u64 code_pages = 2;
+
+private:
+    u64 narrow(u64 value) const { return config_.xlen == 64 ? value : value & 0xffff'ffff; }
+    void map(u8* tables, u64 index, u64 physical, u64 flags);
+    u32 random_word();
+    u16 random_half();
+    u64 random_address();
+    u64 random_integer();
+    u64 random_float();
+    void randomize_system(State& s);
+    void randomize_vector(State& s);
+    void aim_atomic(State& s, Machine& machine);
+
+    HartConfig config_;
+    Random random_;
+    State world_;
+    bool translated_ = false;
+    u64 sandbox_ = ram_base;      // virtual address of the code pages
+    std::vector<u16> offsets_;    // of the instructions in the code pages
+};
+
+}  // namespace viv::riscv::test

@@ -1,0 +1,275 @@
+// The generator behind exec_oracle_cases.h.
+#include "tests/lockstep/exec_oracle_cases.h"
+
+#include <algorithm>
+
+namespace viv::riscv::test {
+
+namespace {
+
+constexpr u64 pte_v = 1, pte_r = 2, pte_w = 4, pte_x = 8, pte_u = 16, pte_a = 64, pte_d = 128;
+
+// The pages seen at the sandbox's virtual address, one after another.
+struct Window {
+    u64 physical;
+    u64 flags;
+};
+constexpr Window windows[] = {
+    {ram_base, pte_r | pte_w | pte_x},
+    {ram_base + 1 * page_size, pte_r | pte_x},
+    {ram_base + 2 * page_size, pte_r | pte_w},
+    {ram_base + 3 * page_size, pte_r | pte_w},
+    {ram_base + 4 * page_size, pte_r},
+    {ram_base + 5 * page_size, pte_r | pte_w},         // not dirty: the first store faults
+    {0, 0},
+    {ram_base + 3 * page_size, pte_r | pte_w},         // again, at another address
+    {ram_base + 2 * page_size, pte_r | pte_w},
+    {ram_base + 6 * page_size, pte_x},
+    {ram_base + 7 * page_size, pte_r | pte_w | pte_u}, // the other privilege's; see SUM
+    {device_base, pte_r | pte_w},
+    {rom_base, pte_r | pte_w},
+};
+constexpr usize window_count = std::size(windows);
+constexpr usize clean_window = 5;
+
+constexpr u16 known_csrs[] = {
+    0x001, 0x002, 0x003, 0x008, 0x009, 0x00a, 0x00f, 0x015, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d,
+    0x15d, 0x180, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306, 0x30a, 0x310, 0x31a, 0x320, 0x323, 0x340, 0x341, 0x342, 0x343, 0x344,
+    0x3a0, 0x3a2, 0x3b0, 0x3b1, 0x747, 0x7a0, 0x7a4, 0xb00, 0xb02, 0xb80, 0xb82, 0xc00, 0xc01, 0xc02, 0xc20, 0xc21, 0xc22, 0xc80, 0xf11,
+    0xf14,
+};
+
+constexpr u64 corners[] = {
+    0, 1, 2, ~u64{0}, ~u64{1}, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff'ffff, 0x8000'0000, 0xffff'ffff, 0xffff'ffff'8000'0000,
+    0xffff'ffff'7fff'ffff, 0x7fff'ffff'ffff'ffff, 0x8000'0000'0000'0000, 0x5555'5555'5555'5555, 0x1'0000'0000, 31, 32, 63, 64,
+};
+
+}  // namespace
+
+void Cases::map(u8* tables, u64 index, u64 physical, u64 flags) {
+    // The root has one entry, which leads over the next page (or pages) to the last level in the table region.
+    const bool rv32 = config_.xlen == 32;
+    if (flags != 0) flags |= pte_v | pte_a;
+    const u64 entry = physical >> page_bits << 10 | flags;
+    const unsigned last = rv32 ? 1 : 2;
+    if (rv32) store_le(tables + last * page_size + index * 4, static_cast<u32>(entry));
+    else store_le(tables + last * page_size + index * 8, entry);
+}
+
+void Cases::new_world(Machine& a, Machine& b) {
+    const bool rv32 = config_.xlen == 32;
+    world_ = State{};
+    // Firmware's usual protection: everything allowed.
+    world_.pmpcfg[0] = 0x1f;
+    world_.pmpaddr[0] = rv32 ? low_mask(32) : low_mask(54);
+    world_.privilege = random_.one_of({Privilege::machine, Privilege::supervisor, Privilege::supervisor, Privilege::user, Privilege::user});
+    translated_ = random_.percent(60);
+    sandbox_ = translated_ ? (rv32 ? 0x4000'0000 : 0x10'0000'0000) : ram_base;
+    const bool through_mprv = translated_ && world_.privilege == Privilege::machine && random_.percent(60);
+    if (world_.privilege == Privilege::machine && !through_mprv) translated_ = false, sandbox_ = ram_base;
+    // With MPRV data goes by the tables, code does not.
+    const u64 code = through_mprv ? ram_base : sandbox_;
+    Privilege data = world_.privilege;
+    if (through_mprv) {
+        data = random_.percent(50) ? Privilege::supervisor : Privilege::user;
+        world_.mstatus |= mstatus::mprv | static_cast<u64>(data) << mstatus::mpp_shift;
+    } else if (random_.percent(50)) {
+        world_.mstatus |= static_cast<u64>(random_.one_of({Privilege::user, Privilege::supervisor, Privilege::machine})) << mstatus::mpp_shift;
+    }
+    if (random_.percent(30)) world_.mstatus |= mstatus::sum;
+    if (random_.percent(30)) world_.mstatus |= mstatus::mxr;
+    world_.medeleg = random_.percent(50) ? random_.next() & 0xb3ff : 0;
+    if (translated_) {
+        const u64 root = table_base >> page_bits;
+        world_.satp = rv32 ? u64{1} << 31 | root : u64{8} << 60 | root;
+    }
+
+    std::vector<u8> tables(table_pages * page_size);
+    const auto pointer = [&](u64 page, u64 index, u64 to) {
+        const u64 entry = (table_base + to * page_size) >> page_bits << 10 | pte_v;
+        if (rv32) store_le(tables.data() + page * page_size + index * 4, static_cast<u32>(entry));
+        else store_le(tables.data() + page * page_size + index * 8, entry);
+    };
+    if (rv32) {
+        pointer(0, sandbox_ >> 22, 1);
+    } else {
+        pointer(0, sandbox_ >> 30 & 511, 1);
+        pointer(1, sandbox_ >> 21 & 511, 2);
+    }
+    for (usize i = 0; i < window_count; i++) {
+        u64 flags = windows[i].flags;
+        if (flags != 0 && data == Privilege::user) flags ^= pte_u;
+        if (i != clean_window && flags != 0) flags |= pte_d;
+        map(tables.data(), i, windows[i].physical, flags);
+    }
+    for (Machine* machine : {&a, &b}) {
+        machine->memory().write(table_base, tables);
+        machine->set_code(code, code_pages);
+        std::memcpy(static_cast<void*>(&machine->hart().s), &world_, sizeof world_);
+        machine->hart().restored();
+    }
+    randomize_vector(world_);
+}
+
+u16 Cases::random_half() {
+    while (true) {
+        const u16 half = static_cast<u16>(random_.next());
+        if ((half & 3) != 3) return half;
+    }
+}
+
+u32 Cases::random_word() {
+    if (random_.percent(3)) return static_cast<u32>(random_.next()) | 3;
+    const auto table = instruction_table();
+    const InstructionInfo& info = table[random_.below(table.size())];
+    u32 word = info.encoding.value | (static_cast<u32>(random_.next()) & ~info.encoding.mask);
+    if ((info.operands == Operands::csr || info.operands == Operands::csr_imm) && random_.percent(80))
+        word = (word & 0xf'ffff) | u32{random_.one_of(known_csrs)} << 20;
+    // Static rounding modes are more than half of what compilers emit; the field may be fixed.
+    if ((info.operands == Operands::fr || info.operands == Operands::fr2 || info.operands == Operands::r4) && random_.percent(50))
+        word = (word & (~u32{0x7000} | info.encoding.mask)) | (info.encoding.value & 0x7000);
+    return word;
+}
+
+void Cases::new_code(Machine& a, Machine& b) {
+    std::vector<u8> ram(ram_pages * page_size);
+    for (usize i = 0; i < ram.size(); i += 8) store_le(ram.data() + i, random_.percent(50) ? random_integer() : random_float());
+    offsets_.clear();
+    for (usize at = 0; at < code_pages * page_size;) {
+        offsets_.push_back(static_cast<u16>(at));
+        const bool compressed = random_.percent(20) || at + 2 == code_pages * page_size;
+        if (compressed) store_le(ram.data() + at, random_half());
+        else store_le(ram.data() + at, random_word());
+        at += compressed ? 2 : 4;
+    }
+    a.memory().write(ram_base, ram);
+    b.memory().write(ram_base, ram);
+    if (config_.vlen != 0)
+        for (u8& byte : world_.v) byte = static_cast<u8>(random_.next());
+}
+
+u64 Cases::random_address() {
+    u64 address = sandbox_ + random_.below(window_count) * page_size;
+    if (!translated_) {
+        const u64 places[] = {ram_base, ram_base, ram_base, ram_base, ram_base, ram_base, rom_base, device_base, table_base + table_pages * page_size};
+        address = random_.one_of(places);
+        if (address == ram_base) address += random_.below(ram_pages + 1) * page_size;
+    }
+    switch (random_.below(4)) {
+        case 0: return address + random_.below(page_size);
+        case 1: return address + page_size - random_.below(16);
+        default: return address + (random_.below(page_size) & ~u64{7});
+    }
+}
+
+u64 Cases::random_integer() {
+    switch (random_.below(8)) {
+        case 0: return random_.one_of(corners);
+        case 1: return random_.one_of(corners) + random_.below(5) - 2;
+        case 2: return random_.below(256);
+        case 3: return u64{1} << random_.below(64);
+        case 4: return static_cast<u64>(static_cast<i64>(random_.next()) >> random_.below(64));
+        case 5:
+        case 6: return random_address();
+        default: return random_.next();
+    }
+}
+
+// A register of any format: boxed or not, with exponents at their ends more often than chance would have it.
+u64 Cases::random_float() {
+    const auto value = [&](unsigned exponent_bits, unsigned fraction_bits) {
+        const u64 top = low_mask(exponent_bits);
+        const u64 exponents[] = {0, 1, top >> 1, (top >> 1) + random_.below(8), top - 1, top, random_.next() & top};
+        const u64 fractions[] = {0, 1, low_mask(fraction_bits), u64{1} << (fraction_bits - 1), random_.next() & low_mask(fraction_bits)};
+        return (random_.next() & 1) << (exponent_bits + fraction_bits) | random_.one_of(exponents) << fraction_bits | random_.one_of(fractions);
+    };
+    switch (random_.below(8)) {
+        case 0:
+        case 1: return ~low_mask(32) | value(8, 23);
+        case 2: return ~low_mask(16) | value(5, 10);
+        case 3: return random_.next();
+        case 4: return random_integer();
+        default: return value(11, 52);
+    }
+}
+
+void Cases::randomize_vector(State& s) {
+    if (config_.vlen == 0) return;
+    const unsigned sew = static_cast<unsigned>(random_.below(4));
+    const int lmul = static_cast<int>(random_.below(7)) - 3;
+    const u64 vlmax = (lmul >= 0 ? u64{config_.vlen} << lmul : u64{config_.vlen} >> -lmul) >> (sew + 3);
+    if (vlmax == 0 || random_.percent(4)) {
+        s.vtype = u64{1} << 63;
+        s.vl = 0;
+    } else {
+        s.vtype = (random_.next() & 0xc0) | sew << 3 | (static_cast<unsigned>(lmul) & 7);
+        s.vl = random_.percent(50) ? vlmax : random_.below(vlmax + 1);
+    }
+    s.vstart = random_.percent(90) ? 0 : random_.below(config_.vlen);
+    s.vxrm = static_cast<u8>(random_.below(4));
+    s.vxsat = static_cast<u8>(random_.below(2));
+}
+
+void Cases::randomize_system(State& s) {
+    s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}}) << mstatus::fs_shift;
+    if (config_.vlen != 0) s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{3}, u64{3}}) << mstatus::vs_shift;
+    constexpr u64 free_bits = mstatus::sie | mstatus::mie | mstatus::spie | mstatus::mpie | mstatus::spp | mstatus::tvm | mstatus::tw | mstatus::tsr;
+    s.mstatus |= random_.next() & free_bits;
+    s.frm = random_.percent(70) ? 0 : static_cast<u8>(random_.below(8));
+    s.fflags = random_.percent(40) ? 0 : static_cast<u8>(random_.below(32));
+    s.mtvec = narrow(random_.next()) & ~u64{2};
+    s.stvec = narrow(random_.next()) & ~u64{2};
+    s.mepc = narrow(random_.next()) & ~u64{1};
+    s.sepc = narrow(random_.next()) & ~u64{1};
+    s.mscratch = narrow(random_.next());
+    s.sscratch = narrow(random_.next());
+    s.mcounteren = random_.next() & 7;
+    s.scounteren = random_.next() & 7;
+    s.mcountinhibit = random_.next() & 5;
+    s.menvcfg = random_.next() & 0xd1;
+    s.senvcfg = random_.next() & 0xd1;
+    s.cycle_offset = random_.next();
+    s.instret_offset = random_.next();
+    s.cycle_stopped = random_.next();
+    s.instret_stopped = random_.next();
+    s.trapped = random_.below(1000);
+}
+
+// Store-conditionals find a reservation more often than not, and atomics an aligned address.
+void Cases::aim_atomic(State& s, Machine& machine) {
+    u8 bytes[4];
+    if (machine.read(s.pc, bytes) < 4) return;
+    const u32 word = load_le<u32>(bytes);
+    if ((word & 0x7f) != 0x2f || random_.percent(20)) return;
+    u64& address = s.x[reg(word, 15)];
+    if (reg(word, 15) == 0) return;
+    if (random_.percent(80)) address = random_address();
+    address &= ~u64{7};
+    if (word >> 27 != 3 || random_.percent(20)) return;
+    machine.set_state(s);
+    const auto physical = machine.hart().translate(address);
+    u8 there[8] = {};
+    if (!physical || !machine.memory().read(*physical, there)) return;
+    s.reservation_valid = true;
+    s.reservation_address = *physical;
+    s.reservation_value = (word >> 12 & 7) == 3 ? load_le<u64>(there) : load_le<u32>(there);
+    if (random_.percent(20)) s.reservation_value ^= u64{1} << random_.below(64);
+}
+
+State Cases::new_state(Machine& machine) {
+    State s;
+    std::memcpy(static_cast<void*>(&s), &world_, sizeof s);
+    for (unsigned r = 1; r < 32; r++) s.x[r] = narrow(random_integer());
+    for (u64& f : s.f) f = random_float();
+    const u64 code = (s.mstatus & mstatus::mprv) != 0 ? ram_base : sandbox_;
+    s.pc = code + offsets_[random_.below(offsets_.size())];
+    randomize_system(s);
+    if (random_.percent(10)) randomize_vector(world_);
+    s.reservation_valid = random_.percent(50);
+    s.reservation_address = random_address() & ~u64{3};
+    s.reservation_value = random_integer();
+    aim_atomic(s, machine);
+    return s;
+}
+
+}  // namespace viv::riscv::test

@@ -1,0 +1,292 @@
+// Differential fuzzing of the RISC-V interpreter against QEMU's user mode. See README.md for how to run it and what it covers.
+// Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77 QEMU or the guest program is absent.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "engine/lang/check.h"
+#include "tests/lockstep/qemu_user/compare.h"
+#include "tests/lockstep/qemu_user/generator.h"
+#include "tests/lockstep/qemu_user/ours.h"
+#include "tests/lockstep/qemu_user/peer.h"
+
+namespace viv::lockstep {
+
+namespace {
+
+struct Options {
+    GeneratorOptions generator;
+    std::string qemu, guest;
+    std::string cpu;          // extra properties for QEMU's -cpu
+    u64 instructions = 1'000'000;
+    u64 seconds = ~u64{0};
+    u64 seed = 1;
+    unsigned report = 5;      // differences shown before giving up
+    std::string shared_folder = "/dev/shm";
+};
+
+// What QEMU's processor must have: what ours has, and no more, so that reserved encodings agree.
+std::string cpu_of(const Options& options) {
+    std::string cpu = options.generator.xlen == 64 ? "rv64" : "rv32";
+    for (const char* on : {"zfh", "zfhmin", "zicond", "zcb", "zbc", "zicbom", "zicboz"}) cpu += fmt::format(",{}=true", on);
+    for (const char* off : {"zfa", "zawrs", "zacas", "zabha", "zkr"}) cpu += fmt::format(",{}=false", off);
+    if (options.generator.vlen != 0) {
+        cpu += fmt::format(",v=true,vext_spec=v1.0,vlen={},elen=64", options.generator.vlen);
+        for (const char* on : {"zvfh", "zvfhmin", "zvbb", "zvbc", "zvkb"}) cpu += fmt::format(",{}=true", on);
+    }
+    if (!options.cpu.empty()) cpu += "," + options.cpu;
+    return cpu;
+}
+
+// Cases on their way through both sides.
+struct Batch {
+    static constexpr usize size = 1024;
+    std::vector<Block> blocks;
+    std::unique_ptr<test_case[]> cases = std::make_unique<test_case[]>(size);
+    std::unique_ptr<test_result[]> ours = std::make_unique<test_result[]>(size);
+    std::vector<u8> code = std::vector<u8>(size * CODE_STRIDE);
+    std::vector<Ours::Outcome> outcomes;
+};
+
+class Fuzzer {
+public:
+    Fuzzer(const Options& options, std::unique_ptr<Peer> peer)
+        : options_(options), generator_(options.generator, options.seed), ours_(options.generator.xlen, options.generator.vlen), peer_(std::move(peer)),
+          random_(options.seed ^ 0x77'696e'646f'77) {
+        for (u64& word : window_) word = random_.next();
+    }
+
+    int run();
+
+private:
+    // Makes a batch and runs it on our side. What cannot be compared is emptied, so that the other side does not run it.
+    void prepare(Batch& batch);
+    void publish(const Batch& batch);
+    void compare(const Batch& batch);
+    void examine(const Block& original, const test_case& test);
+    bool differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs);
+    void reduce(Block& block, const test_case& test);
+    void print(const Block& block, const test_case& test);
+    u32 put_code(const Block& block, usize index, u8* to) const;
+    bool enough() const { return by_instruction_.size() >= options_.report; }
+
+    Options options_;
+    Generator generator_;
+    Ours ours_;
+    std::unique_ptr<Peer> peer_;
+    Random random_;
+    u64 window_[WINDOW_BYTES / 8] = {};
+    u64 executed_ = 0, cases_ = 0, faults_ = 0, left_out_ = 0, differing_ = 0;
+    std::map<std::string, u64> by_instruction_;  // differing cases by the instructions they were reduced to
+};
+
+u32 Fuzzer::put_code(const Block& block, usize index, u8* to) const {
+    u8 code[CODE_STRIDE];
+    const u32 exit = assemble(block, options_.generator.xlen, index, peer_->shared().exit_stubs[block.link], code);
+    std::memcpy(to, code, CODE_STRIDE);
+    return exit;
+}
+
+void Fuzzer::prepare(Batch& batch) {
+    batch.blocks.clear();
+    batch.outcomes.clear();
+    std::vector<u32> exits;
+    for (usize i = 0; i < Batch::size; i++) {
+        batch.blocks.push_back(generator_.make(i, batch.cases[i]));
+        exits.push_back(put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE));
+    }
+    ours_.load(batch.code, window_);
+    for (usize i = 0; i < Batch::size; i++) {
+        batch.outcomes.push_back(ours_.run(i, batch.cases[i], exits[i], batch.ours[i]));
+        if (batch.outcomes[i].comparable) continue;
+        batch.blocks[i].pieces.clear();
+        put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE);
+    }
+}
+
+// Copies only what a case of this vector length uses.
+void copy_case(test_case& to, const test_case& from, unsigned vlen) {
+    std::memcpy(&to.before, &from.before, STATE_V + usize{32} * vlen / 8);
+    to.link = from.link;
+    to.uses_f = from.uses_f;
+    to.uses_v = from.uses_v;
+}
+
+void Fuzzer::publish(const Batch& batch) {
+    shared_file& shared = peer_->shared();
+    shared.count = Batch::size;
+    shared.vlenb = options_.generator.vlen / 8;
+    std::memcpy(shared.window, window_, sizeof window_);
+    std::memcpy(shared.code, batch.code.data(), batch.code.size());
+    for (usize i = 0; i < Batch::size; i++) copy_case(shared.cases[i], batch.cases[i], options_.generator.vlen);
+}
+
+void Fuzzer::compare(const Batch& batch) {
+    const shared_file& shared = peer_->shared();
+    std::vector<usize> wrong;
+    for (usize i = 0; i < Batch::size; i++) {
+        if (!batch.outcomes[i].comparable) {
+            left_out_++;
+            continue;
+        }
+        cases_++;
+        executed_ += batch.outcomes[i].instructions;
+        faults_ += batch.ours[i].fault_count;
+        if (!equal(batch.cases[i], batch.ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen)) wrong.push_back(i);
+    }
+    differing_ += wrong.size();
+    for (const usize i : wrong)
+        if (!enough()) examine(batch.blocks[i], batch.cases[i]);
+}
+
+// Runs one case alone on both sides.
+bool Fuzzer::differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs) {
+    shared_file& shared = peer_->shared();
+    shared.count = 1;
+    copy_case(shared.cases[0], test, options_.generator.vlen);
+    shared.cases[0].before.x[test.link] = CODE_BASE;
+    const u32 exit = put_code(block, 0, shared.code);
+    ours_.load({shared.code, CODE_STRIDE}, window_);
+    if (!ours_.run(0, shared.cases[0], exit, ours).comparable || !peer_->begin() || !peer_->finish()) return false;
+    theirs = shared.results[0];
+    return !equal(shared.cases[0], ours, theirs, options_.generator.xlen, options_.generator.vlen);
+}
+
+// Does without every instruction that the difference does not need.
+void Fuzzer::reduce(Block& block, const test_case& test) {
+    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
+    for (usize i = block.pieces.size(); i-- > 0;) {
+        if (block.pieces[i].bound) continue;
+        Block smaller = block;
+        make_nop(smaller.pieces[i]);
+        for (usize k = i + 1; k < smaller.pieces.size() && smaller.pieces[k].bound; k++) make_nop(smaller.pieces[k]);
+        if (differs(smaller, test, *ours, *theirs)) block = smaller;
+    }
+}
+
+void Fuzzer::print(const Block& block, const test_case& test) {
+    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
+    const bool again = differs(block, test, *ours, *theirs);
+    fmt::print("---- case {}{}\n", cases_, again ? "" : " (does not differ when it is run alone)");
+    const machine_state& s = test.before;
+    fmt::print("  fcsr {:#x}", s.fcsr);
+    if (options_.generator.vlen != 0) fmt::print(", vcsr {:#x}, vstart {}, AVL {}, vtype {:#x} (SEW {}, LMUL 2^{})", s.vcsr, s.vstart, s.vl, s.vtype, 8 << (s.vtype >> 3 & 7), static_cast<int>(s.vtype & 3) - static_cast<int>(s.vtype & 4));
+    fmt::print(", link x{}\n", block.link);
+    unsigned offset = 0;
+    for (const Piece& piece : block.pieces) {
+        if (piece.word != 0x13 && piece.word != 1) {
+            fmt::print("  {:3}: {:0{}x}  {}", offset, piece.word, piece.length * 2, generator_.name_of(piece));
+            if (piece.length == 4) {
+                const u32 w = piece.word;
+                fmt::print("   rd/vd {}, rs1/vs1 {}, rs2/vs2 {}, vm {}", w >> 7 & 31, w >> 15 & 31, w >> 20 & 31, w >> 25 & 1);
+                fmt::print("; x{}={:#x} x{}={:#x}", w >> 15 & 31, s.x[w >> 15 & 31], w >> 20 & 31, s.x[w >> 20 & 31]);
+            }
+            fmt::print("\n");
+        }
+        offset += piece.length;
+    }
+    const auto lines = differences(test, *ours, *theirs, options_.generator.xlen, options_.generator.vlen);
+    for (usize i = 0; i < lines.size() && i < 12; i++) fmt::print("  {}\n", lines[i]);
+    if (lines.size() > 12) fmt::print("  and {} more\n", lines.size() - 12);
+    std::fflush(stdout);
+}
+
+void Fuzzer::examine(const Block& original, const test_case& test) {
+    Block block = original;
+    reduce(block, test);
+    std::string name;
+    for (const Piece& piece : block.pieces)
+        if (piece.word != 0x13 && piece.word != 1) name += (name.empty() ? "" : " ") + generator_.name_of(piece);
+    // Each kind is shown once; the others are counted.
+    if (by_instruction_[name]++ == 0) print(block, test);
+}
+
+int Fuzzer::run() {
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    double shown = 0;
+    bool alive = true;
+    Batch batches[2];
+    unsigned current = 0;
+    prepare(batches[current]);
+    while (executed_ < options_.instructions && elapsed() < static_cast<double>(options_.seconds) && !enough()) {
+        publish(batches[current]);
+        alive = peer_->begin();
+        prepare(batches[current ^ 1]);
+        if (!alive || !peer_->finish()) {
+            fmt::print("the guest program is gone\n");
+            return 1;
+        }
+        compare(batches[current]);
+        current ^= 1;
+        if (elapsed() - shown > 10) {
+            shown = elapsed();
+            fmt::print(stderr, "{:.0f} s: {} instructions, {} differences\n", shown, executed_, differing_);
+        }
+    }
+    fmt::print("{} cases, {} instructions ({} of them trapped), {} cases differ, {} left out, {:.1f} s, seed {}\n", cases_, executed_, faults_, differing_,
+               left_out_, elapsed(), options_.seed);
+    for (const auto& [name, count] : by_instruction_) fmt::print("  {:6}  {}\n", count, name);
+    return differing_ == 0 ? 0 : 1;
+}
+
+int usage(const std::string& why) {
+    fmt::print(stderr, "{}\nusage: lockstep_qemu_user --qemu PROGRAM --guest PROGRAM [--xlen 64|32] [--vlen 0|128|256|512|1024] [--extensions I,M,V,...]\n"
+               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] [--report N] [--cpu PROPERTIES]\n", why);
+    return 2;
+}
+
+}  // namespace
+
+int main_program(int count, char** arguments) {
+    Options options;
+    for (int i = 1; i < count; i += 2) {
+        const std::string name = arguments[i];
+        if (i + 1 == count) return usage(name + ": has no value");
+        const std::string value = arguments[i + 1];
+        const auto number = [&] { return std::strtoull(value.c_str(), nullptr, 0); };
+        if (name == "--qemu") options.qemu = value;
+        else if (name == "--guest") options.guest = value;
+        else if (name == "--cpu") options.cpu = value;
+        else if (name == "--xlen") options.generator.xlen = static_cast<unsigned>(number());
+        else if (name == "--vlen") options.generator.vlen = static_cast<unsigned>(number());
+        else if (name == "--only") options.generator.only = value;
+        else if (name == "--length") options.generator.longest = std::max(1u, static_cast<unsigned>(number()));
+        else if (name == "--reserved") options.generator.reserved_percent = static_cast<unsigned>(number());
+        else if (name == "--instructions") options.instructions = number();
+        else if (name == "--seconds") options.seconds = number();
+        else if (name == "--seed") options.seed = number();
+        else if (name == "--report") options.report = static_cast<unsigned>(number());
+        else if (name == "--extensions") {
+            for (usize at = 0; at <= value.size();) {
+                const usize end = std::min(value.find(',', at), value.size());
+                options.generator.extensions.insert(value.substr(at, end - at));
+                at = end + 1;
+            }
+        } else return usage(name + ": is not an option");
+    }
+    if (options.generator.xlen != 64 && options.generator.xlen != 32) return usage("--xlen: is 64 or 32");
+    const unsigned vlen = options.generator.vlen;
+    if (vlen != 0 && (vlen < 128 || vlen > 1024 || !is_power_of_two(vlen))) return usage("--vlen: is 0, 128, 256, 512 or 1024");
+    for (const std::string& file : {options.qemu, options.guest})
+        if (!std::filesystem::exists(file)) {
+            fmt::print("skipped: \"{}\" is absent\n", file);
+            return 77;
+        }
+    auto peer = Peer::start({options.qemu, "-cpu", cpu_of(options), options.guest}, options.shared_folder);
+    if (!peer) {
+        fmt::print(stderr, "{}\n", peer.error().message);
+        return 1;
+    }
+    return Fuzzer(options, std::move(peer).value()).run();
+}
+
+}  // namespace viv::lockstep
+
+int main(int count, char** arguments) { return viv::lockstep::main_program(count, arguments); }

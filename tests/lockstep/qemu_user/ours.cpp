@@ -1,0 +1,152 @@
+// See ours.h. A few instructions of machine mode surround each case: mret enters it, and every trap ends in a wfi that makes run() return.
+#include "tests/lockstep/qemu_user/ours.h"
+
+#include <cstring>
+
+#include "engine/isa/riscv/vector.h"
+#include "engine/lang/check.h"
+
+namespace viv::lockstep {
+
+namespace {
+
+constexpr u64 monitor_base = 0x6e9d'3000;
+constexpr u32 monitor[] = {0x3020'0073,   // mret
+                           0x1050'0073,   // trap vector: wfi
+                           0xffdf'f06f};  // j -4
+constexpr u64 code_size = align_up(u64{MAXIMUM_CASES} * CODE_STRIDE, page_size);
+
+// What a Linux kernel would send the process.
+u32 signal_of(u64 cause) {
+    switch (static_cast<riscv::Cause>(cause)) {
+        case riscv::Cause::illegal: return 4;
+        case riscv::Cause::breakpoint: return 5;
+        case riscv::Cause::fetch_misaligned: case riscv::Cause::load_misaligned: case riscv::Cause::store_misaligned: return 7;
+        default: return 11;
+    }
+}
+
+bool comparable(u64 cause, u64 address, unsigned xlen) {
+    switch (static_cast<riscv::Cause>(cause)) {
+        case riscv::Cause::load_misaligned: case riscv::Cause::store_misaligned: return false;
+        case riscv::Cause::load_access: case riscv::Cause::store_access: break;
+        default: return true;
+    }
+    const u64 shared = xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32, program = xlen == 64 ? PROGRAM_BASE_64 : PROGRAM_BASE_32;
+    return address - shared >= sizeof(shared_file) && address - program >= PROGRAM_BYTES && address - CODE_BASE >= code_size;
+}
+
+}  // namespace
+
+Ours::Ours(unsigned xlen, unsigned vlen) {
+    CHECK(memory_.add(CODE_BASE, code_size, GuestMemory::Kind::ram, "code").ok());
+    CHECK(memory_.add(WINDOW_BASE, WINDOW_BYTES, GuestMemory::Kind::ram, "window").ok());
+    CHECK(memory_.add(monitor_base, page_size, GuestMemory::Kind::ram, "monitor").ok());
+    window_ = reinterpret_cast<u64*>(memory_.host(WINDOW_BASE, WINDOW_BYTES));
+    CHECK(memory_.load(monitor_base, {reinterpret_cast<const u8*>(monitor), sizeof monitor}));
+    const riscv::HartConfig config{.xlen = xlen, .vlen = vlen};
+    hart_ = std::make_unique<riscv::Hart>(
+        config, riscv::HartWiring{.memory = memory_, .bus = bus_, .time = time_, .timers = bench_.timers, .inlet = bench_.inlet, .log = bench_.sink,
+                                  .protect_code = [this](u64 page) {
+                                      memory_.page_flags(page)->fetch_or(page_has_code);
+                                      hart_->protect_page(page);
+                                  }});
+    memory_.set_page_listener([this](u64 address, u64 size) {
+        if (!hart_->code_changed(address, size)) memory_.page_flags(address)->fetch_and(static_cast<u8>(~page_has_code));
+    });
+    hart_->prepare_supervisor();
+    hart_->s.medeleg = hart_->s.mideleg = 0;
+    hart_->s.senvcfg = 0x80;  // as Linux has it: of the cache operations, programs may use cbo.zero
+    hart_->s.mtvec = monitor_base + 4;
+    // User mode may only execute the code and may not touch the monitor; the rest is open.
+    constexpr u16 csr_pmpcfg0 = 0x3a0, csr_pmpaddr0 = 0x3b0;
+    constexpr u64 none = 0x18, execute = 0x1c, all = 0x1f;  // NAPOT
+    const auto range = [](u64 base, u64 size) { return (base | (size / 2 - 1)) >> 2; };
+    hart_->write_csr(csr_pmpaddr0, range(CODE_BASE, code_size));
+    hart_->write_csr(csr_pmpaddr0 + 1, range(monitor_base, page_size));
+    hart_->write_csr(csr_pmpaddr0 + 2, xlen == 64 ? low_mask(54) : low_mask(32));
+    hart_->write_csr(csr_pmpcfg0, execute | none << 8 | all << 16);
+}
+
+void Ours::load(std::span<const u8> code, std::span<const u64> window) {
+    CHECK(memory_.load(CODE_BASE, code));
+    pristine_.assign(window.begin(), window.end());
+    std::memcpy(window_, pristine_.data(), WINDOW_BYTES);
+}
+
+void Ours::set_state(const test_case& test) {
+    riscv::State& s = hart_->s;
+    const machine_state& from = test.before;
+    s.mstatus |= riscv::mstatus::fs | riscv::mstatus::vs;
+    if (test.uses_v != 0) {
+        // As the guest program does: the length is what vsetvl makes of the one asked for.
+        s.x[5] = from.vl;
+        s.x[6] = from.vtype;
+        riscv::vector::set_vl(*hart_, 0x8062'f057);  // vsetvl x0, x5, x6
+        s.vxsat = from.vcsr & 1;
+        s.vxrm = from.vcsr >> 1 & 3;
+        s.vstart = from.vstart;
+        std::memcpy(s.v, from.v, usize{32} * hart_->vlen_bytes());
+    } else s.mstatus &= ~riscv::mstatus::vs;
+    std::memcpy(s.x, from.x, sizeof from.x);
+    std::memcpy(s.f, from.f, sizeof from.f);
+    s.fflags = from.fcsr & 31;
+    s.frm = from.fcsr >> 5 & 7;
+    s.reservation_valid = false;
+}
+
+void Ours::get_state(machine_state& state) const {
+    const riscv::State& s = hart_->s;
+    std::memcpy(state.x, s.x, sizeof state.x);
+    std::memcpy(state.f, s.f, sizeof state.f);
+    state.fcsr = s.fflags | u64{s.frm} << 5;
+    state.vcsr = s.vxsat | u64{s.vxrm} << 1;
+    state.vstart = s.vstart;
+    state.vl = s.vl;
+    state.vtype = hart_->xlen() == 64 ? s.vtype : (s.vtype & 0x7fff'ffff) | s.vtype >> 63 << 31;
+    std::memcpy(state.v, s.v, usize{32} * hart_->vlen_bytes());
+}
+
+Ours::Outcome Ours::run(usize index, const test_case& test, u32 exit, test_result& result) {
+    Outcome outcome;
+    riscv::State& s = hart_->s;
+    set_state(test);
+    const u64 code = CODE_BASE + index * CODE_STRIDE;
+    s.mepc = code;
+    result.fault_count = 0;
+    const u64 first = hart_->instructions();
+    u64 ours = 0;  // of the monitor
+    while (true) {
+        s.pc = monitor_base;
+        s.waiting = false;
+        s.mstatus &= ~riscv::mstatus::mpp;
+        while (hart_->run(100'000, Cpu::Step::run) != Cpu::Exit::idle) {}
+        ours += 2;
+        const u64 offset = s.mepc - code;
+        if (offset == exit + 4) break;  // the sequence's load, since code cannot be read
+        if (!comparable(s.mcause, s.mtval, hart_->xlen())) outcome.comparable = false;
+        if (result.fault_count < MAXIMUM_FAULTS) {
+            result.faults[result.fault_count] = {static_cast<u32>(offset), signal_of(s.mcause)};
+            result.fault_count++;
+        }
+        if (offset >= CODE_STRIDE - EXIT_BYTES || result.fault_count == MAXIMUM_FAULTS) break;
+        const u8* at = memory_.host(s.mepc, 2);
+        s.mepc += (at[0] & 3) == 3 ? 4 : 2;
+    }
+    get_state(result.after);
+    for (usize group = 0; group < std::size(result.changed); group++) {
+        u64 changed = 0;
+        for (usize k = 0; k < 64; k++) {
+            const usize i = group * 64 + k;
+            if (window_[i] == pristine_[i]) continue;
+            changed |= u64{1} << k;
+            result.window[i] = window_[i];
+            window_[i] = pristine_[i];
+        }
+        result.changed[group] = changed;
+    }
+    outcome.instructions = hart_->instructions() - first - ours;
+    return outcome;
+}
+
+}  // namespace viv::lockstep

@@ -1,0 +1,47 @@
+// Our side of the fuzzer: runs a case on a Hart in user mode and describes the outcome as the guest program does.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "engine/isa/riscv/hart.h"
+#include "tests/dev/device_bench.h"
+#include "tests/lockstep/qemu_user/protocol.h"
+
+namespace viv::lockstep {
+
+class Ours {
+public:
+    Ours(unsigned xlen, unsigned vlen);
+
+    // The code of a whole batch, and what the window holds before each case.
+    void load(std::span<const u8> code, std::span<const u64> window);
+    struct Outcome {
+        u64 instructions = 0;    // executed, those that trapped included
+        bool comparable = true;  // false: it met what the other side cannot show, see run()
+    };
+    // Runs case `index` up to its exit sequence, `exit` bytes into its code. Not comparable are misaligned atomic accesses, which QEMU's user
+    // mode does not deliver, accesses to what only the guest program has mapped, and reading the batch's code as data.
+    Outcome run(usize index, const test_case& test, u32 exit, test_result& result);
+
+private:
+    class Time final : public riscv::TimeSource {
+    public:
+        u64 ticks() override { return 0; }
+        u64 deadline_ns(u64) override { return Timers::never; }
+    };
+
+    void set_state(const test_case& test);
+    void get_state(machine_state& state) const;
+
+    test::Bench bench_;
+    test::HeapMemory heap_;
+    GuestMemory memory_{heap_};
+    Bus bus_;
+    Time time_;
+    std::unique_ptr<riscv::Hart> hart_;
+    u64* window_ = nullptr;
+    std::vector<u64> pristine_;
+};
+
+}  // namespace viv::lockstep
