@@ -1,6 +1,8 @@
 // Status, features, configuration and the dispatch of queue notifications for every virtio function. See virtio.h.
 #include "engine/dev/virtio/virtio.h"
 
+#include <algorithm>
+
 #include "engine/lang/check.h"
 
 namespace viv::virtio {
@@ -82,7 +84,14 @@ void Function::allow_dma(bool allowed) {
 void Function::rewind_chains() {
     drop_chains();
     for (Queue& queue : queues_) queue.rewind();
-    rewound_timer_.arm(timers().now_ns());
+    arm_rewound();
+}
+
+// Armed only if there is something to do: a timer more would change where a deterministic machine's slices end.
+void Function::arm_rewound() {
+    const bool any =
+        std::any_of(queues_.begin(), queues_.end(), [](const Queue& queue) { return queue.has_rewound(); });
+    rewound_timer_.arm(any ? timers().now_ns() : Timers::never);
 }
 
 void Function::run_rewound() {
@@ -202,7 +211,7 @@ void Function::restored() {
     device_restored();
     if (s_.deferred == 0) s_.deferred_deadline = Timers::never;
     deferred_timer_.arm(s_.deferred_deadline);
-    rewound_timer_.arm(timers().now_ns());
+    arm_rewound();
 }
 
 }  // namespace viv::virtio

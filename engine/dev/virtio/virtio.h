@@ -173,6 +173,7 @@ private:
     void run_rewound();
     void signal(u16 queue);
     void rewind_chains();
+    void arm_rewound();
 
     Wiring wiring_;
     Identity identity_;
