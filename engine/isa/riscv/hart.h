@@ -194,7 +194,7 @@ private:
     struct Translation {
         u64 physical = 0;
         bool readable = false, writable = false;  // besides the access asked for
-        bool large = false;                       // part of a superpage or a NAPOT range
+        u64 reach = page_size;                    // bytes that the leaf maps: more for superpages and NAPOT ranges
         bool whole_page = true;                   // no PMP boundary inside the page
     };
 
@@ -220,6 +220,7 @@ private:
     bool access_device(u64 physical, unsigned size, AccessKind kind, u64& value);
     bool fault(Fault what, u64 address, AccessKind kind);
     void fill(u64 address, const Translation& translation);
+    void note_reach(u64 address, u64 reach);
     void note_watch(u64 address, unsigned size, AccessKind kind);
     bool page_watched(u64 address) const;
 

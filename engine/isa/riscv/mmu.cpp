@@ -130,7 +130,7 @@ Hart::Fault Hart::walk(u64 address, AccessKind kind, Privilege privilege, Transl
         out.physical = (ppn << page_bits & ~low_mask(static_cast<unsigned>(low_bits))) | (address & low_mask(static_cast<unsigned>(low_bits)));
         out.readable = readable;
         out.writable = writable && (pte & pte_d) != 0;
-        out.large = low_bits > page_bits;
+        out.reach = u64{1} << low_bits;
         return Fault::none;
     }
     return Fault::page;
@@ -212,7 +212,7 @@ const u8* Hart::fetch_page(u64 address, u64 pc, u64& physical_page) {
     Fault what = translate(address, 2, AccessKind::fetch, s.privilege, translation);
     if (what == Fault::none) {
         physical_page = translation.physical & ~page_mask;
-        if (translation.large) large_low_ = std::min(large_low_, address & ~page_mask), large_high_ = std::max(large_high_, address | page_mask);
+        note_reach(address, translation.reach);
         if (const u8* bytes = wiring_.memory.host(physical_page, page_size); bytes != nullptr) return bytes;
         what = Fault::access;
     }
@@ -221,6 +221,13 @@ const u8* Hart::fetch_page(u64 address, u64 pc, u64& physical_page) {
     current_ = nullptr;
     fault(what, address, AccessKind::fetch);
     return nullptr;
+}
+
+// The TLB holds pages of 4 KiB. A fence names any address of a superpage, so one inside the range of all superpages seen flushes everything.
+void Hart::note_reach(u64 address, u64 reach) {
+    if (reach == page_size) return;
+    large_low_ = std::min(large_low_, align_down(address, reach));
+    large_high_ = std::max(large_high_, address | (reach - 1));
 }
 
 void Hart::fill(u64 address, const Translation& translation) {
@@ -235,7 +242,7 @@ void Hart::fill(u64 address, const Translation& translation) {
     const u8 flags = region->flags[(physical_page - region->base) >> page_bits].load(std::memory_order_relaxed);
     if (translation.writable && region->kind == GuestMemory::Kind::ram && flags == 0) entry.write = page;
     if (entry.read == TlbEntry::invalid && entry.write == TlbEntry::invalid) return;
-    if (translation.large) large_low_ = std::min(large_low_, page), large_high_ = std::max(large_high_, page | page_mask);
+    note_reach(address, translation.reach);
     data_context_->tlb.insert(page, entry);
 }
 
