@@ -14,6 +14,7 @@ constexpr u64 base = 0x8000'0000;
 constexpr u64 ram = 0x2'0000;
 constexpr u16 size = 8;
 constexpr u64 table_at = base, available_at = base + 0x1000, used_at = base + 0x2000, data = base + 0x4000;
+constexpr u64 both = feature(ring_indirect_desc) | feature(ring_event_idx);
 constexpr u16 next_flag = 1, write_flag = 2, indirect_flag = 4;
 
 struct VirtioQueueTest : ::testing::Test {
@@ -26,16 +27,16 @@ struct VirtioQueueTest : ::testing::Test {
     void SetUp() override {
         ASSERT_TRUE(memory.add(base, ram, GuestMemory::Kind::ram, "ram").ok());
         ASSERT_TRUE(memory.add(0x1000, 0x1000, GuestMemory::Kind::rom, "rom").ok());
-        start(true, true);
+        start(both);
     }
-    void start(bool indirect, bool event_idx) {
+    void start(u64 features) {
         queue.reset();
         std::memset(memory.host(base, ram), 0, ram);
         ASSERT_TRUE(queue.set_size(size));
         ASSERT_TRUE(queue.set_descriptor_table(table_at));
         ASSERT_TRUE(queue.set_driver_area(available_at));
         ASSERT_TRUE(queue.set_device_area(used_at));
-        queue.enable(indirect, event_idx);
+        queue.enable(features);
     }
     template <class T> void put(u64 at, T value) { store_le<T>(memory.host(at, sizeof(T)), value); }
     template <class T> T get(u64 at) { return load_le<T>(memory.host(at, sizeof(T))); }
@@ -121,7 +122,7 @@ TEST_F(VirtioQueueTest, IndirectTablesMayFollowDirectDescriptors) {
 
 TEST_F(VirtioQueueTest, RefusesWhatIsMalformed) {
     const auto chain_of = [&](auto... rows) {
-        start(true, true);
+        start(both);
         u16 at = 0;
         (descriptor(table_at, at++, rows.address, rows.length, rows.flags, rows.next), ...);
         offer(0);
@@ -167,14 +168,14 @@ TEST_F(VirtioQueueTest, RefusesWhatIsMalformed) {
     for (u16 i = 0; i < 2047; i++) descriptor(data, i, data, 1, next_flag, static_cast<u16>(i + 1));
     descriptor(table_at, 0, data, 0x8000, indirect_flag, 0);
     expect_malformed("a chain has too many descriptors");
-    start(false, true);
+    start(feature(ring_event_idx));
     descriptor(table_at, 0, data, 16, indirect_flag, 0);
     offer(0);
     expect_malformed("an indirect descriptor without the feature");
-    start(true, true);
+    start(both);
     offer(size);
     expect_malformed("a head index is outside the descriptor table");
-    start(true, true);
+    start(both);
     put<u16>(available_at + 2, size + 1);
     expect_malformed("available index runs ahead by more than the queue's size");
 }
@@ -211,7 +212,7 @@ TEST_F(VirtioQueueTest, BadAreasBreakTheFirstPop) {
         queue.set_descriptor_table(table);
         queue.set_driver_area(available);
         queue.set_device_area(used);
-        queue.enable(true, true);
+        queue.enable(both);
         EXPECT_FALSE(queue.take_interrupt());
         expect_malformed("ring areas are misaligned or outside RAM");
         EXPECT_FALSE(queue.fill(chain, 0));
@@ -291,7 +292,7 @@ TEST_F(VirtioQueueTest, EventIndexAsksForTheNotificationThatIsNeeded) {
 }
 
 TEST_F(VirtioQueueTest, FlagsSuppressInterruptsWithoutEventIndex) {
-    start(true, false);
+    start(feature(ring_indirect_desc));
     descriptor(table_at, 0, data, 4, write_flag, 0);
     for (const u16 flags : std::initializer_list<u16>{0, 1}) {
         put<u16>(available_at, flags);
@@ -411,7 +412,7 @@ TEST_F(VirtioQueueTest, RandomRingsStayInsideRam) {
             queue.set_descriptor_table(random() % 64 == 0 ? random() : table_at);
             queue.set_driver_area(random() % 64 == 0 ? random() : available_at);
             queue.set_device_area(random() % 64 == 0 ? random() : used_at);
-            queue.enable(random() % 4 != 0, random() % 2 == 0);
+            queue.enable(one_of({both, both, feature(ring_indirect_desc), feature(ring_event_idx)}));
             put<u16>(available_at + 2, 0);
         }
         for (unsigned i = 0; i < 4; i++) {

@@ -63,7 +63,7 @@ void Function::write_config(u32 offset, unsigned size, u64 value) {
 
 void Function::enable_queue(u16 index) {
     if (queues_[index].ready()) return;
-    queues_[index].enable(negotiated(ring_indirect_desc), negotiated(ring_event_idx));
+    queues_[index].enable(s_.features);
 }
 
 void Function::disable_queue(u16 index) {

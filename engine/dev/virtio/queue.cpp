@@ -94,11 +94,11 @@ bool Queue::set_device_area(u64 address) {
     return true;
 }
 
-void Queue::enable(bool indirect, bool event_idx) {
+void Queue::enable(u64 features) {
     disable();
     s_.ready = true;
-    s_.indirect = indirect;
-    s_.event_idx = event_idx;
+    s_.indirect = bit(features, ring_indirect_desc);
+    s_.event_idx = bit(features, ring_event_idx);
     locate();
 }
 

@@ -19,6 +19,10 @@
 
 namespace viv::virtio {
 
+// Feature bit numbers that belong to every device; those below 24 are the device's own.
+enum FeatureBit : unsigned { ring_indirect_desc = 28, ring_event_idx = 29, version_1 = 32 };
+constexpr u64 feature(unsigned number) { return u64{1} << number; }
+
 // One buffer of a chain: a view of guest RAM (regions never move, so it stays valid) and the address that it shows.
 // Never empty.
 struct Piece {
@@ -122,9 +126,9 @@ public:
     u64 driver_area() const { return s_.available; }
     u64 device_area() const { return s_.used; }
     bool ready() const { return s_.ready; }
-    // Starts with empty rings and the negotiated features. Areas that are misaligned or not in RAM make the first pop
-    // malformed.
-    void enable(bool indirect, bool event_idx);
+    // Starts with empty rings and the ring features among the negotiated ones. Areas that are misaligned or not in RAM
+    // make the first pop malformed.
+    void enable(u64 features);
     void disable();  // keeps size and areas; chains in flight are forgotten
     void reset();    // to power-on state
 

@@ -48,10 +48,6 @@ enum StatusBit : u8 {
     status_failed = 128,
 };
 
-// Feature bit numbers that belong to every device; those below 24 are the device's own.
-enum FeatureBit : unsigned { ring_indirect_desc = 28, ring_event_idx = 29, version_1 = 32 };
-constexpr u64 feature(unsigned number) { return u64{1} << number; }
-
 // How a function reaches the driver. Implemented by the transports.
 class Transport {
 public:
