@@ -32,8 +32,8 @@ public:
     virtual bool read_only() const = 0;
     // The range has been checked against size() by the caller and is checked again here: outside it is an io_error.
     virtual void submit(Request request) = 0;
-    // After it returns, no segment of an earlier request is touched any more; their completions may still be called, with any status. A device calls
-    // it when the guest resets it. A disk that completes every request within submit() has nothing to do.
+    // After it returns, no segment of an earlier request is written any more; completions may still be called, with any
+    // status. A device calls it when the guest resets it. A disk that completes requests within submit() has nothing to do.
     virtual void abandon() {}
 };
 

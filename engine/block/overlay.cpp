@@ -65,6 +65,7 @@ public:
 
     u64 size() const override { return below_->size(); }
     bool read_only() const override { return false; }
+    void abandon() override { below_->abandon(); }
 
     void submit(Request request) override {
         if (request.operation == Operation::read && valid(request)) return read(request);
