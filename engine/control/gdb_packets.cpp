@@ -42,8 +42,10 @@ Framing::Event Framing::take(u8 byte) {
                 return Event::nothing;
             }
             if (std::exchange(place_, Place::body) == Place::escape) byte ^= escape_mask;
-            if (payload_.size() < packet_size) payload_ += static_cast<char>(byte);
-            else too_large_ = true;
+            if (payload_.size() < packet_size)
+                payload_ += static_cast<char>(byte);
+            else
+                too_large_ = true;
             return Event::nothing;
         case Place::first_digit:
         case Place::second_digit: {

@@ -1,5 +1,6 @@
-// Packets of the GDB remote serial protocol (GDB manual, "Remote Serial Protocol", Overview): framing, checksums, escapes,
-// hexadecimal. Promises: no byte sequence costs more memory than one packet; nothing is decoded before it is whole.
+// Packets of the GDB remote serial protocol (GDB manual, "Remote Serial Protocol", Overview): framing, checksums,
+// escapes, hexadecimal. Promises: no byte sequence costs more memory than one packet; nothing is decoded before it is
+// whole.
 #pragma once
 
 #include <optional>
@@ -18,7 +19,7 @@ class Framing {
 public:
     enum class Event : u8 {
         nothing,
-        packet,        // see payload(); the checksum is right
+        packet,  // see payload(); the checksum is right
         bad_checksum,
         too_large,     // a packet beyond packet_size, now over
         interrupt,     // Ctrl-C

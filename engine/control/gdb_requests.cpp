@@ -64,9 +64,10 @@ std::string GdbStub::general_query(std::string_view query) {
     if (name == "Supported") {
         tells_swbreak_ = query.find("swbreak+") != query.npos;
         tells_hwbreak_ = query.find("hwbreak+") != query.npos;
-        return fmt::format("PacketSize={:x};QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;"
-                           "swbreak+;hwbreak+",
-                           gdb::packet_size);
+        return fmt::format(
+            "PacketSize={:x};QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;vContSupported+;"
+            "swbreak+;hwbreak+",
+            gdb::packet_size);
     }
     if (name == "Attached") return "1";  // it was there before the debugger: quitting detaches
     if (name == "C") return fmt::format("QC{:x}", context_.cpu + 1);

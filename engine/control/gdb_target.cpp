@@ -12,20 +12,27 @@ namespace viv::gdb {
 namespace {
 
 constexpr std::array<std::string_view, 22> known_types{
-    "int",     "float",   "bool",     "int8",       "int16",       "int32",       "int64",    "int128",
-    "uint8",   "uint16",  "uint32",   "uint64",     "uint128",     "code_ptr",    "data_ptr", "ieee_half",
+    "int",      "float",       "bool",        "int8",        "int16",    "int32",    "int64",    "int128",
+    "uint8",    "uint16",      "uint32",      "uint64",      "uint128",  "code_ptr", "data_ptr", "ieee_half",
     "bfloat16", "ieee_single", "ieee_double", "arm_fpa_ext", "i387_ext", ""};
 
-bool is_known(std::string_view type) { return std::find(known_types.begin(), known_types.end(), type) != known_types.end(); }
+bool is_known(std::string_view type) {
+    return std::find(known_types.begin(), known_types.end(), type) != known_types.end();
+}
 
 std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else if (c == '"') out += "&quot;";
-        else out += c;
+        if (c == '&')
+            out += "&amp;";
+        else if (c == '<')
+            out += "&lt;";
+        else if (c == '>')
+            out += "&gt;";
+        else if (c == '"')
+            out += "&quot;";
+        else
+            out += c;
     }
     return out;
 }
@@ -36,7 +43,8 @@ std::string vector_type(const Cpu::Register& row) {
         const char* type;
         unsigned bits;
     };
-    constexpr Part parts[] = {{"b", "uint8", 8}, {"s", "uint16", 16}, {"w", "uint32", 32}, {"l", "uint64", 64}, {"q", "uint128", 128}};
+    constexpr Part parts[] = {
+        {"b", "uint8", 8}, {"s", "uint16", 16}, {"w", "uint32", 32}, {"l", "uint64", 64}, {"q", "uint128", 128}};
     const std::string name = escaped(row.type);
     std::string vectors, fields;
     for (const Part& part : parts) {

@@ -1,5 +1,5 @@
-// What gdb is told about the machine: the target description and the list of threads, both XML, from the CPUs' registers.
-// Specification: GDB manual, "Target Descriptions" and "Remote Protocol: Thread List Format".
+// What gdb is told about the machine: the target description and the list of threads, both XML, from the CPUs'
+// registers. Specification: GDB manual, "Target Descriptions" and "Remote Protocol: Thread List Format".
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The debugger's session: packets in and out, running and stopping. Requests about registers, memory and the like are in
-// gdb_requests.cpp. See gdbstub.h.
+// The debugger's session: packets in and out, running and stopping. Requests about registers, memory and the like are
+// in gdb_requests.cpp. See gdbstub.h.
 #include "engine/control/gdbstub.h"
 
 #include <fmt/format.h>
@@ -101,8 +101,9 @@ std::string GdbStub::stop_reason(const Cpu::DebugEvent& event) const {
     if (event.kind == Cpu::DebugEvent::Kind::step) return {};
     if (event.kind == Cpu::DebugEvent::Kind::breakpoint) {
         const auto here = [&](u64 type) {
-            return std::any_of(points_.begin(), points_.end(),
-                               [&](const Point& point) { return point.type == type && point.address == event.address; });
+            return std::any_of(points_.begin(), points_.end(), [&](const Point& point) {
+                return point.type == type && point.address == event.address;
+            });
         };
         if (tells_hwbreak_ && here(1)) return "hwbreak:;";
         if (tells_swbreak_ && here(0)) return "swbreak:;";
@@ -194,7 +195,8 @@ void GdbStub::handle(std::string_view packet) {
 
 // The old forms, with an address to go on from.
 void GdbStub::resume_one_way(std::string_view address, Action action) {
-    const u64 thread = continue_thread_ == any_thread || continue_thread_ == all_threads ? context_.cpu + 1 : continue_thread_;
+    const u64 thread =
+        continue_thread_ == any_thread || continue_thread_ == all_threads ? context_.cpu + 1 : continue_thread_;
     if (!address.empty()) {
         const auto pc = gdb::take_hex(address);
         Cpu& target = *cpus()[thread - 1];
@@ -262,8 +264,10 @@ void GdbStub::resume_harts(const std::vector<Action>& actions) {
         return machine.step(chosen_steps ? context_.cpu : first(Action::step),
                             others ? Machine::Others::go_on : Machine::Others::stand_still);
     }
-    if (count(Action::go_on) == 1 && actions.size() > 1) machine.resume_one(first(Action::go_on));
-    else machine.resume();
+    if (count(Action::go_on) == 1 && actions.size() > 1)
+        machine.resume_one(first(Action::go_on));
+    else
+        machine.resume();
 }
 
 void GdbStub::monitor_command(std::string_view hex) {

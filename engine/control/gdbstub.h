@@ -1,5 +1,5 @@
-// A debugger's session by the GDB remote serial protocol (GDB manual, "Remote Serial Protocol"), for any transport: bytes
-// in, bytes out. Harts are threads, numbered from 1; all-stop mode; `monitor` runs the rows of control/commands.
+// A debugger's session by the GDB remote serial protocol (GDB manual, "Remote Serial Protocol"), for any transport:
+// bytes in, bytes out. Harts are threads, numbered from 1; all-stop mode; `monitor` runs the rows of control/commands.
 // Promises: input of any size and content costs bounded memory and never more than an error reply; a debugger that goes
 // away leaves the machine running and without break- or watchpoints. One stub a machine: the points are its own.
 #pragma once

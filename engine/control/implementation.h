@@ -18,7 +18,8 @@ namespace viv {
 
 // Where the round robin stands: part of the machine's state, so that a slice may be cut and a machine saved anywhere.
 struct Turn {
-    static constexpr u64 quantum = 20'000;  // instructions; fixed, because a deterministic machine's course depends on it
+    static constexpr u64 quantum =
+        20'000;  // instructions; fixed, because a deterministic machine's course depends on it
 
     u32 hart = 0;
     u64 left = quantum;  // instructions of the quantum
@@ -50,7 +51,9 @@ public:
     void thaw_instructions();
     void power_off(int code) override;
     void reset_requested() override;
-    template <class Call> void tell(Call call);
+    template <class Call>
+    void tell(Call call);
+    void interrupt_running_cpu();
     // Lets power-off and reset requests take effect.
     void settle();
 
@@ -105,14 +108,14 @@ public:
     int pending_code = 0;
 
     Turn turn;
-    Cpu* running_cpu = nullptr;  // in turn: the one inside Cpu::run
+    std::atomic<Cpu*> running_cpu{nullptr};  // in turn: the one inside Cpu::run
     u64 instruction_base = 0;    // instructions() minus what the CPUs count since their last reset, modulo 2^64
 
     std::optional<u64> frozen_instructions;
 
     DebugPoints points;
-    DebugPoints only_watches;           // `points` without breakpoints: for going past one
-    std::optional<unsigned> only;       // resume_one
+    DebugPoints only_watches;      // `points` without breakpoints: for going past one
+    std::optional<unsigned> only;  // resume_one
     struct Breakpoint {
         unsigned hart = 0;
         u64 address = 0;
@@ -121,7 +124,8 @@ public:
 };
 
 // A listener may remove itself or others while it is called.
-template <class Call> void Machine::Implementation::tell(Call call) {
+template <class Call>
+void Machine::Implementation::tell(Call call) {
     const auto present = listeners;
     for (MachineListener* listener : present)
         if (std::find(listeners.begin(), listeners.end(), listener) != listeners.end()) call(*listener);

@@ -60,8 +60,10 @@ Result<void> Machine::Implementation::build(BoardConfig board_config, const Boar
         device_lock = host.threads->make_mutex();
         services.device_lock = device_lock.get();
         services.exclusive = [this](const std::function<void()>& section) {
-            if (parallel) parallel->exclusive(section);
-            else section();
+            if (parallel)
+                parallel->exclusive(section);
+            else
+                section();
         };
     }
     plugged = plugged_devices(board_config);
@@ -75,7 +77,7 @@ Result<void> Machine::Implementation::build(BoardConfig board_config, const Boar
         parallel = std::make_unique<Parallel>(
             cpus, Parallel::Wiring{*host.threads, host.clock, *device_lock, timers, attention});
     timers.set_deadline_listener([this] {
-        if (running_cpu != nullptr) running_cpu->request_attention();
+        interrupt_running_cpu();
         if (parallel) parallel->deadline_changed();
     });
     clock.resume();
@@ -109,8 +111,14 @@ Machine::Ran Machine::Implementation::run(const Slice& slice) {
     return ran;
 }
 
+// CPUs that do not run are left alone: an asked-for attention is state, which would show in hash().
+void Machine::Implementation::interrupt_running_cpu() {
+    if (Cpu* cpu = running_cpu.load()) cpu->request_attention();
+}
+
 void Machine::Implementation::request_attention() {
-    attention.store(true, std::memory_order_relaxed);
+    attention.store(true);
+    if (!parallel) return interrupt_running_cpu();
     for (Cpu* cpu : cpus) cpu->request_attention();
 }
 
@@ -172,14 +180,14 @@ void Machine::Implementation::power_off(int code) {
     if (pending != Pending::nothing) return;
     pending = Pending::power_off;
     pending_code = code;
-    if (running_cpu != nullptr) running_cpu->request_attention();
+    interrupt_running_cpu();
     if (parallel) parallel->stop_soon();
 }
 
 void Machine::Implementation::reset_requested() {
     if (pending != Pending::nothing) return;
     pending = Pending::reset;
-    if (running_cpu != nullptr) running_cpu->request_attention();
+    interrupt_running_cpu();
     if (parallel) parallel->stop_soon();
 }
 

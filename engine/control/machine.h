@@ -27,7 +27,7 @@ enum class Harts : u8 {
 struct MachineConfig {
     BoardConfig board;
     Determinism determinism = Determinism::live;
-    u64 seed = 1;             // of the deterministic entropy
+    u64 seed = 1;  // of the deterministic entropy
     Harts harts = Harts::in_turn;
     // Opaque to the engine: kept in saved files, so that the host can plug the same things in again.
     std::string launch;
@@ -68,7 +68,7 @@ struct PluggedDevice {
         u64 size = 0;  // bytes
         bool read_only = false;
     };
-    std::string id;    // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
+    std::string id;  // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
     std::string kind;
     std::map<std::string, std::string> properties;
     std::optional<Disk> disk;
@@ -79,7 +79,8 @@ public:
     // A board of the catalogue, powered on and running (before its first instruction).
     static Result<std::unique_ptr<Machine>> create(MachineConfig config, const MachineHost& host);
     // The same with a board that the caller provides; `config.board.machine` is not looked at.
-    static Result<std::unique_ptr<Machine>> create(MachineConfig config, const MachineHost& host, const BoardKind& kind);
+    static Result<std::unique_ptr<Machine>> create(MachineConfig config, const MachineHost& host,
+                                                   const BoardKind& kind);
     ~Machine();
 
     struct Slice {
@@ -88,8 +89,8 @@ public:
     };
     struct Ran {
         RunState state = RunState::running;
-        bool idle = false;             // every hart waits for an interrupt
-        u64 idle_ns = 0;               // idle: nothing happens for so long unless the host brings input; ~0: for ever
+        bool idle = false;  // every hart waits for an interrupt
+        u64 idle_ns = 0;    // idle: nothing happens for so long unless the host brings input; ~0: for ever
     };
     // Not running: returns at once, as idle for ever.
     Ran run(const Slice& slice);
@@ -98,7 +99,7 @@ public:
 
     RunState state() const;
     StopReason stop_reason() const;
-    int exit_code() const;             // of powered_off
+    int exit_code() const;  // of powered_off
 
     void pause(StopReason reason = StopReason::user);
     // Goes on; past the breakpoint it stopped at, if that is where it is. Powered off: nothing happens.
@@ -109,14 +110,14 @@ public:
     Result<void> reset();
     // Asks the guest to power off by its power button; false if the board has none.
     bool press_power_button();
-    void quit();                       // powered_off at once, exit code 0
+    void quit();  // powered_off at once, exit code 0
 
     Board& board();
     Timers& timers();
     // As given to create(), without what moved into the board (blobs, devices, serials: see Board::config).
     const MachineConfig& config() const;
     std::span<const PluggedDevice> plugged() const;
-    u64 instructions() const;          // over all harts since power-on, resets included
+    u64 instructions() const;  // over all harts since power-on, resets included
 
     // Listeners are called in order of addition and must outlive the machine or be removed.
     void add_listener(MachineListener& listener);
@@ -150,7 +151,7 @@ public:
     // Breakpoints do not hinder it, watchpoints count. A CPU that waits is given the next timers; if that does not wake
     // it, it has not moved. The others: stand still, or execute some hundred instructions, so that locks are released.
     void step(unsigned cpu, Others others = Others::stand_still);
-    DebugPoints& debug_points();       // after changing: debug_points_changed()
+    DebugPoints& debug_points();  // after changing: debug_points_changed()
     void debug_points_changed();
 
 private:

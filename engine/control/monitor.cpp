@@ -11,8 +11,8 @@ namespace viv {
 namespace {
 
 constexpr std::string_view prompt = "(viv) ";
-constexpr char control_c = 3, backspace = 8, tab = 9, newline = 10, carriage_return = 13, control_u = 21, control_w = 23,
-               escape = 27, del = 127;
+constexpr char control_c = 3, backspace = 8, tab = 9, newline = 10, carriage_return = 13, control_u = 21,
+               control_w = 23, escape = 27, del = 127;
 
 bool is_text(char c) { return static_cast<u8>(c) >= 32 && c != del; }
 
@@ -49,8 +49,10 @@ void MonitorSession::print(std::string_view text) {
 void MonitorSession::receive(std::span<const u8> bytes) {
     for (const u8 byte : bytes) {
         const char c = static_cast<char>(byte);
-        if (key_ == Key::plain) take(c);
-        else take_escaped(c);
+        if (key_ == Key::plain)
+            take(c);
+        else
+            take_escaped(c);
     }
 }
 

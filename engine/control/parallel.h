@@ -37,7 +37,8 @@ public:
         u64 deadline_ns = Timers::never;     // guest time of the next timer
         std::optional<unsigned> debug_hart;  // the first that ended with Cpu::Exit::debug
     };
-    // Lets the harts run (or only one of them) for about `host_ns`, until all wait, attention is asked for or stop_soon().
+    // Lets the harts run (or only one of them) for about `host_ns`, until all wait, attention is asked for or
+    // stop_soon().
     Outcome run(u64 host_ns, std::optional<unsigned> only);
 
     // Between calls of run(): a CPU's state was changed from outside, so that even those that waited are tried again.
@@ -72,13 +73,13 @@ private:
     std::vector<Hart> harts_;
     std::optional<unsigned> only_;
     std::optional<unsigned> debug_hart_;
-    unsigned inside_ = 0;       // harts inside
-    unsigned standing_ = 0;     // of these, the ones within exclusive()
-    bool released_ = false;     // a run() is in progress and has not ended
-    bool exclusive_ = false;    // a section runs, or waits for the others to stop
+    unsigned inside_ = 0;     // harts inside
+    unsigned standing_ = 0;   // of these, the ones within exclusive()
+    bool released_ = false;   // a run() is in progress and has not ended
+    bool exclusive_ = false;  // a section runs, or waits for the others to stop
     bool in_timers_ = false;
     bool stop_ = false;
-    bool look_again_ = false;   // something changed for the coordinator
+    bool look_again_ = false;  // something changed for the coordinator
     bool quit_ = false;
 };
 

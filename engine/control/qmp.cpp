@@ -25,9 +25,12 @@ JsonStream::Found JsonStream::take(char byte) {
     if (depth_ == 0 && !text_.empty() && byte == '\n') return finished();
     text_ += byte;
     if (in_string_) {
-        if (escaped_) escaped_ = false;
-        else if (byte == '\\') escaped_ = true;
-        else if (byte == '"') in_string_ = false;
+        if (escaped_)
+            escaped_ = false;
+        else if (byte == '\\')
+            escaped_ = true;
+        else if (byte == '"')
+            in_string_ = false;
     } else if (byte == '{' || byte == '[') {
         if (depth_ > 0 || text_.size() == 1) depth_++;
     } else if ((byte == '}' || byte == ']') && depth_ > 0) {
@@ -41,7 +44,8 @@ JsonStream::Found JsonStream::take(char byte) {
     return Found::too_large;
 }
 
-QmpSession::QmpSession(Machine& machine, CommandHost& host, Send send) : context_{machine, host}, send_(std::move(send)) {
+QmpSession::QmpSession(Machine& machine, CommandHost& host, Send send)
+    : context_{machine, host}, send_(std::move(send)) {
     machine.add_listener(*this);
 }
 
@@ -125,8 +129,10 @@ void QmpSession::execute(const nlohmann::json& request, nlohmann::json& reply) {
 
     nlohmann::json result = nlohmann::json::object();
     const QmpOutcome outcome = run_qmp(context_, name, arguments, result);
-    if (outcome.ok) reply["return"] = std::move(result);
-    else set_error(reply, outcome.error_class, outcome.description);
+    if (outcome.ok)
+        reply["return"] = std::move(result);
+    else
+        set_error(reply, outcome.error_class, outcome.description);
 }
 
 void QmpSession::event(std::string_view name, const nlohmann::json* data) {

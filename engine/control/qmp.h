@@ -39,7 +39,8 @@ private:
 
 class QmpSession final : private MachineListener {
 public:
-    // `send` takes whole messages, in order; it is called from receive(), start() and wherever the machine tells events.
+    // `send` takes whole messages, in order; it is called from receive(), start() and wherever the machine tells
+    // events.
     using Send = std::function<void(std::string_view bytes)>;
     QmpSession(Machine& machine, CommandHost& host, Send send);
     ~QmpSession() override;

@@ -1,6 +1,7 @@
 // Slices of execution with the harts in turn, and what a debugger does to them. Deterministic machines run here only:
-// the next hart, the end of its quantum and the moment of a timer follow from the machine's state alone, so that a slice
-// may end anywhere. A timer is run when instructions() reaches its deadline exactly (time/clock.h gives the rate).
+// the next hart, the end of its quantum and the moment of a timer follow from the machine's state alone, so that a
+// slice may end anywhere. A timer is run when instructions() reaches its deadline exactly (time/clock.h gives the
+// rate).
 #include "engine/control/implementation.h"
 
 namespace viv {
@@ -167,7 +168,8 @@ void Machine::Implementation::run_past_breakpoint() {
     const Breakpoint at = *std::exchange(stopped_at, std::nullopt);
     Cpu& cpu = *cpus[at.hart];
     if (!runs_now(at.hart) || cpu.pc() != at.address || !points.breakpoints.contains(at.address)) return;
-    if (step_once(cpu) == Cpu::Exit::debug && cpu.debug_event().kind == Cpu::DebugEvent::Kind::watch) debug_stop(at.hart);
+    if (step_once(cpu) == Cpu::Exit::debug && cpu.debug_event().kind == Cpu::DebugEvent::Kind::watch)
+        debug_stop(at.hart);
     settle();
 }
 
@@ -178,7 +180,8 @@ void Machine::Implementation::step(unsigned hart, Others others) {
     stopped_at.reset();
     clock.resume();
     Cpu::Exit exit = step_once(cpu);
-    for (unsigned i = 0; exit == Cpu::Exit::idle && i < timers_in_step && timers.next_deadline_ns() != Timers::never; i++) {
+    for (unsigned i = 0; exit == Cpu::Exit::idle && i < timers_in_step && timers.next_deadline_ns() != Timers::never;
+         i++) {
         if (clock.deterministic()) clock.skip_to(timers.next_deadline_ns());
         if (timers.next_deadline_ns() > clock.now_ns()) break;
         timers.run_due();
@@ -191,7 +194,8 @@ void Machine::Implementation::step(unsigned hart, Others others) {
         const u64 before = other->instructions();
         running_cpu = other;
         // A breakpoint it meets is not lost: it meets it again when it is run again.
-        other->run(clock.deterministic() ? std::min(instructions_beside_step, until_deadline()) : instructions_beside_step);
+        other->run(clock.deterministic() ? std::min(instructions_beside_step, until_deadline())
+                                         : instructions_beside_step);
         running_cpu = nullptr;
         account(other->index(), other->instructions() - before);
         if (timers.next_deadline_ns() <= clock.now_ns()) timers.run_due();

@@ -1,7 +1,7 @@
 // Saving, restoring, hashing and describing a machine at rest. The file is state/file.h's: a head, the blobs that the
-// guest's next reset loads, one section a component (engine, CPUs, devices, board), RAM by the mebibyte without its zero
-// pages. Promises: a file that is cut, altered or made for another machine is refused with one line; hash() sees exactly
-// what save() writes.
+// guest's next reset loads, one section a component (engine, CPUs, devices, board), RAM by the mebibyte without its
+// zero pages. Promises: a file that is cut, altered or made for another machine is refused with one line; hash() sees
+// exactly what save() writes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,8 +29,8 @@ constexpr u64 blob_maximum = u64{1} << 30;
 constexpr u64 component_maximum = u64{512} << 20;
 constexpr usize text_maximum = 1 << 20;
 
-// A section of memory: u32 region, u32 number of pages described, u64 offset in the region, a bit a page (set: present),
-// then the pages that are present.
+// A section of memory: u32 region, u32 number of pages described, u64 offset in the region, a bit a page (set:
+// present), then the pages that are present.
 constexpr u64 chunk_pages = 256;
 constexpr usize chunk_header_size = 16 + chunk_pages / 8;
 constexpr usize chunk_maximum = chunk_header_size + chunk_pages * page_size;
@@ -115,7 +115,8 @@ std::vector<Machine::Implementation::Component> Machine::Implementation::compone
     all.push_back({"machine", "turn", [this](Archive& a) { turn_state(a); }});
     all.push_back({"machine", "clock", [this](Archive& a) { clock.state(a); }});
     all.push_back({"machine", "inlet", [this](Archive& a) { inlet.state(a); }});
-    for (Cpu* cpu : cpus) all.push_back({"cpu", fmt::format("cpu{}", cpu->index()), [cpu](Archive& a) { cpu->state(a); }});
+    for (Cpu* cpu : cpus)
+        all.push_back({"cpu", fmt::format("cpu{}", cpu->index()), [cpu](Archive& a) { cpu->state(a); }});
     for (const NamedDevice& device : board->devices())
         all.push_back({std::string(device.device->kind()), device.name,
                        [target = device.device](Archive& a) { target->state(a); }});
@@ -126,7 +127,8 @@ std::vector<Machine::Implementation::Component> Machine::Implementation::compone
 namespace {
 
 // One component as save() writes it and restore() reads it.
-template <class Visit> void component_state(Archive& a, std::string& kind, std::string& name, Visit visit) {
+template <class Visit>
+void component_state(Archive& a, std::string& kind, std::string& name, Visit visit) {
     a.text(1, "kind", kind, text_maximum);
     a.text(2, "name", name, text_maximum);
     a.section(3, "state", visit);
@@ -283,7 +285,8 @@ Result<void> Machine::Implementation::restore_parts(ByteSource& source) {
             return {};
         }));
         if (!same || at != present->bytes.size())
-            return Error{fmt::format("the saved machine was started with another {} than {}", slot.what, present->name)};
+            return Error{
+                fmt::format("the saved machine was started with another {} than {}", slot.what, present->name)};
     }
 
     for (Component& component : components()) {

@@ -65,8 +65,8 @@ Result<void> FileWriter::begin() {
 
 Result<void> FileWriter::part(u32 type, std::span<const u8> content, u64 remaining) {
     u32 encoding = encoding_zstd;
-    const usize compressed = ZSTD_compressCCtx(tools_->zstd, tools_->buffer.data(), tools_->buffer.size(), content.data(),
-                                               content.size(), compression_level);
+    const usize compressed = ZSTD_compressCCtx(tools_->zstd, tools_->buffer.data(), tools_->buffer.size(),
+                                               content.data(), content.size(), compression_level);
     std::span<const u8> stored{tools_->buffer.data(), compressed};
     if (ZSTD_isError(compressed) != 0 || compressed >= content.size()) {
         encoding = encoding_plain;
@@ -121,8 +121,8 @@ Error FileReader::damaged(const char* problem) const {
 
 Result<void> FileReader::take(std::span<u8> out) {
     if (auto got = source_.read(out); !got.ok())
-        return Error{fmt::format("the saved machine ends or cannot be read at byte {} ({})", position_,
-                                 got.error().message)};
+        return Error{
+            fmt::format("the saved machine ends or cannot be read at byte {} ({})", position_, got.error().message)};
     position_ += out.size();
     return {};
 }
@@ -133,7 +133,8 @@ Result<void> FileReader::begin() {
     if (!std::equal(magic.begin(), magic.end(), head.begin())) return Error{"this is not a saved machine"};
     const u32 version = load_le<u32>(head.data() + 8);
     if (version != file_version)
-        return Error{fmt::format("the saved machine has format {}, this program reads format {}", version, file_version)};
+        return Error{
+            fmt::format("the saved machine has format {}, this program reads format {}", version, file_version)};
     if (load_le<u32>(head.data() + 12) != 0) return damaged("the head is not as it should be");
     tools_->whole.add(head);
     return {};

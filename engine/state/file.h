@@ -1,8 +1,8 @@
-// The file of a saved machine: a magic number, a version, and sections, each cut into parts that are compressed and hashed.
-// Promises: no length is believed before it is checked, no part is decoded before its XXH3 fits, memory grows only with
-// bytes that are really there; whatever the input, the end is a value or one line that says what is wrong and where.
-// Format, little endian: 16 bytes of head (magic, u32 version, u32 zero); then parts of 40 bytes of header (see file.cpp)
-// and their payload; the last section holds the hash of everything before it.
+// The file of a saved machine: a magic number, a version, and sections, each cut into parts that are compressed and
+// hashed. Promises: no length is believed before it is checked, no part is decoded before its XXH3 fits, memory grows
+// only with bytes that are really there; whatever the input, the end is a value or one line that says what is wrong and
+// where. Format, little endian: 16 bytes of head (magic, u32 version, u32 zero); then parts of 40 bytes of header (see
+// file.cpp) and their payload; the last section holds the hash of everything before it.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,8 @@ class ByteSink {
 public:
     virtual ~ByteSink() = default;
     virtual Result<void> write(std::span<const u8> bytes) = 0;
-    // Everything is written: makes it durable and gives it its name. A sink that ends without this leaves nothing behind.
+    // Everything is written: makes it durable and gives it its name. A sink that ends without this leaves nothing
+    // behind.
     virtual Result<void> finish() { return {}; }
 };
 
@@ -65,7 +66,7 @@ public:
     struct Section {
         bool end = false;  // the file is complete and its hash is right
         u32 type = 0;
-        u64 size = 0;      // of the content, not yet checked against anything
+        u64 size = 0;  // of the content, not yet checked against anything
     };
     // Announces the next section; its content is to be read before the next call.
     Result<Section> next();

@@ -1,5 +1,6 @@
 // A tiny CPU for tests of control: 32 registers, 8-byte instructions in guest RAM, one interrupt line, debug points.
-// Keeps the contract of engine/isa/cpu.h exactly, from any thread, and can be slowed down nowhere: every count is exact.
+// Keeps the contract of engine/isa/cpu.h exactly, from any thread, and can be slowed down nowhere: every count is
+// exact.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,17 +17,17 @@ namespace viv::test {
 
 enum class Op : u8 {
     nop,
-    add,           // a = b + c + immediate
-    load,          // a = 8 bytes at b + immediate, RAM or device
-    store,         // the same place = a
-    branch,        // if a != 0: pc += immediate
-    wait,          // for the interrupt line
-    time,          // a = guest time
-    swap_add,      // atomically in RAM at b: a = old value, new = old + immediate
-    enable,        // interrupts on (immediate != 0) or off
+    add,       // a = b + c + immediate
+    load,      // a = 8 bytes at b + immediate, RAM or device
+    store,     // the same place = a
+    branch,    // if a != 0: pc += immediate
+    wait,      // for the interrupt line
+    time,      // a = guest time
+    swap_add,  // atomically in RAM at b: a = old value, new = old + immediate
+    enable,    // interrupts on (immediate != 0) or off
     from_interrupt,
-    exclusive,     // in an exclusive section: *(RAM at b) += 1, not atomically
-    entropy,       // a = a random number from the inlet
+    exclusive,  // in an exclusive section: *(RAM at b) += 1, not atomically
+    entropy,    // a = a random number from the inlet
 };
 
 struct Instruction {
@@ -48,8 +49,8 @@ inline std::vector<u8> assemble(const std::vector<Instruction>& program) {
 
 // What the harts of one board have in common, to see that exclusive sections are alone.
 struct Witness {
-    std::atomic<int> executing{0};    // harts in the middle of an instruction
-    std::atomic<u64> violations{0};   // sections that met one
+    std::atomic<int> executing{0};   // harts in the middle of an instruction
+    std::atomic<u64> violations{0};  // sections that met one
 };
 
 class FakeCpu final : public Cpu {
@@ -129,14 +130,19 @@ public:
     std::span<const Register> registers() const override { return registers_; }
     std::vector<u8> read_register(unsigned number) override {
         std::vector<u8> out(8);
-        if (number < 32) store_le(out.data(), x_[number]);
-        else if (number == 32) store_le(out.data(), pc_);
-        else if (number == 70) out.assign(wide_.begin(), wide_.end());
-        else out.clear();
+        if (number < 32)
+            store_le(out.data(), x_[number]);
+        else if (number == 32)
+            store_le(out.data(), pc_);
+        else if (number == 70)
+            out.assign(wide_.begin(), wide_.end());
+        else
+            out.clear();
         return out;
     }
     bool write_register(unsigned number, std::span<const u8> value) override {
-        if (number == 70 && value.size() == wide_.size()) return std::copy(value.begin(), value.end(), wide_.begin()), true;
+        if (number == 70 && value.size() == wide_.size())
+            return std::copy(value.begin(), value.end(), wide_.begin()), true;
         if (number > 32 || value.size() != 8) return false;
         (number == 32 ? pc_ : x_[number]) = load_le<u64>(value.data());
         x_[0] = 0;
@@ -151,7 +157,8 @@ public:
     Disassembly disassemble(u64 pc) override {
         u8 raw[instruction_size];
         if (!memory_.read(pc, raw)) return {"?", 1};
-        return {fmt::format("op{} {}, {}, {}, {}", raw[0], raw[1], raw[2], raw[3], load_le<i32>(raw + 4)), instruction_size};
+        return {fmt::format("op{} {}, {}, {}, {}", raw[0], raw[1], raw[2], raw[3], load_le<i32>(raw + 4)),
+                instruction_size};
     }
 
     void raise() {
@@ -162,7 +169,7 @@ public:
     u64 x(unsigned number) const { return x_[number]; }
     void set_x(unsigned number, u64 value) { x_[number] = value; }
 
-    bool stopped = false;         // as by firmware; for tests to set while nothing runs
+    bool stopped = false;  // as by firmware; for tests to set while nothing runs
     unsigned restored_count = 0;
 
 private:

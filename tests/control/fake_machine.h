@@ -1,5 +1,6 @@
-// A board of fake CPUs, a timer, an inter-hart interrupt and a power device, and hosts for it: what tests of control run.
-// Memory map: RAM at 0x1'0000; device registers at 0x1000 (power), 0x2000 (timer), 0x3000 (interrupts), 8 bytes each.
+// A board of fake CPUs, a timer, an inter-hart interrupt and a power device, and hosts for it: what tests of control
+// run. Memory map: RAM at 0x1'0000; device registers at 0x1000 (power), 0x2000 (timer), 0x3000 (interrupts), 8 bytes
+// each.
 #pragma once
 
 #include <chrono>
@@ -15,7 +16,8 @@ namespace viv::test {
 
 constexpr u64 ram_base = 0x1'0000;
 constexpr u64 power_address = 0x1000;  // write: low byte 1 power off with code (value >> 8), 2 reset
-constexpr u64 timer_address = 0x2000;  // + 8 * hart; write n: the interrupt comes n ns from now (0: cancelled); read: deadline
+constexpr u64 timer_address =
+    0x2000;  // + 8 * hart; write n: the interrupt comes n ns from now (0: cancelled); read: deadline
 constexpr u64 raise_address = 0x3000;  // + 8 * hart; write: raises its line
 
 class FakePower final : public Device, public Mmio {
@@ -263,8 +265,10 @@ struct Bench {
         config.launch = options.launch;
         host::Clock& clock = options.real_clock ? static_cast<host::Clock&>(real_clock) : step_clock;
         auto made = Machine::create(std::move(config), MachineHost{memory, clock, entropy, log, &threads}, fake_kind);
-        if (made.ok()) machine = std::move(made).value();
-        else error = made.error().message;
+        if (made.ok())
+            machine = std::move(made).value();
+        else
+            error = made.error().message;
     }
     explicit Bench(const std::vector<Instruction>& program) : Bench(program, Options{}) {}
 

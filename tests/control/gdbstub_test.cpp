@@ -1,5 +1,5 @@
-// The remote serial protocol byte by byte: framing, attaching, registers, memory, points, running and stopping, threads,
-// descriptions, monitor commands, and input that means harm.
+// The remote serial protocol byte by byte: framing, attaching, registers, memory, points, running and stopping,
+// threads, descriptions, monitor commands, and input that means harm.
 #include "engine/control/gdbstub.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,8 @@ namespace viv::test {
 namespace {
 
 struct Debugger {
-    explicit Debugger(Bench& a_bench) : bench(a_bench), stub(*bench.machine, host, [this](std::string_view bytes) { out += bytes; }) {
+    explicit Debugger(Bench& a_bench)
+        : bench(a_bench), stub(*bench.machine, host, [this](std::string_view bytes) { out += bytes; }) {
         stub.connected();
         raw(gdb::packet("QStartNoAckMode"));
         out.clear();
@@ -30,8 +31,10 @@ struct Debugger {
         std::string joined;
         for (const char c : std::exchange(out, {})) {
             const auto event = framing.take(static_cast<u8>(c));
-            if (event == gdb::Framing::Event::packet) joined += (joined.empty() ? "" : "|") + framing.payload();
-            else if (event != gdb::Framing::Event::nothing) joined += "?";
+            if (event == gdb::Framing::Event::packet)
+                joined += (joined.empty() ? "" : "|") + framing.payload();
+            else if (event != gdb::Framing::Event::nothing)
+                joined += "?";
         }
         return joined;
     }
@@ -114,9 +117,7 @@ TEST(GdbStub, StopsTheMachineAndLetsItGo) {
     EXPECT_EQ(bench.machine->state(), RunState::running);
     EXPECT_TRUE(bench.machine->debug_points().empty());
     bench.machine->pause();
-    {
-        Debugger debugger(bench);
-    }
+    { Debugger debugger(bench); }
     EXPECT_EQ(bench.machine->state(), RunState::paused);  // it was paused before the debugger came
 }
 
@@ -124,7 +125,8 @@ TEST(GdbStub, SaysWhatItCan) {
     Bench bench(counting_program());
     Debugger debugger(bench);
     const std::string supported = debugger.ask("qSupported:multiprocess+;swbreak+;hwbreak+;xmlRegisters=i386");
-    for (const char* feature : {"PacketSize=4000", "QStartNoAckMode+", "qXfer:features:read+", "qXfer:threads:read+", "vContSupported+"})
+    for (const char* feature :
+         {"PacketSize=4000", "QStartNoAckMode+", "qXfer:features:read+", "qXfer:threads:read+", "vContSupported+"})
         EXPECT_NE(supported.find(feature), std::string::npos) << feature;
     EXPECT_EQ(debugger.ask("vCont?"), "vCont;c;C;s;S");
     EXPECT_EQ(debugger.ask("vMustReplyEmpty"), "");
@@ -204,8 +206,8 @@ TEST(GdbStub, BreakpointsStopAndAreNamed) {
 }
 
 TEST(GdbStub, WatchpointsAreNamedByTheirKind) {
-    const std::vector<Instruction> program{set(1, 1), set(5, 0x1'8000), {Op::add, 2, 2, 0, 1}, {Op::store, 2, 5, 0, 8},
-                                           {Op::load, 3, 5, 0, 16}, jump(-3)};
+    const std::vector<Instruction> program{
+        set(1, 1), set(5, 0x1'8000), {Op::add, 2, 2, 0, 1}, {Op::store, 2, 5, 0, 8}, {Op::load, 3, 5, 0, 16}, jump(-3)};
     Bench bench(program);
     Debugger debugger(bench);
     EXPECT_EQ(debugger.ask("Z2,1800c,4"), "OK");
@@ -230,7 +232,8 @@ TEST(GdbStub, PointsAreBounded) {
     Bench bench(counting_program());
     Debugger debugger(bench);
     std::string last;
-    for (unsigned i = 0; i < 2'000 && last != "E28"; i++) last = debugger.ask(fmt::format("Z0,{:x},4", 0x100000 + 4 * i));
+    for (unsigned i = 0; i < 2'000 && last != "E28"; i++)
+        last = debugger.ask(fmt::format("Z0,{:x},4", 0x100000 + 4 * i));
     EXPECT_EQ(last, "E28");
 }
 
@@ -323,8 +326,9 @@ TEST(GdbStub, HartsAreThreads) {
 }
 
 TEST(GdbStub, BreakpointOnAnotherHartNamesIt) {
-    Bench bench({set(1, 1), {Op::branch, 10, 0, 0, 3 * 8}, {Op::add, 2, 2, 0, 1}, jump(-1), {Op::add, 3, 3, 0, 1}, jump(-1)},
-                harts(2));
+    Bench bench(
+        {set(1, 1), {Op::branch, 10, 0, 0, 3 * 8}, {Op::add, 2, 2, 0, 1}, jump(-1), {Op::add, 3, 3, 0, 1}, jump(-1)},
+        harts(2));
     Debugger debugger(bench);
     EXPECT_EQ(debugger.ask("Z0,10020,8"), "OK");
     EXPECT_EQ(debugger.go("vCont;c"), "T05thread:2;");
@@ -386,11 +390,36 @@ TEST(GdbStub, MonitorCommandsAreTheRows) {
 TEST(GdbStub, SurvivesWhateverComes) {
     std::mt19937_64 random(11);
     Bench bench(busy_program(), harts(2));
-    const std::vector<std::string> seeds{
-        "?", "g", "p20", "P5=0102030405060708", "m10000,100", "M18000,4:deadbeef", "X18000,2:ab", "Z0,10040,8", "Z2,18000,8",
-        "z0,10040,8", "vCont;c", "vCont;s:1;c", "vCont;c:2", "s", "c", "c10000", "Hg2", "Hc1", "qSupported:swbreak+", "T1",
-        "qXfer:features:read:target.xml:0,fff", "qXfer:threads:read::0,fff", "qfThreadInfo", "qThreadExtraInfo,1",
-        "qRcmd," + gdb::to_hex(std::string_view("x/4i $pc")), "D", "C05;10000", "S05", "vCont?", "QStartNoAckMode"};
+    const std::vector<std::string> seeds{"?",
+                                         "g",
+                                         "p20",
+                                         "P5=0102030405060708",
+                                         "m10000,100",
+                                         "M18000,4:deadbeef",
+                                         "X18000,2:ab",
+                                         "Z0,10040,8",
+                                         "Z2,18000,8",
+                                         "z0,10040,8",
+                                         "vCont;c",
+                                         "vCont;s:1;c",
+                                         "vCont;c:2",
+                                         "s",
+                                         "c",
+                                         "c10000",
+                                         "Hg2",
+                                         "Hc1",
+                                         "qSupported:swbreak+",
+                                         "T1",
+                                         "qXfer:features:read:target.xml:0,fff",
+                                         "qXfer:threads:read::0,fff",
+                                         "qfThreadInfo",
+                                         "qThreadExtraInfo,1",
+                                         "qRcmd," + gdb::to_hex(std::string_view("x/4i $pc")),
+                                         "D",
+                                         "C05;10000",
+                                         "S05",
+                                         "vCont?",
+                                         "QStartNoAckMode"};
     FakeCommandHost host;
     usize sent = 0;
     GdbStub stub(*bench.machine, host, [&](std::string_view bytes) { sent += bytes.size(); });
@@ -411,7 +440,9 @@ TEST(GdbStub, SurvivesWhateverComes) {
         if (random() % 16 == 0) bytes += '\x03';
         stub.receive(as_bytes(bytes));
         bench.machine->run({200, 0});
-        if (bench.machine->state() == RunState::powered_off) ASSERT_TRUE(bench.machine->reset().ok());
+        if (bench.machine->state() == RunState::powered_off) {
+            ASSERT_TRUE(bench.machine->reset().ok());
+        }
         if (round % 500 == 0) stub.connected();
     }
     EXPECT_GT(sent, 0U);

@@ -12,7 +12,8 @@ namespace viv::test {
 namespace {
 
 // Runs to exactly `total` instructions with slices from `next`.
-template <class Next> void run_to(Machine& machine, u64 total, Next next) {
+template <class Next>
+void run_to(Machine& machine, u64 total, Next next) {
     while (machine.instructions() < total) {
         const u64 left = total - machine.instructions();
         machine.run({std::min<u64>(left, next()), 0});
@@ -74,8 +75,13 @@ TEST(Machine, SeedDecidesTheCourse) {
 
 TEST(Machine, DeterministicTimerComesAtItsInstruction) {
     // 4 instructions set it up, the store is the 5th: armed at time 5 for 5 + 1,000.
-    const auto program = with_handler({set(1, 1), set(5, timer_address), set(6, 1'000), {Op::enable, 0, 0, 0, 1},
-                                       {Op::store, 6, 5, 0, 0}, {Op::add, 2, 2, 0, 1}, jump(-1)},
+    const auto program = with_handler({set(1, 1),
+                                       set(5, timer_address),
+                                       set(6, 1'000),
+                                       {Op::enable, 0, 0, 0, 1},
+                                       {Op::store, 6, 5, 0, 0},
+                                       {Op::add, 2, 2, 0, 1},
+                                       jump(-1)},
                                       {{Op::time, 15, 0, 0, 0}, {Op::wait, 0, 0, 0, 0}});
     Bench bench(program);
     bench.run_out();
@@ -85,9 +91,15 @@ TEST(Machine, DeterministicTimerComesAtItsInstruction) {
 
 TEST(Machine, DeterministicTimeIsSharedByTheHarts) {
     // Hart 1 spins while hart 0 waits for its timer: 2 harts, so 1,000 ns are 2,000 instructions.
-    const auto program = with_handler({set(1, 1), {Op::branch, 10, 0, 0, 6 * 8}, set(5, timer_address), set(6, 1'000),
-                                       {Op::enable, 0, 0, 0, 1}, {Op::store, 6, 5, 0, 0}, {Op::wait, 0, 0, 0, 0},
-                                       {Op::add, 2, 2, 0, 1}, jump(-1)},
+    const auto program = with_handler({set(1, 1),
+                                       {Op::branch, 10, 0, 0, 6 * 8},
+                                       set(5, timer_address),
+                                       set(6, 1'000),
+                                       {Op::enable, 0, 0, 0, 1},
+                                       {Op::store, 6, 5, 0, 0},
+                                       {Op::wait, 0, 0, 0, 0},
+                                       {Op::add, 2, 2, 0, 1},
+                                       jump(-1)},
                                       {{Op::time, 15, 0, 0, 0}, {Op::wait, 0, 0, 0, 0}});
     Bench::Options options;
     options.cpus = 2;
@@ -105,8 +117,12 @@ TEST(Machine, DeterministicTimeIsSharedByTheHarts) {
 }
 
 TEST(Machine, DeterministicIdleTimePassesAtOnce) {
-    const auto program = with_handler({set(1, 1), set(5, timer_address), set(6, 2'000'000'000), {Op::enable, 0, 0, 0, 1},
-                                       {Op::store, 6, 5, 0, 0}, {Op::wait, 0, 0, 0, 0}},
+    const auto program = with_handler({set(1, 1),
+                                       set(5, timer_address),
+                                       set(6, 2'000'000'000),
+                                       {Op::enable, 0, 0, 0, 1},
+                                       {Op::store, 6, 5, 0, 0},
+                                       {Op::wait, 0, 0, 0, 0}},
                                       {{Op::time, 15, 0, 0, 0}, {Op::wait, 0, 0, 0, 0}});
     Bench bench(program);
     const auto ran = bench.run_out({}, 3);
@@ -117,8 +133,12 @@ TEST(Machine, DeterministicIdleTimePassesAtOnce) {
 }
 
 TEST(Machine, LiveIdleNamesTheNextDeadline) {
-    const auto program = with_handler({set(1, 1), set(5, timer_address), set(6, 50'000'000), {Op::enable, 0, 0, 0, 1},
-                                       {Op::store, 6, 5, 0, 0}, {Op::wait, 0, 0, 0, 0}},
+    const auto program = with_handler({set(1, 1),
+                                       set(5, timer_address),
+                                       set(6, 50'000'000),
+                                       {Op::enable, 0, 0, 0, 1},
+                                       {Op::store, 6, 5, 0, 0},
+                                       {Op::wait, 0, 0, 0, 0}},
                                       {{Op::add, 2, 2, 0, 1}, {Op::wait, 0, 0, 0, 0}});
     Bench::Options options;
     options.determinism = Determinism::live;
@@ -187,10 +207,20 @@ TEST(Machine, PowerOffTakesEffectAfterItsInstruction) {
 }
 
 TEST(Machine, GuestResetLoadsTheKernelAgainAndTimeGoesOn) {
-    // The first time round a word of RAM, which reset does not clear, is 0: then the program overwrites itself and resets.
-    Bench bench({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::load, 7, 8, 0, 0}, {Op::branch, 7, 0, 0, 5 * 8},
-                 {Op::store, 1, 8, 0, 0}, {Op::store, 0, 8, 0, -0x8000}, set(6, 2), {Op::store, 6, 5, 0, 0},
-                 {Op::time, 15, 0, 0, 0}, set(6, 1), {Op::store, 6, 5, 0, 0}});
+    // The first time round a word of RAM, which reset does not clear, is 0: then the program overwrites itself and
+    // resets.
+    Bench bench({set(1, 1),
+                 set(5, power_address),
+                 set(8, 0x1'8000),
+                 {Op::load, 7, 8, 0, 0},
+                 {Op::branch, 7, 0, 0, 5 * 8},
+                 {Op::store, 1, 8, 0, 0},
+                 {Op::store, 0, 8, 0, -0x8000},
+                 set(6, 2),
+                 {Op::store, 6, 5, 0, 0},
+                 {Op::time, 15, 0, 0, 0},
+                 set(6, 1),
+                 {Op::store, 6, 5, 0, 0}});
     Recorder recorder;
     bench.machine->add_listener(recorder);
     bench.run_out();
@@ -343,8 +373,12 @@ TEST(Machine, StepAfterAttentionStillMoves) {
 }
 
 TEST(Machine, StepOfAWaitingHartLetsItsTimerCome) {
-    const auto program = with_handler({set(1, 1), set(5, timer_address), set(6, 5'000), {Op::enable, 0, 0, 0, 1},
-                                       {Op::store, 6, 5, 0, 0}, {Op::wait, 0, 0, 0, 0}},
+    const auto program = with_handler({set(1, 1),
+                                       set(5, timer_address),
+                                       set(6, 5'000),
+                                       {Op::enable, 0, 0, 0, 1},
+                                       {Op::store, 6, 5, 0, 0},
+                                       {Op::wait, 0, 0, 0, 0}},
                                       {{Op::add, 2, 2, 0, 1}, {Op::wait, 0, 0, 0, 0}});
     Bench bench(program);
     bench.machine->run({6, 0});

@@ -18,7 +18,8 @@ Bench::Options parallel_options(unsigned cpus) {
     return options;
 }
 
-// Adds to `shared` `count` times by `how`, then adds 1 to the next word; the hart for which that makes `harts` powers off.
+// Adds to `shared` `count` times by `how`, then adds 1 to the next word; the hart for which that makes `harts` powers
+// off.
 std::vector<Instruction> adding_program(const std::vector<Instruction>& how, i32 count, i32 harts) {
     std::vector<Instruction> program{set(1, 1), set(13, shared), set(14, shared + 8), set(20, count)};
     const i32 body = static_cast<i32>(how.size());
@@ -161,15 +162,16 @@ TEST(Parallel, IdleMachineReturnsAtOnceAndInputWakesIt) {
         ASSERT_TRUE(ran.idle);
         ASSERT_EQ(ran.idle_ns, ~u64{0});
         EXPECT_EQ(bench.cpu(2).x(2), round);
-        const u64 runs = bench.cpu(1).runs();
+        // Harts that nothing has happened to are not even looked at.
+        EXPECT_EQ(bench.cpu(1).runs(), 1U);
         bench.cpu(2).raise();
-        if (round > 0) EXPECT_EQ(runs, bench.cpu(1).runs());
     }
 }
 
 TEST(Parallel, BreakpointStopsAllHarts) {
-    Bench bench({set(1, 1), {Op::branch, 10, 0, 0, 3 * 8}, {Op::add, 2, 2, 0, 1}, jump(-1), {Op::add, 3, 3, 0, 1}, jump(-1)},
-                parallel_options(2));
+    Bench bench(
+        {set(1, 1), {Op::branch, 10, 0, 0, 3 * 8}, {Op::add, 2, 2, 0, 1}, jump(-1), {Op::add, 3, 3, 0, 1}, jump(-1)},
+        parallel_options(2));
     Recorder recorder;
     bench.machine->add_listener(recorder);
     bench.machine->debug_points().breakpoints.insert(ram_base + 5 * 8);
@@ -194,8 +196,15 @@ TEST(Parallel, BreakpointStopsAllHarts) {
 
 TEST(Parallel, GuestResetStartsEveryHartAgain) {
     // Both harts wait; then hart 0 resets the first time and powers off the second.
-    Bench bench({set(1, 1), {Op::branch, 10, 0, 0, 8 * 8}, set(5, power_address), set(8, 0x1'8000), set(6, 0x701),
-                 {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 2 * 8}, set(6, 2), {Op::store, 6, 5, 0, 0},
+    Bench bench({set(1, 1),
+                 {Op::branch, 10, 0, 0, 8 * 8},
+                 set(5, power_address),
+                 set(8, 0x1'8000),
+                 set(6, 0x701),
+                 {Op::swap_add, 7, 8, 0, 1},
+                 {Op::branch, 7, 0, 0, 2 * 8},
+                 set(6, 2),
+                 {Op::store, 6, 5, 0, 0},
                  {Op::wait, 0, 0, 0, 0}},
                 parallel_options(2));
     Recorder recorder;

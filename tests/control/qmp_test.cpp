@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 struct Client {
-    explicit Client(Bench& a_bench) : bench(a_bench), session(*bench.machine, host, [this](std::string_view bytes) { out += bytes; }) {
+    explicit Client(Bench& a_bench)
+        : bench(a_bench), session(*bench.machine, host, [this](std::string_view bytes) { out += bytes; }) {
         session.start();
         greeting = messages();
     }
@@ -55,19 +56,23 @@ struct Client {
     std::vector<json> greeting;
 };
 
-std::string error_of(const json& reply) { return reply.contains("error") ? reply["error"]["class"].get<std::string>() : "none"; }
+std::string error_of(const json& reply) {
+    return reply.contains("error") ? reply["error"]["class"].get<std::string>() : "none";
+}
 
 TEST(Qmp, GreetsAndWantsCapabilitiesFirst) {
     Bench bench(counting_program());
     Client client(bench);
     ASSERT_EQ(client.greeting.size(), 1U);
-    EXPECT_EQ(client.greeting[0],
-              json::parse(R"({"QMP": {"version": {"qemu": {"major": 1, "minor": 2, "micro": 3}, "package": "vivarium 1.2.3"},
+    EXPECT_EQ(
+        client.greeting[0],
+        json::parse(R"({"QMP": {"version": {"qemu": {"major": 1, "minor": 2, "micro": 3}, "package": "vivarium 1.2.3"},
                                       "capabilities": []}})"));
     EXPECT_EQ(error_of(client.execute("query-status")), "CommandNotFound");
     bench.machine->pause();
     EXPECT_TRUE(client.messages().empty());  // no events yet
-    EXPECT_EQ(error_of(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}})")), "GenericError");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}})")),
+              "GenericError");
     EXPECT_EQ(error_of(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"other": 1}})")), "GenericError");
     EXPECT_EQ(client.reply(R"({"execute": "qmp_capabilities", "arguments": {"enable": []}, "id": "a"})"),
               json::parse(R"({"return": {}, "id": "a"})"));
@@ -121,8 +126,15 @@ TEST(Qmp, StopContResetPowerdownQuitTellEvents) {
 }
 
 TEST(Qmp, GuestsOwnEventsSayGuest) {
-    Bench bench({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
-                 set(6, 2), {Op::store, 6, 5, 0, 0}, set(6, 1), {Op::store, 6, 5, 0, 0}});
+    Bench bench({set(1, 1),
+                 set(5, power_address),
+                 set(8, 0x1'8000),
+                 {Op::swap_add, 7, 8, 0, 1},
+                 {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2),
+                 {Op::store, 6, 5, 0, 0},
+                 set(6, 1),
+                 {Op::store, 6, 5, 0, 0}});
     Client client(bench);
     client.negotiated();
     bench.run_out();
@@ -147,18 +159,24 @@ TEST(Qmp, QueriesAnswerInTheProtocolsShapes) {
     const json commands = client.execute("query-commands")["return"];
     for (const json& row : commands) names.insert(row["name"].get<std::string>());
     EXPECT_EQ(names.size(), commands.size());
-    for (const char* name : {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "stop", "cont",
-                             "system_powerdown", "system_reset", "quit", "query-cpus-fast", "human-monitor-command", "query-block"})
+    for (const char* name :
+         {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "stop", "cont",
+          "system_powerdown", "system_reset", "quit", "query-cpus-fast", "human-monitor-command", "query-block"})
         EXPECT_TRUE(names.contains(name)) << name;
     EXPECT_EQ(client.execute("query-version")["return"]["qemu"]["minor"], 2);
     EXPECT_EQ(client.execute("query-block")["return"], json::array());
-    EXPECT_EQ(client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "info status"}})")["return"],
-              "VM status: running\n");
+    EXPECT_EQ(
+        client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "info status"}})")["return"],
+        "VM status: running\n");
     const json registers = client.reply(R"({"execute": "viv-query-registers", "arguments": {"cpu": 1}})")["return"];
     EXPECT_EQ(registers["x10"], "0x0000000000000001");
-    EXPECT_EQ(client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "x/1dg 0x18000 + $x10", "cpu-index": 1}})")["return"],
-              "0000000000018001:                    0\n");
-    EXPECT_EQ(client.reply(R"({"execute": "viv-translate", "arguments": {"address": 65536}})")["return"]["physical"], 65536);
+    EXPECT_EQ(
+        client.reply(
+            R"({"execute": "human-monitor-command", "arguments": {"command-line": "x/1dg 0x18000 + $x10", "cpu-index": 1}})")
+            ["return"],
+        "0000000000018001:                    0\n");
+    EXPECT_EQ(client.reply(R"({"execute": "viv-translate", "arguments": {"address": 65536}})")["return"]["physical"],
+              65536);
     EXPECT_EQ(client.execute("viv-query-hash")["return"]["hash"], bench.machine->hash().hex());
     const json map = client.execute("viv-query-memory-map")["return"];
     EXPECT_EQ(map[0]["name"], "power");
@@ -181,10 +199,13 @@ TEST(Qmp, ArgumentsAreCheckedByName) {
               "the argument 'cpu' of 'viv-query-registers' must be an integer that is not negative");
     EXPECT_EQ(description(R"({"execute": "viv-query-registers", "arguments": {"cpu": 7}})"),
               "there is no CPU 7; they are numbered 0 to 0");
-    EXPECT_EQ(description(R"({"execute": "query-statu"})"), "there is no command 'query-statu'; did you mean 'query-status'?");
+    EXPECT_EQ(description(R"({"execute": "query-statu"})"),
+              "there is no command 'query-statu'; did you mean 'query-status'?");
     EXPECT_EQ(error_of(client.execute("query-statu")), "CommandNotFound");
-    EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timr"}})")), "DeviceNotFound");
-    EXPECT_EQ(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timer"}})")["return"][0]["kind"], "fake-timer");
+    EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timr"}})")),
+              "DeviceNotFound");
+    EXPECT_EQ(client.reply(R"({"execute": "viv-query-devices", "arguments": {"name": "timer"}})")["return"][0]["kind"],
+              "fake-timer");
     EXPECT_EQ(error_of(client.execute("")), "CommandNotFound");
     EXPECT_EQ(error_of(client.execute("info status")), "CommandNotFound");
     EXPECT_EQ(error_of(client.reply(R"({"execute": "stop", "arguments": []})")), "GenericError");
@@ -199,7 +220,8 @@ TEST(Qmp, SaveWritesAFileThatRestores) {
     bench.machine->run({12'345, 0});
     Client client(bench);
     client.negotiated();
-    EXPECT_EQ(client.reply(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"), json::parse(R"({"return": {}})"));
+    EXPECT_EQ(client.reply(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"),
+              json::parse(R"({"return": {}})"));
     SpanSource source(client.host.files["a.viv"]);
     ASSERT_TRUE(other.machine->restore(source).ok());
     EXPECT_EQ(other.machine->hash(), bench.machine->hash());
@@ -207,15 +229,17 @@ TEST(Qmp, SaveWritesAFileThatRestores) {
     EXPECT_EQ(client.reply(R"({"execute": "pmemsave", "arguments": {"val": 65536, "size": 8, "filename": "m"}})"),
               json::parse(R"({"return": {}})"));
     EXPECT_EQ(client.host.files["m"], assemble({set(1, 1)}));
-    EXPECT_EQ(error_of(client.reply(R"({"execute": "memsave", "arguments": {"val": 131064, "size": 16, "filename": "n"}})")),
-              "GenericError");
+    EXPECT_EQ(
+        error_of(client.reply(R"({"execute": "memsave", "arguments": {"val": 131064, "size": 16, "filename": "n"}})")),
+        "GenericError");
     EXPECT_FALSE(client.host.files.contains("n"));
 }
 
 TEST(Qmp, RequestsMayBeCutAndJoinedAnywhere) {
     Bench bench(counting_program());
     Client client(bench);
-    const std::string text = " {\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-name\",\"id\":\"}{\\\"\"}\r\n\n[1]";
+    const std::string text =
+        " {\"execute\":\"qmp_capabilities\"}{\"execute\":\"query-name\",\"id\":\"}{\\\"\"}\r\n\n[1]";
     for (const char c : text) client.raw({&c, 1});
     const auto all = client.messages();
     ASSERT_EQ(all.size(), 3U);
@@ -227,7 +251,8 @@ TEST(Qmp, GarbageIsAnErrorAndTheNextRequestWorks) {
     Bench bench(counting_program());
     Client client(bench);
     client.negotiated();
-    for (const char* garbage : {"hello\n", "{]\n", "{\"execute\": \"stop\",}\n", "\"text\"\n", "12\n", "}\n", "{\"a\": \xff\xfe}\n"}) {
+    for (const char* garbage :
+         {"hello\n", "{]\n", "{\"execute\": \"stop\",}\n", "\"text\"\n", "12\n", "}\n", "{\"a\": \xff\xfe}\n"}) {
         EXPECT_EQ(error_of(client.reply(garbage)), "GenericError") << garbage;
         EXPECT_EQ(error_of(client.execute("query-name")), "none") << garbage;
     }
@@ -263,11 +288,14 @@ TEST(Qmp, SurvivesWhateverComes) {
     std::mt19937_64 random(21);
     Bench bench(counting_program());
     const std::vector<std::string> seeds{
-        R"({"execute": "query-status", "id": 1})", R"({"execute": "stop"})", R"({"execute": "cont", "id": [1, "x"]})",
+        R"({"execute": "query-status", "id": 1})",
+        R"({"execute": "stop"})",
+        R"({"execute": "cont", "id": [1, "x"]})",
         R"({"execute": "human-monitor-command", "arguments": {"command-line": "x/3i $pc", "cpu-index": 0}})",
         R"({"execute": "human-monitor-command", "arguments": {"command-line": "info registers"}})",
         R"({"execute": "pmemsave", "arguments": {"val": 65536, "size": 100, "filename": "f"}})",
-        R"({"execute": "viv-disassemble", "arguments": {"address": 65536, "count": 3}})", R"({"execute": "system_reset"})",
+        R"({"execute": "viv-disassemble", "arguments": {"address": 65536, "count": 3}})",
+        R"({"execute": "system_reset"})",
         R"({"execute": "viv-step"})"};
     FakeCommandHost host;
     QmpSession session(*bench.machine, host, [](std::string_view) {});

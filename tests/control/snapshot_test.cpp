@@ -1,4 +1,5 @@
-// Saved machines: they go on exactly as they would have, hash and schema say so, and broken or foreign files are refused.
+// Saved machines: they go on exactly as they would have, hash and schema say so, and broken or foreign files are
+// refused.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -66,13 +67,27 @@ TEST_P(Restoring, GoesOnAsIfNothingHadHappened) {
 INSTANTIATE_TEST_SUITE_P(Harts, Restoring, testing::Values(1U, 3U, 8U));
 
 TEST(Snapshot, KeepsTheTotalAcrossAGuestReset) {
-    Bench bench({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
-                 set(6, 2), {Op::store, 6, 5, 0, 0}, {Op::add, 2, 2, 0, 1}, jump(-1)});
+    Bench bench({set(1, 1),
+                 set(5, power_address),
+                 set(8, 0x1'8000),
+                 {Op::swap_add, 7, 8, 0, 1},
+                 {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2),
+                 {Op::store, 6, 5, 0, 0},
+                 {Op::add, 2, 2, 0, 1},
+                 jump(-1)});
     run_to(*bench.machine, 1'000);
     EXPECT_EQ(bench.board().resets, 2U);
     const auto bytes = saved(*bench.machine);
-    Bench other({set(1, 1), set(5, power_address), set(8, 0x1'8000), {Op::swap_add, 7, 8, 0, 1}, {Op::branch, 7, 0, 0, 3 * 8},
-                 set(6, 2), {Op::store, 6, 5, 0, 0}, {Op::add, 2, 2, 0, 1}, jump(-1)});
+    Bench other({set(1, 1),
+                 set(5, power_address),
+                 set(8, 0x1'8000),
+                 {Op::swap_add, 7, 8, 0, 1},
+                 {Op::branch, 7, 0, 0, 3 * 8},
+                 set(6, 2),
+                 {Op::store, 6, 5, 0, 0},
+                 {Op::add, 2, 2, 0, 1},
+                 jump(-1)});
     ASSERT_TRUE(restored(*other.machine, bytes).ok());
     EXPECT_EQ(other.machine->instructions(), 1'000U);
     EXPECT_EQ(other.machine->timers().now_ns(), 1'000U);

@@ -152,8 +152,10 @@ TEST(SavedFile, ForgedHeadersAreRefused) {
         u8* header = bytes.data() + 16;
         const unsigned field = static_cast<unsigned>(random() % 5);
         const u64 value = random() % 3 == 0 ? random() : random() % 70;
-        if (field < 4) store_le(header + 4 * field, static_cast<u32>(value));
-        else store_le(header + 16, value);
+        if (field < 4)
+            store_le(header + 4 * field, static_cast<u32>(value));
+        else
+            store_le(header + 16, value);
         if (random() % 2 == 0) store_le(header + 12, u32{1});
         store_le(header + 32, hash64({header, 32}));
         refused += read_all(bytes).ok() ? 0 : 1;

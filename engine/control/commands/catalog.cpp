@@ -45,9 +45,12 @@ std::string usage(const Command& command) {
         std::string name(argument.name);
         std::transform(name.begin(), name.end(), name.begin(),
                        [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-        if (argument.type == ArgumentType::format) text += "[/" + name + "]";
-        else if (argument.need == Need::optional) text += " [" + name + "]";
-        else text += " " + name;
+        if (argument.type == ArgumentType::format)
+            text += "[/" + name + "]";
+        else if (argument.need == Need::optional)
+            text += " [" + name + "]";
+        else
+            text += " " + name;
     }
     return text;
 }

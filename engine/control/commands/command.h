@@ -93,7 +93,7 @@ struct Command {
     std::string_view name;      // at the prompt: "info cpus", "quit|q"; empty: QMP only
     std::string_view qmp_name;  // empty: not in QMP
     std::span<const Argument> arguments;
-    std::string_view help;      // one line, no full stop
+    std::string_view help;  // one line, no full stop
     Result<void> (*run)(CommandCall& call);
 };
 

@@ -26,8 +26,9 @@ Result<void> query_cpus(CommandCall& call) {
         row["thread-id"] = 0;  // a host's matter, which the engine does not know
         row["target"] = target_name(*cpu);
         call.value.push_back(std::move(row));
-        call.text += fmt::format("{} CPU {}: pc={:#018x} {} {} instructions\n", cpu->index() == call.context.cpu ? '*' : ' ',
-                                 cpu->index(), cpu->pc(), cpu->mode_name(), cpu->instructions());
+        call.text +=
+            fmt::format("{} CPU {}: pc={:#018x} {} {} instructions\n", cpu->index() == call.context.cpu ? '*' : ' ',
+                        cpu->index(), cpu->pc(), cpu->mode_name(), cpu->instructions());
     }
     return {};
 }
@@ -39,7 +40,7 @@ std::string hexadecimal(const std::vector<u8>& little_endian) {
 }
 
 Result<void> query_registers(CommandCall& call) {
-    TRY_SET(Cpu* cpu, call.cpu(0));
+    TRY_SET(Cpu * cpu, call.cpu(0));
     call.text = fmt::format("CPU {}\n", cpu->index());
     usize column = 0;
     for (const Cpu::Register& row : cpu->registers()) {
@@ -65,7 +66,7 @@ Result<void> choose_cpu(CommandCall& call) {
 }
 
 Result<void> step(CommandCall& call) {
-    TRY_SET(Cpu* cpu, call.cpu(0));
+    TRY_SET(Cpu * cpu, call.cpu(0));
     if (call.machine().state() == RunState::powered_off) return Error{"the machine is powered off"};
     call.machine().step(cpu->index());
     call.value["pc"] = cpu->pc();

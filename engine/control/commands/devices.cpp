@@ -73,7 +73,8 @@ Result<void> query_plugged(CommandCall& call) {
     return {};
 }
 
-constexpr Argument device_argument[] = {{"name", ArgumentType::text, Need::optional, "only this one, with its state's fields"}};
+constexpr Argument device_argument[] = {
+    {"name", ArgumentType::text, Need::optional, "only this one, with its state's fields"}};
 
 constexpr Command rows[] = {
     {"info devices", "viv-query-devices", device_argument, "the devices of the machine", query_devices},

@@ -55,7 +55,8 @@ Result<u64> evaluate(std::string_view expression, Cpu& cpu) {
             const char* last = word.data() + word.size();
             const auto parsed = std::from_chars(word.data() + (hexadecimal ? 2 : 0), last, term, hexadecimal ? 16 : 10);
             if (word.empty() || parsed.ec != std::errc() || parsed.ptr != last)
-                return Error{fmt::format("'{}' is not a number: write 4096, 0x1000 or $pc", word.empty() ? expression : word)};
+                return Error{
+                    fmt::format("'{}' is not a number: write 4096, 0x1000 or $pc", word.empty() ? expression : word)};
         }
         sum = minus ? sum - term : sum + term;
         minus = want_term = false;

@@ -37,9 +37,12 @@ Result<DumpFormat> parse_format(std::string_view text) {
     if (counted) format.count = count;
     for (const char c : text) {
         constexpr std::string_view letters = "xduoci", sizes = "bhwg";
-        if (letters.find(c) != letters.npos) format.letter = c;
-        else if (const auto size = sizes.find(c); size != sizes.npos) format.size = 1U << size;
-        else return Error{fmt::format("'{}' in the format is neither one of x d u o c i nor a size (b h w g)", c)};
+        if (letters.find(c) != letters.npos)
+            format.letter = c;
+        else if (const auto size = sizes.find(c); size != sizes.npos)
+            format.size = 1U << size;
+        else
+            return Error{fmt::format("'{}' in the format is neither one of x d u o c i nor a size (b h w g)", c)};
     }
     if (format.count == 0 || format.count > DumpFormat::maximum_count)
         return Error{fmt::format("the count in the format must be 1 to {}", DumpFormat::maximum_count)};
@@ -85,8 +88,8 @@ Result<ArgumentValue> take_argument(const Argument& argument, bool last, std::st
     return ArgumentValue();
 }
 
-Result<std::vector<ArgumentValue>> take_arguments(const Command& command, std::string_view format, std::string_view text,
-                                                  Cpu& cpu) {
+Result<std::vector<ArgumentValue>> take_arguments(const Command& command, std::string_view format,
+                                                  std::string_view text, Cpu& cpu) {
     std::vector<ArgumentValue> values;
     for (usize i = 0; i < command.arguments.size(); i++) {
         const Argument& argument = command.arguments[i];
@@ -125,7 +128,8 @@ std::vector<std::string_view> all_names() {
 
 LineOutcome unknown(std::string_view name) {
     std::string text = fmt::format("there is no command '{}'", name);
-    if (const auto near = nearest_name(name, all_names()); !near.empty()) text += fmt::format("; did you mean '{}'?", near);
+    if (const auto near = nearest_name(name, all_names()); !near.empty())
+        text += fmt::format("; did you mean '{}'?", near);
     return {false, text + " (help lists them)\n"};
 }
 
@@ -146,8 +150,10 @@ LineOutcome run_line(CommandContext& context, std::string_view line) {
         std::string_view after = rest;
         const std::string longer = name + " " + std::string(take_word(after));
         command = find_by_name(longer);
-        if (command != nullptr) rest = after;
-        else if (name == "info") name = longer;
+        if (command != nullptr)
+            rest = after;
+        else if (name == "info")
+            name = longer;
     }
     if (command == nullptr) command = find_by_name(name);
     if (command == nullptr) return unknown(name);

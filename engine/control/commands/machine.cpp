@@ -1,5 +1,5 @@
-// Commands on the machine as a whole: its state, its life, saving it. QMP names and results follow the QEMU QMP reference
-// where it has the command; what only this machine has is named viv-*.
+// Commands on the machine as a whole: its state, its life, saving it. QMP names and results follow the QEMU QMP
+// reference where it has the command; what only this machine has is named viv-*.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -81,7 +81,8 @@ Result<void> stop(CommandCall& call) {
 }
 
 Result<void> cont(CommandCall& call) {
-    if (call.machine().state() == RunState::powered_off) return Error{"the machine is powered off; system_reset starts it"};
+    if (call.machine().state() == RunState::powered_off)
+        return Error{"the machine is powered off; system_reset starts it"};
     call.machine().resume();
     return {};
 }

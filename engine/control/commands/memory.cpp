@@ -111,7 +111,8 @@ Result<void> memory_map(CommandCall& call) {
     };
     std::vector<Range> ranges;
     for (const auto& region : call.machine().board().memory().regions())
-        ranges.push_back({region->base, region->size, region->kind == GuestMemory::Kind::ram ? "ram" : "rom", region->name});
+        ranges.push_back(
+            {region->base, region->size, region->kind == GuestMemory::Kind::ram ? "ram" : "rom", region->name});
     for (const Bus::Range& range : call.machine().board().bus().ranges())
         ranges.push_back({range.base, range.size, "device", range.name});
     std::stable_sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.base < b.base; });

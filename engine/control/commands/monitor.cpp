@@ -32,7 +32,8 @@ Result<void> help(CommandCall& call) {
 Result<void> info(CommandCall& call) {
     for (const CommandArea& area : command_catalog())
         for (const Command& command : area.commands)
-            if (command.name.starts_with("info ")) call.text += fmt::format("{:<24} {}\n", usage(command), command.help);
+            if (command.name.starts_with("info "))
+                call.text += fmt::format("{:<24} {}\n", usage(command), command.help);
     return {};
 }
 
@@ -69,7 +70,8 @@ constexpr Command rows[] = {
     {"help|?", "", help_arguments, "lists the commands", help},
     {"info", "", {}, "lists what info can show", info},
     {"", "query-commands", {}, "lists the commands of QMP", query_commands},
-    {"", "human-monitor-command", human_arguments, "runs a line of the prompt, returns its text", human_monitor_command},
+    {"", "human-monitor-command", human_arguments, "runs a line of the prompt, returns its text",
+     human_monitor_command},
 };
 
 }  // namespace
