@@ -70,6 +70,17 @@ class Exec(unittest.TestCase):
             machine.agent.power_off()
             self.assertEqual(machine.wait(), 0)
 
+    def test_without_the_agents_port(self):
+        """viv.exec=1 without what it needs is told, and is not a machine that hangs."""
+        with qemu_machine.Machine(NAME, append="viv.exec=1", port="another.port") as machine:
+            machine.expect("init: viv.exec=1, but no virtio port is named org.vivarium.agent.0")
+            self.assertEqual(machine.wait(), 0)
+
+    def test_console_on_virtio_mmio(self):
+        with qemu_machine.Machine(NAME, append="viv.exec=1", serial="virtio-serial-device") as machine:
+            machine.agent.hello()
+            self.assertEqual(machine.agent.run(["echo", "here"]).stdout, b"here\n")
+
     def test_host_that_comes_again(self):
         """The agent outlives its host's connection, and serves the next one."""
         with qemu_machine.Machine(NAME, append="viv.exec=1") as machine:

@@ -25,7 +25,7 @@ import peers  # noqa: E402
 
 class Machine:
     def __init__(self, name: str, append: str = "", options: list[str] | None = None, firmware: str = "default",
-                 cpus: int = 1, seconds: float = 120):
+                 cpus: int = 1, seconds: float = 240, port: str = "", serial: str = "virtio-serial-pci"):
         folder = guest.build(name)
         qemu = peers.build(cache.Steps("peers")) / "bin" / "qemu-system-riscv64"
         self.ready = tomllib.loads((folder / "ready.toml").read_text(encoding="utf-8"))
@@ -43,9 +43,9 @@ class Machine:
         command = [str(qemu), "-M", "virt", "-bios", firmware, "-m", self.ready["machine"]["memory"], "-smp", str(cpus),
                    "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", boot["kernel"],
                    "-append", f"{boot['append']} {append}".strip(),
-                   "-device", "virtio-serial-pci",
+                   "-device", serial,
                    "-chardev", f"socket,id=agent,path={self.port_path},reconnect-ms=100",
-                   "-device", f"virtserialport,chardev=agent,name={self.ready['exec']['port']}"]
+                   "-device", f"virtserialport,chardev=agent,name={port or self.ready['exec']['port']}"]
         if "initrd" in boot:
             command += ["-initrd", boot["initrd"]]
         for number, disk in enumerate(self.ready.get("disk", [])):
