@@ -45,7 +45,7 @@ std::string AgentUpload::host_path(const std::string& relative) const { return r
 
 void AgentUpload::abandon(std::string message) {
     send(FrameType::cancel, {});
-    fail(fmt::format("--copy-in {}: {}", from_, message));
+    fail(fmt::format("{}: {}", subject(), message));
 }
 
 void AgentUpload::begin() {
@@ -110,8 +110,7 @@ bool AgentUpload::send_entry(const std::string& relative) {
     payload.put_u8(static_cast<u8>(kind)).put_u8(0).put_u16(0).put_u32(status.st_mode & 07777);
     payload.put_u64(kind == Kind::file ? static_cast<u64>(status.st_size) : 0);
     payload.put_u64(static_cast<u64>(status.st_mtim.tv_sec)).put_u32(static_cast<u32>(status.st_mtim.tv_nsec));
-    payload.put_string(relative);
-    if (kind == Kind::link) payload.put_string({target.data(), target_size});
+    payload.put_string(relative).put_string({target.data(), target_size});  // the target of what is no link is empty
     send(FrameType::entry, payload.bytes());
     return true;
 }
@@ -210,14 +209,14 @@ void AgentDownload::begin() {
     if (!place.ok()) return fail(place.error().message);
     place_ = std::move(*place);
     base_ = Descriptor(open(place_.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!base_) return fail(fmt::format("--copy-out {}:{}: {}", from_, to_, error_text(errno)));
+    if (!base_) return fail(fmt::format("{}: {}", subject(), error_text(errno)));
     PayloadWriter payload;
     payload.put_string(from_);
     send(FrameType::get, payload.bytes());
 }
 
 Error AgentDownload::failure(const std::string& relative, int error_number) const {
-    return Error{fmt::format("--copy-out {}:{}: {}: {}", from_, to_, printable(join(place_.folder + "/" + place_.name, relative)), error_text(error_number))};
+    return Error{fmt::format("{}: {}: {}", subject(), printable(join(place_.folder + "/" + place_.name, relative)), error_text(error_number))};
 }
 
 // The folder that holds `relative`, and the last part of it.
@@ -257,8 +256,8 @@ Result<void> AgentDownload::entry(std::span<const u8> payload) {
     const i64 seconds = static_cast<i64>(reader.read_u64());
     const u32 nanoseconds = std::min<u32>(reader.read_u32(), 999'999'999);
     const auto relative = reader.read_string(agent_name_limit);
-    const auto target = kind == Kind::link ? reader.read_string(agent_name_limit) : std::string();
-    const Error nonsense{fmt::format("--copy-out {}:{}: the guest's agent sends an entry that cannot be", from_, to_)};
+    const auto target = reader.read_string(agent_name_limit);
+    const Error nonsense{fmt::format("{}: the guest's agent sends an entry that cannot be", subject())};
     if (!reader.good() || kind < Kind::file || kind > Kind::link || !is_safe_relative_path(relative)) return nonsense;
     if (relative.empty() == top_seen_) return nonsense;  // the thing itself comes first, and once
     top_seen_ = true;
@@ -293,7 +292,7 @@ Result<void> AgentDownload::entry(std::span<const u8> payload) {
 }
 
 Result<void> AgentDownload::data(std::span<const u8> bytes) {
-    if (!writing_) return Error{fmt::format("--copy-out {}:{}: the guest's agent sends data of no file", from_, to_)};
+    if (!writing_) return Error{fmt::format("{}: the guest's agent sends data of no file", subject())};
     while (!bytes.empty()) {
         const ssize_t put = write(writing_->file.number(), bytes.data(), bytes.size());
         if (put < 0 && errno == EINTR) continue;
@@ -319,7 +318,7 @@ void AgentDownload::receive(const Frame& frame) {
         }
         case FrameType::end:
             result = close_file();
-            if (result.ok() && !top_seen_) result = Error{fmt::format("--copy-out {}:{}: nothing came", from_, to_)};
+            if (result.ok() && !top_seen_) result = Error{fmt::format("{}: nothing came", subject())};
             if (result.ok()) return finish();
             break;
         default: return;

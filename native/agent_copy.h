@@ -30,6 +30,7 @@ private:
     void begin() override;
     void receive(const Frame& frame) override;
     void step() override;
+    std::string subject() const override { return "--copy-in " + from_ + ":" + to_; }
     bool send_next();
     bool send_data();
     bool send_entry(const std::string& relative);
@@ -60,6 +61,7 @@ private:
     static Result<Place> place_of(const std::string& from, const std::string& to);
     void begin() override;
     void receive(const Frame& frame) override;
+    std::string subject() const override { return "--copy-out " + from_ + ":" + to_; }
     Result<void> entry(std::span<const u8> payload);
     Result<void> data(std::span<const u8> bytes);
     Result<void> close_file();

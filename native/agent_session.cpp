@@ -130,7 +130,7 @@ void AgentSession::for_operation(const Frame& frame) {
         PayloadReader reader(frame.payload);
         reader.read_u32();  // the errno is in the text too
         const auto text = reader.read_string(frame_payload_limit);
-        operation.fail(reader.good() ? printable(text) : "the guest's agent reports an error without a text");
+        operation.fail(fmt::format("{}: {}", operation.subject(), reader.good() ? printable(text) : "an error without a text"));
     } else {
         if (costs_credit(frame.type)) {
             if (frame.payload.size() > operation.receive_credit_) return lose("the guest's agent sends more than it may");

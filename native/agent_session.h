@@ -29,6 +29,7 @@ protected:
     virtual void begin() = 0;  // sends the first frame
     virtual void receive(const Frame& frame) = 0;
     virtual void step() {}     // sends what credit and room allow
+    virtual std::string subject() const = 0;  // what the guest's errors are about
 
     void send(FrameType type, std::span<const u8> payload, u8 flags = 0);
     // How many bytes of stdin or data can be sent now, at most `wanted`.
@@ -124,6 +125,7 @@ public:
 private:
     void begin() override;
     void receive(const Frame& frame) override;
+    std::string subject() const override { return start_.command.front(); }
 
     Start start_;
     std::vector<u8> buffers_[2];

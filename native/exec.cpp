@@ -47,6 +47,7 @@ private:
     void step();
     void next_operation();
     void end_with_failure(const std::string& why);
+    std::string console_end() const;
     void signalled(int signal);
     bool keeps_anything() const;
     AgentSession& agent() { return port_->session(); }
@@ -106,14 +107,18 @@ Result<void> Exec::prepare() {
     return session_.open_controls(controls_);
 }
 
+std::string Exec::console_end() const {
+    auto tail = console_->last_lines();
+    if (tail.empty()) return "; its console shows nothing";
+    tail.pop_back();
+    return "; the end of its console:\n" + tail;
+}
+
 void Exec::end_with_failure(const std::string& why) {
     if (stage_ == Stage::over) return;
     stage_ = Stage::over;
     streams_->stop();
-    code_ = exit_exec_failed;
-    const auto tail = console_->last_lines();
-    complain(Error{fmt::format("exec: {}{}", why, tail.empty() ? "; its console shows nothing" : "; the end of its console:\n" + tail.substr(0, tail.size() - 1))},
-             exit_exec_failed);
+    code_ = complain(Error{"exec: " + why}, exit_exec_failed);
 }
 
 void Exec::signalled(int signal) {
@@ -197,12 +202,12 @@ void Exec::step() {
         if (machine.state() == RunState::powered_off || waited_ns > power_off_patience_ns) stage_ = Stage::over;
         return;
     }
-    if (agent().state() == AgentSession::State::lost) return end_with_failure(agent().problem());
+    if (agent().state() == AgentSession::State::lost) return end_with_failure(agent().problem() + console_end());
     if (machine.state() == RunState::powered_off)
-        return end_with_failure(stage_ == Stage::boot ? "the guest powered off before its agent answered" : "the guest powered off before the end");
+        return end_with_failure((stage_ == Stage::boot ? "the guest powered off before its agent answered" : "the guest powered off before the end") + console_end());
     if (stage_ == Stage::boot) {
         if (agent().state() == AgentSession::State::ready) next_operation();
-        else if (waited_ns > boot_patience_ns) end_with_failure(fmt::format("the guest's agent did not answer within {} s", boot_patience_ns / second_ns));
+        else if (waited_ns > boot_patience_ns) end_with_failure(fmt::format("the guest's agent did not answer within {} s{}", boot_patience_ns / second_ns, console_end()));
         return;
     }
     if (operation_ == nullptr || !operation_->done()) return;
@@ -223,7 +228,9 @@ void Exec::live() {
         const u64 now_ns = session_.now_ns();
         if (now_ns >= deadline_ns) {
             streams_->stop();
-            code_ = complain(Error{fmt::format("exec: --timeout: {:g} seconds are over", static_cast<double>(*options_.timeout_ns) / 1e9)}, exit_timeout);
+            const double seconds = static_cast<double>(*options_.timeout_ns) / 1e9;
+            const auto booting = stage_ == Stage::boot ? "; the guest's agent has not answered" + console_end() : std::string();
+            code_ = complain(Error{fmt::format("exec: --timeout: {:g} seconds are over{}", seconds, booting)}, exit_timeout);
             stage_ = Stage::over;
             ended_early_ = true;
             break;

@@ -73,15 +73,16 @@ u64 PipedInput::quiet_needed_ns(bool idle) const {
 
 PipedInput::Advice PipedInput::step(u64 now_ns, bool idle) {
     now_ns_ = std::max(now_ns_, now_ns);
+    if (!idle) busy_ns_ = now_ns_;
     const bool nothing_to_type = phase_ <= Phase::typing && waiting_.empty() && !input_over_;
-    const u64 quiet_ns = now_ns_ - std::min(activity_ns_, now_ns_);
+    const u64 quiet_ns = now_ns_ - std::min(idle ? std::max(activity_ns_, busy_ns_) : activity_ns_, now_ns_);
     if (phase_ <= Phase::typing && (nothing_to_type || !typable().empty())) return Advice::none;
     if (quiet_ns < quiet_needed_ns(idle)) return Advice::none;
     switch (phase_) {
         case Phase::waiting:
         case Phase::typing:
             phase_ = Phase::typing;
-            if (quiet_ns >= patience_.line_busy_ns) spent_bytes_ = 0;
+            if (now_ns_ - std::min(activity_ns_, now_ns_) >= patience_.line_busy_ns) spent_bytes_ = 0;
             type_next_line();
             return Advice::none;
         case Phase::ended:
@@ -104,7 +105,7 @@ PipedInput::Advice PipedInput::step(u64 now_ns, bool idle) {
 u64 PipedInput::next_decision_ns() const {
     if (phase_ == Phase::given_up) return ~u64{0};
     if (phase_ <= Phase::typing && ((waiting_.empty() && !input_over_) || !typable().empty())) return ~u64{0};
-    return activity_ns_ + quiet_needed_ns(true);
+    return std::max(activity_ns_, busy_ns_) + quiet_needed_ns(true);
 }
 
 }  // namespace viv::native

@@ -14,7 +14,7 @@ namespace viv::native {
 class PipedInput {
 public:
     struct Patience {
-        u64 first_idle_ns = 1'000'000'000;        // idle and silent for so long before the first line, unless the guest says that it listens
+        u64 first_idle_ns = 1'000'000'000;        // idle and silent for so long before the first line, unless the guest is known to listen
         u64 first_busy_ns = 10'000'000'000;       // the same for a guest that polls, as firmware does
         u64 line_idle_ns = 20'000'000;            // before each further line
         u64 line_busy_ns = 1'000'000'000;
@@ -38,7 +38,7 @@ public:
     void printed(u64 now_ns);
     void listening() { listening_ = true; }
 
-    // Called after each slice: decides whether another line may be typed, and what to do with a guest that does not end.
+    // Called after each slice, with whether the guest waits for something: decides whether another line may be typed, and what to do with a guest that does not end.
     Advice step(u64 now_ns, bool idle);
     // What may be typed now; the caller reports what the console took.
     std::span<const u8> typable() const { return {typed_.data() + typed_head_, typed_.size() - typed_head_}; }
@@ -61,6 +61,7 @@ private:
     bool line_open_ = false;  // the last byte typed was no newline
     u64 now_ns_ = 0;
     u64 activity_ns_ = 0;     // the last output or typing
+    u64 busy_ns_ = 0;         // when the guest was last found working
     u64 spent_bytes_ = 0;     // of the budget
     std::vector<u8> waiting_;
     std::vector<u8> typed_;   // decided, not yet taken by the console

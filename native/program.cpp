@@ -54,7 +54,7 @@ struct Dispatch {
 int run_program(int argc, char** argv) {
     open_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of write(), not the end of the program
-    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     const auto command = parse_command_line(arguments);
     if (!command.ok()) return complain(command.error(), exit_bad_input);
     return std::visit(Dispatch{}, *command);

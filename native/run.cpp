@@ -23,6 +23,8 @@ constexpr u64 read_ahead_limit = u64{64} << 20;
 // Guest time flies while a deterministic guest waits: a day is a few seconds.
 constexpr u64 deterministic_patience_ns = u64{86'400} * 1'000'000'000;
 
+constexpr u64 ready_patience_ns = u64{300} * 1'000'000'000;
+
 enum class Ending : u8 { none, powered_off, quit, timeout, instructions, signal, output_gone, gave_up };
 
 Result<std::vector<u8>> read_standard_input() {
@@ -121,7 +123,12 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
             continue;
         }
         Console::Setup setup;
-        if (guest_) setup.ready = guest_->console_ready;
+        if (guest_) {
+            setup.ready = guest_->console_ready;
+            // It will be seen: booting silently, however long, is no sign of a prompt.
+            setup.patience.first_idle_ns = ready_patience_ns;
+            setup.patience.first_busy_ns = ready_patience_ns;
+        }
         if (read_ahead) {
             setup.input = -1;
             setup.input_so_far = std::move(*read_ahead);

@@ -35,6 +35,7 @@ TEST(PipedInput, WaitsForAGuestThatHasSettled) {
     session.input.printed(session.now_ns);
     EXPECT_EQ(session.wait(900, true), "");
     EXPECT_EQ(session.wait(101, false), "");  // busy: still booting
+    EXPECT_EQ(session.wait(999, true), "");
     EXPECT_EQ(session.wait(1, true), "a\n");
     EXPECT_EQ(session.wait(10, true), "");
     EXPECT_EQ(session.wait(11, true), "b\n");
