@@ -37,6 +37,10 @@ class Exec(unittest.TestCase):
         done = viv_process.run("exec", GUEST, "--", "sh", "-c", "uname -m; echo to-stderr >&2; exit 7")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (7, "riscv64\n", "to-stderr\n"))
 
+    def test_user_programs_may_read_the_time(self):
+        done = viv_process.run("exec", GUEST, "--", "sh", "-c", "time true && ping -c 1 127.0.0.1 > /dev/null && date +%Y")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_standard_input_and_copies(self):
         with tempfile.TemporaryDirectory() as folder:
             here = pathlib.Path(folder)

@@ -101,7 +101,7 @@ void Hart::start(u64 pc, u64 a1) {
 void Hart::prepare_supervisor() {
     s.mideleg = u64{1} << irq_ssi | u64{1} << irq_sti | u64{1} << irq_sei;
     s.medeleg = 0xb1ff;  // all that a supervisor can handle; environment calls from it come to the SBI
-    s.mcounteren = 0xffff'ffff;
+    s.mcounteren = s.scounteren = 0xffff'ffff;  // kernels leave user access to time as they find it
     s.menvcfg = u64{1} << 63 | u64{1} << 62 | 0xf0;  // STCE, PBMTE, CBZE, CBCFE, CBIE
     s.mseccfg = 1 << 9;                              // SSEED: the entropy source, as the device tree offers it
     s.pmpcfg[0] = 0x1f;                              // NAPOT, all rights
