@@ -1,6 +1,8 @@
 // vsetvli, vsetivli, vsetvl: the vector length and type.
 // Promises: vl = min(AVL, VLMAX); an unsupported type sets vill, clears the rest of vtype and makes vl 0.
 // Specification: RISC-V Unprivileged ISA 20240411, sections 31.3.4 (vtype) and 31.6 (configuration-setting instructions).
+#include <algorithm>
+
 #include "engine/isa/riscv/vector_unit.h"
 
 namespace viv::riscv::vector {
@@ -9,12 +11,12 @@ namespace {
 
 constexpr u64 vill = u64{1} << 63;
 
-// VLMAX of a vtype value, 0 if we do not support it. A fractional multiplier must leave room for at least one element.
+// VLMAX of a vtype value, 0 if we do not support it. With a fractional multiplier SEW is at most that part of ELEN.
 u32 vlmax_of(u64 vtype, unsigned vlen_bytes) {
     if (vtype >> 8 != 0) return 0;
     const unsigned sew = vtype >> 3 & 7;  // log2 of bytes
     const int lmul = static_cast<int>(vtype & 3) - static_cast<int>(vtype & 4);
-    if (sew > 3 || lmul == -4) return 0;
+    if (static_cast<int>(sew) > 3 + std::min(lmul, 0) || lmul == -4) return 0;
     return vlen_bytes << 3 << (lmul + 3) >> (sew + 6);
 }
 

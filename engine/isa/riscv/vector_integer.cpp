@@ -78,8 +78,8 @@ constexpr Kernels merge_kernels = {merge<u8>, merge<u16>, merge<u32>, merge<u64>
 
 }  // namespace
 
-bool vadc(Hart& h, u32 w) { return integer<Shape::same>(h, w, add_with_carry_kernels); }
-bool vsbc(Hart& h, u32 w) { return integer<Shape::same>(h, w, sub_with_borrow_kernels); }
+bool vadc(Hart& h, u32 w) { return integer<Shape::carry>(h, w, add_with_carry_kernels); }
+bool vsbc(Hart& h, u32 w) { return integer<Shape::carry>(h, w, sub_with_borrow_kernels); }
 bool vmadc(Hart& h, u32 w) { return integer<Shape::mask>(h, w, carry_out_kernels); }
 bool vmsbc(Hart& h, u32 w) { return integer<Shape::mask>(h, w, borrow_out_kernels); }
 bool vmerge(Hart& h, u32 w) { return integer<Shape::same>(h, w, merge_kernels); }

@@ -128,18 +128,20 @@ enum class Shape : u8 {
     widen_w,  // vd and vs2 2 * SEW
     narrow,   // vs2 2 * SEW
     mask,     // vd one bit
+    carry,    // all SEW, and v0 is a third operand rather than a mask
 };
 // What the second operand is when it is not vs1; `none`: there is none. simm5, uimm5 and uimm6 take an x register where the form says so.
 enum class Second : u8 { none, vs1, simm5, uimm5, uimm6, float_ };
 enum class Old : u8 { ignored, read };  // whether vd is a source too
 
-// Whether the registers and widths obey the rules.
+// Whether the registers and widths obey the rules. Comparisons and instructions with a carry may read v0 as a source of elements too: the
+// specification reserves that, and processors do it.
 template <Shape S> bool registers_legal(const Operation& o, bool has_vs1, Old old) {
     constexpr bool wide = S == Shape::widen || S == Shape::widen_w || S == Shape::narrow;
     const int m = o.lmul;
     if (wide && (o.sew > 2 || m > 2)) return false;
-    if (!o.clear_of_mask(o.vs2) || (has_vs1 && !o.clear_of_mask(o.vs1))) return false;
-    if (S != Shape::mask && !o.clear_of_mask(o.vd)) return false;
+    if (S == Shape::carry) return o.vd != 0 && aligned(o.vd, m) && aligned(o.vs2, m) && (!has_vs1 || aligned(o.vs1, m));
+    if (S != Shape::mask && (!o.clear_of_mask(o.vd) || !o.clear_of_mask(o.vs2) || (has_vs1 && !o.clear_of_mask(o.vs1)))) return false;
     if (has_vs1 && !aligned(o.vs1, m)) return false;
     if constexpr (S == Shape::same) return aligned(o.vd, m) && aligned(o.vs2, m);
     else if constexpr (S == Shape::widen) {

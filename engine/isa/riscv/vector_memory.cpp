@@ -62,7 +62,7 @@ template <Direction D, class T> bool run_consecutive(const Operation& o, u64 bas
     for (u64 i = start; i < count;) {
         const u64 address = o.wrapped(base + i * sizeof(T));
         const u64 room = (page_size - (address & page_mask)) / sizeof(T);
-        const TlbEntry& entry = o.hart.tlb[Tlb::index(address)];
+        const TlbEntry& entry = Tlb::at(o.hart.tlb, address);
         if (room != 0 && (D == Direction::load ? entry.read : entry.write) == (address & ~page_mask)) {
             const u64 run = std::min(room, count - i);
             copy<D>(reinterpret_cast<u8*>(address + entry.addend), reg + i * sizeof(T), run * sizeof(T));
@@ -136,17 +136,15 @@ template <Direction D> bool indexed(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned eew = width_of(o), fields = o.fields();
     const int emul = effective_multiplier(o, eew);
-    if (!o.usable || !data_registers_legal(o, D, o.lmul, fields) || !aligned(o.vs2, emul) || !o.clear_of_mask(o.vs2) ||
+    if (!o.usable || !data_registers_legal(o, D, o.lmul, fields) || !aligned(o.vs2, emul) || !o.clear_of_mask(o.vs2) || !o.clear_of_mask(o.vd) ||
         (eew == 3 && hart.xlen() == 32))
         return o.illegal();
-    const unsigned data_registers = fields * registers(o.lmul);
-    const bool apart = disjoint(o.vd, data_registers, o.vs2, registers(emul));
     if (D == Direction::load) {
         // A segment cannot be restarted once its own indices are overwritten.
-        if (fields > 1 && !apart) return o.illegal();
+        if (fields > 1 && !disjoint(o.vd, fields * registers(o.lmul), o.vs2, registers(emul))) return o.illegal();
         if (eew < o.sew && !wider_overlap_legal(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
         if (eew > o.sew && !narrower_overlap_legal(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
-    } else if (eew != o.sew && !apart) return o.illegal();
+    } else if (eew != o.sew && !groups_disjoint(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
     const u8* const indices = o.reg(o.vs2);
     const auto address_of = [&](u32 i) {
         switch (eew) {
@@ -178,26 +176,28 @@ template <Direction D> bool whole(Hart& hart, u32 word) {
     return ok && o.done();
 }
 
-// False: element i is where vl ends, or (vstart 0) where the trap was.
+// A segment is loaded whole before any of it is written.
 template <class T> bool load_first(const Operation& o, unsigned fields, unsigned group) {
     const usize field_bytes = usize{group} * o.hart.vlen_bytes();
     u8* const first = o.reg(o.vd);
     for (u32 i = o.start; i < o.vl; i++) {
         if (!o.active(i)) continue;
         const u64 address = base_of(o) + u64{i} * fields * sizeof(T);
+        T values[8] = {};
         for (unsigned f = 0; f < fields; f++) {
             const u64 at = o.wrapped(address + f * sizeof(T));
-            const TlbEntry& entry = o.hart.tlb[Tlb::index(at)];
+            const TlbEntry& entry = Tlb::at(o.hart.tlb, at);
             const bool direct = (at & (~page_mask | (sizeof(T) - 1))) == entry.read;
             if (i != 0 && !direct && !o.hart.readable(at, sizeof(T))) {
                 o.hart.s.vl = i;
                 return true;
             }
-            if (!access<Direction::load, T>(o.hart, at, first + f * field_bytes + i * sizeof(T))) {
+            if (!o.hart.load(at, values[f])) {
                 o.hart.s.vstart = i;
                 return false;
             }
         }
+        for (unsigned f = 0; f < fields; f++) put(first + f * field_bytes, i, values[f]);
     }
     return true;
 }

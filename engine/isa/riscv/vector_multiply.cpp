@@ -34,9 +34,9 @@ bool vdivu(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<DivU
 bool vdiv(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<DivS>); }
 bool vremu(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RemU>); }
 bool vrem(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RemS>); }
-bool vmacc(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAccumulate>, Second::vs1, Old::read); }
-bool vnmsac(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAccumulate>, Second::vs1, Old::read); }
-bool vmadd(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAdd>, Second::vs1, Old::read); }
-bool vnmsub(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAdd>, Second::vs1, Old::read); }
+bool vmacc(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAccumulate>, Second::simm5, Old::read); }
+bool vnmsac(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAccumulate>, Second::simm5, Old::read); }
+bool vmadd(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAdd>, Second::simm5, Old::read); }
+bool vnmsub(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAdd>, Second::simm5, Old::read); }
 
 }  // namespace viv::riscv::vector

@@ -178,7 +178,7 @@ bool vrgatherei16(Hart& hart, u32 word) {
 bool vcompress(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable || o.start != 0 || !aligned(o.vd, o.lmul) || !aligned(o.vs2, o.lmul) || o.vd == o.vs2 ||
-        !groups_disjoint(o.vd, o.lmul, o.vs1, 0) || !groups_disjoint(o.vs2, o.lmul, o.vs1, 0))
+        !groups_disjoint(o.vd, o.lmul, o.vs1, 0))
         return o.illegal();
     with_element(o.sew, [&]<class T>() {
         u8* d = o.reg(o.vd);

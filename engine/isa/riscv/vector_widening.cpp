@@ -33,17 +33,17 @@ bool vwmulu(Hart& h, u32 w) { return integer<Shape::widen>(h, w, widen_kernels<M
 bool vwmulsu(Hart& h, u32 w) { return integer<Shape::widen>(h, w, widen_kernels<Mul, sign, zero>); }
 bool vwmul(Hart& h, u32 w) { return integer<Shape::widen>(h, w, widen_kernels<Mul, sign, sign>); }
 bool vwmaccu(Hart& h, u32 w) {
-    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, zero, zero>, Second::vs1, Old::read);
+    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, zero, zero>, Second::simm5, Old::read);
 }
 bool vwmacc(Hart& h, u32 w) {
-    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, sign, sign>, Second::vs1, Old::read);
+    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, sign, sign>, Second::simm5, Old::read);
 }
 // The first of the two letters is of vs1, the second of vs2.
 bool vwmaccus(Hart& h, u32 w) {
-    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, sign, zero>, Second::vs1, Old::read);
+    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, sign, zero>, Second::simm5, Old::read);
 }
 bool vwmaccsu(Hart& h, u32 w) {
-    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, zero, sign>, Second::vs1, Old::read);
+    return integer<Shape::widen>(h, w, widen_kernels<MulAccumulate, zero, sign>, Second::simm5, Old::read);
 }
 bool vnsrl(Hart& h, u32 w) { return integer<Shape::narrow>(h, w, narrow_kernels<ShiftRight>, Second::uimm5); }
 bool vnsra(Hart& h, u32 w) { return integer<Shape::narrow>(h, w, narrow_kernels<ShiftRightSigned>, Second::uimm5); }

@@ -35,8 +35,8 @@ struct Block {
     unsigned link = 1;
 };
 
-// The block's code and exit sequence for case `index`; `exit_stub` is that of the block's link register. Returns where the sequence starts.
-u32 assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 (&code)[CODE_STRIDE]);
+// The block's code and exit sequence for case `index`; `exit_stub` is that of the block's link register.
+void assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 (&code)[CODE_STRIDE]);
 // Replaces a piece by an instruction of the same length that does nothing.
 void make_nop(Piece& piece);
 

@@ -97,6 +97,7 @@ void Generator::make_state(usize index, test_case& test) {
     machine_state& s = test.before;
     test.link = link_;
     test.uses_f = 1;
+    test.skip = 0;
     test.uses_v = options_.vlen != 0;
     for (unsigned i = 1; i < 32; i++) s.x[i] = random_x() & x_mask;
     s.x[0] = 0;

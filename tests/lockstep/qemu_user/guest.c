@@ -76,6 +76,7 @@ static void run_case(unsigned long i, uint64_t *window) {
     struct test_result *result = &shared->results[i];
     result->fault_count = 0;
     current = i;
+    shared->current = i;
     vlenb = test->uses_v ? (unsigned long)shared->vlenb : 0;
     enter(test, (void *)(unsigned long)entry_stubs[test->link]);
     for (unsigned long group = 0; group < WINDOW_BYTES / 8 / 64; group++) {
@@ -119,7 +120,8 @@ void guest_main(unsigned long *stack) {
         // Mapped anew for each batch, so that no translation of the last one's code is left.
         map(CODE_BASE, MAXIMUM_CASES * CODE_STRIDE, prot_read | prot_exec, map_shared, file, __builtin_offsetof(struct shared_file, code));
         for (unsigned long i = 0; i < WINDOW_BYTES / 8; i++) window[i] = shared->window[i];
-        for (unsigned long i = 0; i < shared->count; i++) run_case(i, window);
+        for (unsigned long i = 0; i < shared->count; i++)
+            if (!shared->cases[i].skip) run_case(i, window);
     }
     system_call(sys_exit, 0, 0, 0, 0, 0, 0);
 }

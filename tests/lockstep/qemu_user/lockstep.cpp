@@ -65,16 +65,17 @@ public:
     int run();
 
 private:
-    // Makes a batch and runs it on our side. What cannot be compared is emptied, so that the other side does not run it.
+    // Makes a batch and runs it on our side. The other side skips what cannot be compared.
     void prepare(Batch& batch);
     void publish(const Batch& batch);
     void compare(const Batch& batch);
     void examine(const Block& original, const test_case& test);
     bool differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs);
     void reduce(Block& block, const test_case& test);
+    void list(const Block& block, const test_case& test) const;
     void print(const Block& block, const test_case& test);
-    u32 put_code(const Block& block, usize index, u8* to) const;
-    bool enough() const { return by_instruction_.size() >= options_.report; }
+    void put_code(const Block& block, usize index, u8* to) const;
+    bool enough() const { return gone_ || by_instruction_.size() >= options_.report; }
 
     Options options_;
     Generator generator_;
@@ -82,31 +83,28 @@ private:
     std::unique_ptr<Peer> peer_;
     Random random_;
     u64 window_[WINDOW_BYTES / 8] = {};
+    bool gone_ = false;  // the guest program ended while a case was reduced
     u64 executed_ = 0, cases_ = 0, faults_ = 0, left_out_ = 0, differing_ = 0;
     std::map<std::string, u64> by_instruction_;  // differing cases by the instructions they were reduced to
 };
 
-u32 Fuzzer::put_code(const Block& block, usize index, u8* to) const {
+void Fuzzer::put_code(const Block& block, usize index, u8* to) const {
     u8 code[CODE_STRIDE];
-    const u32 exit = assemble(block, options_.generator.xlen, index, peer_->shared().exit_stubs[block.link], code);
+    assemble(block, options_.generator.xlen, index, peer_->shared().exit_stubs[block.link], code);
     std::memcpy(to, code, CODE_STRIDE);
-    return exit;
 }
 
 void Fuzzer::prepare(Batch& batch) {
     batch.blocks.clear();
     batch.outcomes.clear();
-    std::vector<u32> exits;
     for (usize i = 0; i < Batch::size; i++) {
         batch.blocks.push_back(generator_.make(i, batch.cases[i]));
-        exits.push_back(put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE));
+        put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE);
     }
     ours_.load(batch.code, window_);
     for (usize i = 0; i < Batch::size; i++) {
-        batch.outcomes.push_back(ours_.run(i, batch.cases[i], exits[i], batch.ours[i]));
-        if (batch.outcomes[i].comparable) continue;
-        batch.blocks[i].pieces.clear();
-        put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE);
+        batch.outcomes.push_back(ours_.run(i, batch.cases[i], peer_->shared().exit_stubs[batch.blocks[i].link], batch.ours[i]));
+        batch.cases[i].skip = !batch.outcomes[i].comparable;
     }
 }
 
@@ -116,6 +114,7 @@ void copy_case(test_case& to, const test_case& from, unsigned vlen) {
     to.link = from.link;
     to.uses_f = from.uses_f;
     to.uses_v = from.uses_v;
+    to.skip = from.skip;
 }
 
 void Fuzzer::publish(const Batch& batch) {
@@ -151,9 +150,13 @@ bool Fuzzer::differs(const Block& block, const test_case& test, test_result& our
     shared.count = 1;
     copy_case(shared.cases[0], test, options_.generator.vlen);
     shared.cases[0].before.x[test.link] = CODE_BASE;
-    const u32 exit = put_code(block, 0, shared.code);
-    ours_.load({shared.code, CODE_STRIDE}, window_);
-    if (!ours_.run(0, shared.cases[0], exit, ours).comparable || !peer_->begin() || !peer_->finish()) return false;
+    put_code(block, 0, shared.code);
+    ours_.load({shared.code, Batch::size * CODE_STRIDE}, window_);  // cases may read the code
+    if (!ours_.run(0, shared.cases[0], shared.exit_stubs[block.link], ours).comparable) return false;
+    if (!peer_->begin() || !peer_->finish()) {
+        gone_ = true;
+        return false;
+    }
     theirs = shared.results[0];
     return !equal(shared.cases[0], ours, theirs, options_.generator.xlen, options_.generator.vlen);
 }
@@ -170,10 +173,7 @@ void Fuzzer::reduce(Block& block, const test_case& test) {
     }
 }
 
-void Fuzzer::print(const Block& block, const test_case& test) {
-    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
-    const bool again = differs(block, test, *ours, *theirs);
-    fmt::print("---- case {}{}\n", cases_, again ? "" : " (does not differ when it is run alone)");
+void Fuzzer::list(const Block& block, const test_case& test) const {
     const machine_state& s = test.before;
     fmt::print("  fcsr {:#x}", s.fcsr);
     if (options_.generator.vlen != 0) fmt::print(", vcsr {:#x}, vstart {}, AVL {}, vtype {:#x} (SEW {}, LMUL 2^{})", s.vcsr, s.vstart, s.vl, s.vtype, 8 << (s.vtype >> 3 & 7), static_cast<int>(s.vtype & 3) - static_cast<int>(s.vtype & 4));
@@ -191,6 +191,13 @@ void Fuzzer::print(const Block& block, const test_case& test) {
         }
         offset += piece.length;
     }
+}
+
+void Fuzzer::print(const Block& block, const test_case& test) {
+    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
+    const bool again = differs(block, test, *ours, *theirs);
+    fmt::print("---- case {}{}\n", cases_, again ? "" : " (does not differ when it is run alone)");
+    list(block, test);
     const auto lines = differences(test, *ours, *theirs, options_.generator.xlen, options_.generator.vlen);
     for (usize i = 0; i < lines.size() && i < 12; i++) fmt::print("  {}\n", lines[i]);
     if (lines.size() > 12) fmt::print("  and {} more\n", lines.size() - 12);
@@ -220,7 +227,9 @@ int Fuzzer::run() {
         alive = peer_->begin();
         prepare(batches[current ^ 1]);
         if (!alive || !peer_->finish()) {
-            fmt::print("the guest program is gone\n");
+            const u64 at = peer_->shared().current;
+            fmt::print("the guest program ended in case {} of the batch:\n", at);
+            if (at < Batch::size) list(batches[current].blocks[at], batches[current].cases[at]);
             return 1;
         }
         compare(batches[current]);

@@ -54,6 +54,7 @@ struct test_case {
     uint64_t link;      // r
     uint64_t uses_f;    // whether FP state is to be set and read, and likewise
     uint64_t uses_v;    // vector state
+    uint64_t skip;      // the case is not run
 };
 
 struct fault {
@@ -74,7 +75,8 @@ struct shared_file {
     uint64_t vlenb;
     uint64_t exit_stubs[32];    // filled in by the guest when it starts
     uint64_t ready;
-    uint8_t padding[4096 - 35 * 8];
+    uint64_t current;           // the case that the guest runs
+    uint8_t padding[4096 - 36 * 8];
     uint64_t window[WINDOW_BYTES / 8];
     uint8_t code[MAXIMUM_CASES * CODE_STRIDE];  // mapped once more, at CODE_BASE
     struct test_case cases[MAXIMUM_CASES];
