@@ -11,7 +11,7 @@ namespace meaning = ir::meaning;
 
 // Reverses the bits of each byte.
 template <class T> constexpr T reverse_in_bytes(T a) {
-    constexpr T ones = static_cast<T>(~T{0} / 255);  // 1 in each byte
+    constexpr T ones = static_cast<T>(static_cast<T>(~T{0}) / 255);  // 1 in each byte
     a = static_cast<T>((a & T(0x55 * ones)) << 1 | (a >> 1 & T(0x55 * ones)));
     a = static_cast<T>((a & T(0x33 * ones)) << 2 | (a >> 2 & T(0x33 * ones)));
     return static_cast<T>((a & T(0x0f * ones)) << 4 | (a >> 4 & T(0x0f * ones)));
