@@ -28,15 +28,20 @@ u32 vertical_sync_lines(u32 width, u32 height) {
 Timing reduced_blanking(u32 width, u32 height) {
     constexpr u64 refresh = 60, least_blank_ns = 460'000, least_back_porch = 6;
     constexpr u64 clock_step_10khz = 25, largest_clock_10khz = 65'535 / clock_step_10khz * clock_step_10khz;
+    constexpr u64 least_clock_10khz = 1'000 + clock_step_10khz;
     Timing timing;
     timing.vertical_sync = vertical_sync_lines(width, height);
     const u64 line_ns = (1'000'000'000 / refresh - least_blank_ns) / height;
     const u64 lines = least_blank_ns / std::max<u64>(line_ns, 1) + 1;
     timing.vertical_blank =
         static_cast<u32>(std::max<u64>(lines, timing.vertical_front + timing.vertical_sync + least_back_porch));
-    const u64 pixels = u64{width + timing.horizontal_blank} * (height + timing.vertical_blank);
-    const u64 clock = refresh * pixels / 10'000 / clock_step_10khz * clock_step_10khz;
-    timing.clock_10khz = static_cast<u32>(std::clamp<u64>(clock, clock_step_10khz, largest_clock_10khz));
+    const u64 all_lines = height + timing.vertical_blank;
+    // Readers take a slower clock for rubbish: small modes get longer lines.
+    const u64 least_line = least_clock_10khz * 10'000 / (refresh * all_lines) + 1;
+    if (width + timing.horizontal_blank < least_line) timing.horizontal_blank = static_cast<u32>(least_line) - width;
+    const u64 clock =
+        refresh * (width + timing.horizontal_blank) * all_lines / 10'000 / clock_step_10khz * clock_step_10khz;
+    timing.clock_10khz = static_cast<u32>(std::min(clock, largest_clock_10khz));
     return timing;
 }
 

@@ -9,7 +9,7 @@
 
 namespace viv::display {
 
-constexpr u32 smallest_mode = 16;   // pixels, either way
+constexpr u32 smallest_mode = 64;   // pixels, either way
 constexpr u32 largest_mode = 4095;  // what a detailed timing has bits for
 
 using Edid = std::array<u8, 128>;
