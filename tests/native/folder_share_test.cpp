@@ -154,7 +154,7 @@ TEST_F(FolderShareTest, RandomRequestsStayInside) {
         bytes.assign(7, 0);
         bytes[4] = type;
         const auto number = [&](u64 value, unsigned size) {
-            for (unsigned at = 0; at < size; at++) bytes.push_back(static_cast<u8>(value >> (8 * at)));
+            for (unsigned at = 0; at < size; at++) bytes.push_back(at < 8 ? static_cast<u8>(value >> (8 * at)) : u8{0});
         };
         const auto text = [&] {
             const auto name = names[random() % std::size(names)];
