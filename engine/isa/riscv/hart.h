@@ -110,7 +110,13 @@ public:
     bool halted() const { return s.halted; }
     // The bytes [physical, physical + size) of one page have changed. On the thread that runs this hart, or while no hart runs: returns
     // whether decoded code of that page is left. From elsewhere: it is noted, and done before the hart's next fence.i, trap or slice.
-    bool code_changed(u64 physical, u64 size) { return code_written(physical, size); }
+    bool code_changed(u64 physical, u64 size) {
+        // The slot of the instruction that writes may be forgotten with its page: what its block has not used comes back to the budget now.
+        const u16 run = current_ != nullptr ? current_->run : u16{0};
+        const bool left = code_written(physical, size);
+        if (current_ != nullptr) budget += run - current_->run;
+        return left;
+    }
     void post_code_changed(u64 physical);
     // sfence.vma as another hart's fence sees it; address ~0 means all, asid ~0 means every one.
     void flush_tlb(u64 address = ~u64{0}, u64 asid = ~u64{0});
