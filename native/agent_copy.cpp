@@ -215,7 +215,7 @@ void AgentDownload::begin() {
     send(FrameType::get, payload.bytes());
 }
 
-Error AgentDownload::failure(const std::string& relative, int error_number) const {
+Error AgentDownload::host_error(const std::string& relative, int error_number) const {
     return Error{fmt::format("{}: {}: {}", subject(), printable(join(place_.folder + "/" + place_.name, relative)), error_text(error_number))};
 }
 
@@ -227,7 +227,7 @@ Result<Descriptor> AgentDownload::open_parent(const std::string& relative, std::
     Descriptor folder(openat(base_.number(), ".", flags));
     for (usize slash = 0; folder && (slash = rest.find('/')) != std::string::npos; rest.erase(0, slash + 1))
         folder = Descriptor(openat(folder.number(), rest.substr(0, slash).c_str(), flags));
-    if (!folder) return failure(relative, errno);
+    if (!folder) return host_error(relative, errno);
     name = rest;
     return folder;
 }
@@ -240,7 +240,7 @@ Result<void> AgentDownload::close_file() {
     const bool complete = fchmod(writing->file.number(), writing->mode) == 0 &&
                           renameat(writing->parent.number(), writing->temporary.c_str(), writing->parent.number(), writing->name.c_str()) == 0;
     if (complete) return {};
-    const auto error = failure(writing->relative, errno);
+    const auto error = host_error(writing->relative, errno);
     unlinkat(writing->parent.number(), writing->temporary.c_str(), 0);
     return error;
 }
@@ -265,28 +265,28 @@ Result<void> AgentDownload::entry(std::span<const u8> payload) {
     TRY_SET(auto parent, open_parent(relative, name));
     if (kind == Kind::folder) {
         const bool made = mkdirat(parent.number(), name.c_str(), 0700) == 0;
-        if (!made && errno != EEXIST) return failure(relative, errno);
+        if (!made && errno != EEXIST) return host_error(relative, errno);
         Descriptor folder(openat(parent.number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!folder) return failure(relative, errno);
+        if (!folder) return host_error(relative, errno);
         // Never without the owner's own rights: there is more to write into it.
-        if (made && fchmod(folder.number(), mode | 0700) != 0) return failure(relative, errno);
+        if (made && fchmod(folder.number(), mode | 0700) != 0) return host_error(relative, errno);
         return {};
     }
     struct stat status {};
-    if (fstatat(parent.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) return failure(relative, EISDIR);
+    if (fstatat(parent.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) return host_error(relative, EISDIR);
     const auto temporary = fmt::format(".{}.{}.partial", name.substr(0, 200), getpid());
     unlinkat(parent.number(), temporary.c_str(), 0);
     if (kind == Kind::link) {
-        if (symlinkat(target.c_str(), parent.number(), temporary.c_str()) != 0) return failure(relative, errno);
+        if (symlinkat(target.c_str(), parent.number(), temporary.c_str()) != 0) return host_error(relative, errno);
         if (renameat(parent.number(), temporary.c_str(), parent.number(), name.c_str()) != 0) {
-            const auto error = failure(relative, errno);
+            const auto error = host_error(relative, errno);
             unlinkat(parent.number(), temporary.c_str(), 0);
             return error;
         }
         return {};
     }
     Descriptor file(openat(parent.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file) return failure(relative, errno);
+    if (!file) return host_error(relative, errno);
     writing_ = std::make_unique<Writing>(Writing{std::move(parent), std::move(file), relative, name, temporary, mode, seconds, nanoseconds});
     return {};
 }
@@ -296,7 +296,7 @@ Result<void> AgentDownload::data(std::span<const u8> bytes) {
     while (!bytes.empty()) {
         const ssize_t put = write(writing_->file.number(), bytes.data(), bytes.size());
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return failure(writing_->relative, errno);
+        if (put < 0) return host_error(writing_->relative, errno);
         bytes = bytes.subspan(static_cast<usize>(put));
     }
     return {};

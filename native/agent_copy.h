@@ -66,7 +66,7 @@ private:
     Result<void> data(std::span<const u8> bytes);
     Result<void> close_file();
     Result<Descriptor> open_parent(const std::string& relative, std::string& name) const;
-    Error failure(const std::string& relative, int error_number) const;
+    Error host_error(const std::string& relative, int error_number) const;
     void abandon(std::string message);
 
     std::string from_, to_;

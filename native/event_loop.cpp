@@ -61,7 +61,9 @@ void EventLoop::apply(Watch& watch, Interest interest) {
     if (interest == Interest::none) operation = EPOLL_CTL_DEL;
     else if (before == Interest::none) operation = EPOLL_CTL_ADD;
     if (before == Interest::none && interest == Interest::none) return;
-    if (epoll_ctl(epoll_.number(), operation, watch.descriptor, &event) == 0) {
+    const bool done = epoll_ctl(epoll_.number(), operation, watch.descriptor, &event) == 0;
+    if (operation == EPOLL_CTL_DEL) return;  // a descriptor that was closed has left the set by itself
+    if (done) {
         watch.kind = Watch::Kind::polled;
         return;
     }
