@@ -62,6 +62,8 @@ public:
     virtual void state(Archive& a) = 0;
     virtual void restored() = 0;
 
+    // A breakpoint on the very first instruction counts as well: a slice may have ended there. Whoever resumes from a
+    // breakpoint takes it out for one step.
     virtual Exit run(u64 instructions, Step step = Step::run) = 0;
     // Executed since reset, counting those of the slice in progress when called from a device it drives.
     virtual u64 instructions() const = 0;

@@ -317,6 +317,25 @@ TEST(Machine, BreakpointStopsBeforeItsInstructionAndResumeGoesPast) {
     bench.machine->remove_listener(recorder);
 }
 
+TEST(Machine, BreakpointWhereASliceOrAWaitEndsIsHit) {
+    Bench bench({set(1, 1), {Op::add, 2, 2, 0, 1}, {Op::wait, 0, 0, 0, 0}, {Op::add, 3, 3, 0, 1}, jump(-3)});
+    bench.machine->debug_points().breakpoints = {ram_base + 8, ram_base + 3 * 8};
+    bench.machine->debug_points_changed();
+    bench.machine->run({1, 0});
+    ASSERT_EQ(bench.machine->state(), RunState::running);
+    bench.machine->run({1, 0});
+    EXPECT_EQ(bench.machine->state(), RunState::paused);
+    EXPECT_EQ(bench.cpu(0).pc(), ram_base + 8);
+    bench.machine->resume();
+    EXPECT_TRUE(bench.machine->run({}).idle);
+    ASSERT_EQ(bench.machine->state(), RunState::running);
+    bench.cpu(0).raise();
+    bench.machine->run({});
+    EXPECT_EQ(bench.machine->state(), RunState::paused);
+    EXPECT_EQ(bench.cpu(0).pc(), ram_base + 3 * 8);
+    EXPECT_EQ(bench.cpu(0).x(3), 0U);
+}
+
 TEST(Machine, WatchpointStopsAfterItsAccess) {
     Bench bench({set(1, 1), set(5, 0x1'8000), {Op::add, 2, 2, 0, 1}, {Op::store, 2, 5, 0, 16}, jump(-2)});
     Recorder recorder;
