@@ -13,7 +13,7 @@ constexpr std::string_view scalar_extensions[] = {
     "i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "ziccamoa", "ziccif", "zicclsm", "ziccrse", "zicntr", "zicond", "zicsr",
     "zifencei", "zihintpause", "zihpm", "zkr", "zfh", "zfhmin", "zca", "zcb", "zcd", "zba", "zbb", "zbc", "zbs", "ssccptr", "sscounterenw",
     "sstc", "sstvala", "sstvecd", "svade", "svinval", "svnapot", "svpbmt"};
-constexpr std::string_view vector_extensions[] = {"v", "zvbb", "zvfh", "zvfhmin"};
+constexpr std::string_view vector_extensions[] = {"v", "zvbb", "zvbc", "zvfh", "zvfhmin"};
 constexpr u32 cache_block = 64;
 
 std::string unit(std::string_view name, u64 address) { return fmt::format("{}@{:x}", name, address); }

@@ -102,6 +102,10 @@ TEST(Hart, BreakpointsStopBeforeAndAreLeftBehind) {
         EXPECT_EQ(b.hart.s.pc, ram_base + 4);
         EXPECT_EQ(b.x(1), round);
         EXPECT_EQ(b.x(2), round - 1);
+        // A run that starts on a breakpoint stops at once: who resumes steps over it.
+        EXPECT_EQ(b.run(1), Cpu::Exit::debug);
+        EXPECT_EQ(b.hart.run(1, Cpu::Step::single), Cpu::Exit::debug);
+        EXPECT_EQ(b.hart.debug_event().kind, Cpu::DebugEvent::Kind::step);
     }
     points.breakpoints.clear();
     b.hart.debug_changed();

@@ -20,8 +20,8 @@ const Handlers::Row& handlers_of(usize table_index) {
 const exec::Slot* Handlers::breakpoint(exec::Engine& engine, const exec::Slot* slot) {
     Hart& hart = static_cast<Hart&>(engine);
     const u64 pc = engine.pc_of(slot);
-    // Shared physical code: the breakpoint may belong to another address, and a run starts by passing over its own.
-    if (!hart.debug_points_->breakpoints.contains(pc) || hart.resume_over_ == pc) {
+    // Shared physical code: the breakpoint may belong to another address.
+    if (!hart.debug_points_->breakpoints.contains(pc)) {
         hart.debug_step_ = true;
     } else {
         hart.debug_event_ = {Cpu::DebugEvent::Kind::breakpoint, pc, DebugPoints::Access::write};
@@ -89,7 +89,6 @@ Cpu::Exit Hart::run(u64 count, Step step) {
     if (s.halted) return Exit::stopped;
     granted_ = count;
     budget = static_cast<i64>(count);
-    resume_over_ = s.pc;
     while (true) {
         if (posted_any_.load(std::memory_order_relaxed)) drain_posted();
         if (s.halted) return finish_run(Exit::stopped);
@@ -114,7 +113,6 @@ Cpu::Exit Hart::run(u64 count, Step step) {
             step_slot(s.pc);
             current_ = nullptr;
         }
-        resume_over_ = ~u64{0};
         if (step == Step::single) {
             debug_event_ = {DebugEvent::Kind::step, s.pc, DebugPoints::Access::write};
             return finish_run(Exit::debug);

@@ -181,10 +181,7 @@ void Hart::state(Archive& a) {
     a(47, "halted", s.halted);
     a(48, "executed", executed_);
     a(49, "lines", lines);
-    bool wanted = attention.load();
-    a(50, "attention", wanted);
     if (!a.loading()) return;
-    attention.store(wanted);
     lines_.store(lines);
     s.x[0] = 0;
     check_vector_type(a);

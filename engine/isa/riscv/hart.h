@@ -277,7 +277,6 @@ private:
     DebugEvent debug_event_;
     bool debug_hit_ = false;
     bool debug_step_ = false;         // a breakpoint's slot belongs to another address: execute its instruction alone
-    u64 resume_over_ = ~u64{0};       // the breakpoint that the run starts on is passed over
     bool pmp_open_ = false;           // PMP entry 0 lets supervisor and user do everything
     u64 large_low_ = ~u64{0}, large_high_ = 0;  // the virtual range in which superpages have been cached since the last full flush
 };
