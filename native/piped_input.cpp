@@ -16,12 +16,18 @@ constexpr usize longest_line = 1024;
 
 void PipedInput::add(std::span<const u8> bytes) {
     CHECK(bytes.size() <= room());
+    if (bytes.empty()) return;
+    const bool heard = listening_ || (printed_any_ && patience_.prompt == Prompt::unknown);
+    if (heard && waiting_.empty() && typable().empty()) answer_ = true;
     waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
 }
 
 void PipedInput::end() { input_over_ = true; }
 
-void PipedInput::printed(u64 now_ns) { activity_ns_ = std::max(activity_ns_, now_ns); }
+void PipedInput::printed(u64 now_ns) {
+    printed_any_ = true;
+    activity_ns_ = std::max(activity_ns_, now_ns);
+}
 
 void PipedInput::taken(usize count) {
     typed_head_ += count;
@@ -45,6 +51,7 @@ void PipedInput::type_next_line() {
         const auto count = std::min<usize>(static_cast<usize>(end - waiting_.begin()), longest_line);
         type({waiting_.data(), count});
         waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+        answer_ = false;
     } else if (input_over_ && line_open_) {
         // Ctrl-D means "end" at the start of a line only.
         constexpr u8 newline[] = {'\n'};
@@ -59,9 +66,12 @@ void PipedInput::type_next_line() {
 u64 PipedInput::quiet_needed_ns(bool idle) const {
     switch (phase_) {
         case Phase::waiting:
+            if (answers()) return 0;
             if (!listening_) return idle ? patience_.first_idle_ns : patience_.first_busy_ns;
             [[fallthrough]];
-        case Phase::typing: return idle && spent_bytes_ < patience_.budget_bytes ? patience_.line_idle_ns : patience_.line_busy_ns;
+        case Phase::typing:
+            if (answers()) return 0;
+            return idle && spent_bytes_ < patience_.budget_bytes ? patience_.line_idle_ns : patience_.line_busy_ns;
         case Phase::ended:
             if (idle && !repeated_) return patience_.again_ns;
             return idle ? patience_.end_idle_ns : patience_.end_busy_ns;

@@ -1,6 +1,7 @@
 // When to type standard input into a guest's console if it is no terminal, and how to end the guest when it is used up.
 // A console has no end of file and drops what is typed before somebody reads, so input is handed over a line at a time, each when the guest
-// seems to wait for it; then comes Ctrl-D, which ends a shell, and a guest whose init ends with its shell powers off.
+// seems to wait for it; what arrives while the guest is already talking is an answer to it and goes at once. At the end comes Ctrl-D, which ends
+// a shell, and a guest whose init ends with its shell powers off.
 // Promises: works on guest time only, so that a deterministic run stays one; never waits for ever.
 #pragma once
 
@@ -13,7 +14,10 @@ namespace viv::native {
 
 class PipedInput {
 public:
+    // Will the console show a text that is known beforehand when somebody reads (listening())?
+    enum class Prompt : u8 { unknown, known };
     struct Patience {
+        Prompt prompt = Prompt::unknown;
         u64 first_idle_ns = 1'000'000'000;        // idle and silent for so long before the first line, unless the guest is known to listen
         u64 first_busy_ns = 10'000'000'000;       // the same for a guest that polls, as firmware does
         u64 line_idle_ns = 20'000'000;            // before each further line
@@ -50,6 +54,7 @@ public:
 private:
     enum class Phase : u8 { waiting, typing, ended, button_pressed, given_up };
     u64 quiet_needed_ns(bool idle) const;
+    bool answers() const { return answer_ && spent_bytes_ < patience_.budget_bytes; }
     void type_next_line();
     void type(std::span<const u8> bytes);
 
@@ -57,6 +62,8 @@ private:
     Phase phase_ = Phase::waiting;
     bool listening_ = false;
     bool input_over_ = false;
+    bool printed_any_ = false;
+    bool answer_ = false;     // the first line that waits came after the guest's words
     bool repeated_ = false;   // Ctrl-D
     bool line_open_ = false;  // the last byte typed was no newline
     u64 now_ns_ = 0;

@@ -125,7 +125,8 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
         Console::Setup setup;
         if (guest_) {
             setup.ready = guest_->console_ready;
-            // It will be seen: booting silently, however long, is no sign of a prompt.
+            setup.patience.prompt = PipedInput::Prompt::known;
+            // Booting silently, however long, is no sign of it.
             setup.patience.first_idle_ns = ready_patience_ns;
             setup.patience.first_busy_ns = ready_patience_ns;
         }

@@ -59,6 +59,43 @@ TEST(PipedInput, FirmwareThatPollsIsServedMorePatiently) {
     EXPECT_EQ(session.wait(1, false), "b\n");
 }
 
+TEST(PipedInput, AnAnswerGoesAtOnceButOneLineOnly) {
+    Session session;
+    session.wait(100, false);
+    session.input.printed(session.now_ns);  // "Hit any key to stop autoboot"
+    session.add(" ");
+    EXPECT_EQ(session.wait(0, false), " ");
+    session.add("a\nb\n");
+    EXPECT_EQ(session.wait(0, false), "a\n");
+    EXPECT_EQ(session.wait(19, true), "");
+    EXPECT_EQ(session.wait(1, true), "b\n");
+}
+
+TEST(PipedInput, AKnownPromptIsWaitedForWhateverIsPrintedBefore) {
+    PipedInput::Patience patience;
+    patience.prompt = PipedInput::Prompt::known;
+    Session session;
+    session.input = PipedInput(patience);
+    session.input.printed(0);
+    session.add("a\n");
+    EXPECT_EQ(session.wait(900, true), "");
+    session.input.listening();
+    EXPECT_EQ(session.wait(0, true), "a\n");
+    session.add("b\n");
+    EXPECT_EQ(session.wait(0, false), "b\n");
+}
+
+TEST(PipedInput, AnswersDoNotFillTheGuestsLineBuffer) {
+    Session session;
+    session.input.listening();
+    usize at_once = 0;
+    for (int i = 0; i < 100; i++) {
+        session.add(std::string(99, 'x') + "\n");
+        at_once += session.wait(0, false).size();
+    }
+    EXPECT_EQ(at_once, 2100u);
+}
+
 TEST(PipedInput, OutputPutsTheNextLineOff) {
     Session session;
     session.add("a\nb\n");
