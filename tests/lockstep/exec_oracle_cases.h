@@ -30,7 +30,7 @@ private:
 
 class Cases {
 public:
-    Cases(const HartConfig& config, u64 seed) : config_(config), random_(seed) {}
+    Cases(const HartConfig& config, u64 seed);
 
     // Privilege, translation, delegation: what stays for some hundreds of cases. Writes page tables.
     void new_world(Machine& a, Machine& b);
@@ -51,14 +51,16 @@ private:
     u64 random_float();
     void randomize_system(State& s);
     void randomize_vector(State& s);
-    void aim_atomic(State& s, Machine& machine);
+    void aim(State& s, Machine& machine);
 
     HartConfig config_;
     Random random_;
     State world_;
+    u64 registers_x_[32] = {}, registers_f_[32] = {};  // of the last state; a few change from one to the next
     bool translated_ = false;
     u64 sandbox_ = ram_base;      // virtual address of the code pages
     std::vector<u16> offsets_;    // of the instructions in the code pages
+    std::vector<std::vector<u16>> extensions_;  // rows of the instruction table that the hart has, an extension each
 };
 
 }  // namespace viv::riscv::test

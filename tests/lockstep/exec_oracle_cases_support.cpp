@@ -2,6 +2,8 @@
 #include "tests/lockstep/exec_oracle_cases.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 
 namespace viv::riscv::test {
 
@@ -45,6 +47,21 @@ constexpr u64 corners[] = {
 };
 
 }  // namespace
+
+Cases::Cases(const HartConfig& config, u64 seed) : config_(config), random_(seed) {
+    std::map<std::string_view, std::vector<u16>> extensions;
+    const auto table = instruction_table();
+    for (usize row = 0; row < table.size(); row++) {
+        if (table[row].xlen == (config.xlen == 64 ? Xlen::only32 : Xlen::only64)) continue;
+        if (config.vlen == 0 && table[row].operands == Operands::vector) continue;
+        extensions[table[row].extension].push_back(static_cast<u16>(row));
+    }
+    for (auto& [name, rows] : extensions) extensions_.push_back(std::move(rows));
+    for (unsigned r = 0; r < 32; r++) {
+        if (r != 0) registers_x_[r] = narrow(random_integer());
+        registers_f_[r] = random_float();
+    }
+}
 
 void Cases::map(u8* tables, u64 index, u64 physical, u64 flags) {
     // The root has one entry, which leads over the next page (or pages) to the last level in the table region.
@@ -120,14 +137,17 @@ u16 Cases::random_half() {
 
 u32 Cases::random_word() {
     if (random_.percent(3)) return static_cast<u32>(random_.next()) | 3;
-    const auto table = instruction_table();
-    const InstructionInfo& info = table[random_.below(table.size())];
+    // An extension first: most of the table is vectors.
+    const auto& rows = extensions_[random_.below(extensions_.size())];
+    const InstructionInfo& info = instruction_table()[rows[random_.below(rows.size())]];
     u32 word = info.encoding.value | (static_cast<u32>(random_.next()) & ~info.encoding.mask);
     if ((info.operands == Operands::csr || info.operands == Operands::csr_imm) && random_.percent(80))
         word = (word & 0xf'ffff) | u32{random_.one_of(known_csrs)} << 20;
-    // Static rounding modes are more than half of what compilers emit; the field may be fixed.
-    if ((info.operands == Operands::fr || info.operands == Operands::fr2 || info.operands == Operands::r4) && random_.percent(50))
-        word = (word & (~u32{0x7000} | info.encoding.mask)) | (info.encoding.value & 0x7000);
+    // Rounding modes, where the field is not fixed: the reserved ones are rare.
+    if ((info.operands == Operands::fr || info.operands == Operands::fr2 || info.operands == Operands::r4) && random_.percent(90)) {
+        const u32 mode = static_cast<u32>(random_.percent(40) ? 7 : random_.below(5)) << 12;
+        word = (word & (~u32{0x7000} | info.encoding.mask)) | (mode & ~info.encoding.mask);
+    }
     return word;
 }
 
@@ -137,8 +157,10 @@ void Cases::new_code(Machine& a, Machine& b) {
     offsets_.clear();
     for (usize at = 0; at < code_pages * page_size;) {
         offsets_.push_back(static_cast<u16>(at));
-        const bool compressed = random_.percent(20) || at + 2 == code_pages * page_size;
-        if (compressed) store_le(ram.data() + at, random_half());
+        // The last one may go on behind the code pages.
+        const bool compressed = random_.percent(20);
+        if (at + 2 == code_pages * page_size && !compressed) store_le(ram.data() + at, static_cast<u16>(random_word()));
+        else if (compressed) store_le(ram.data() + at, random_half());
         else store_le(ram.data() + at, random_word());
         at += compressed ? 2 : 4;
     }
@@ -149,11 +171,14 @@ void Cases::new_code(Machine& a, Machine& b) {
 }
 
 u64 Cases::random_address() {
-    u64 address = sandbox_ + random_.below(window_count) * page_size;
-    if (!translated_) {
-        const u64 places[] = {ram_base, ram_base, ram_base, ram_base, ram_base, ram_base, rom_base, device_base, table_base + table_pages * page_size};
-        address = random_.one_of(places);
-        if (address == ram_base) address += random_.below(ram_pages + 1) * page_size;
+    u64 address = ram_base + random_.below(ram_pages + 1) * page_size;
+    if (translated_) {
+        // The pages that can be read and written, next to one another, more often than others.
+        const u64 plain[] = {2, 3, 7, 8};
+        address = sandbox_ + (random_.percent(50) ? random_.one_of(plain) : random_.below(window_count)) * page_size;
+    } else if (random_.percent(20)) {
+        const u64 others[] = {rom_base, device_base, table_base + table_pages * page_size};
+        address = random_.one_of(others);
     }
     switch (random_.below(4)) {
         case 0: return address + random_.below(page_size);
@@ -211,11 +236,11 @@ void Cases::randomize_vector(State& s) {
 }
 
 void Cases::randomize_system(State& s) {
-    s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}}) << mstatus::fs_shift;
-    if (config_.vlen != 0) s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{3}, u64{3}}) << mstatus::vs_shift;
+    s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}, u64{3}}) << mstatus::fs_shift;
+    if (config_.vlen != 0) s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}}) << mstatus::vs_shift;
     constexpr u64 free_bits = mstatus::sie | mstatus::mie | mstatus::spie | mstatus::mpie | mstatus::spp | mstatus::tvm | mstatus::tw | mstatus::tsr;
     s.mstatus |= random_.next() & free_bits;
-    s.frm = random_.percent(70) ? 0 : static_cast<u8>(random_.below(8));
+    s.frm = static_cast<u8>(random_.percent(50) ? 0 : random_.percent(80) ? random_.below(5) : random_.below(8));
     s.fflags = random_.percent(40) ? 0 : static_cast<u8>(random_.below(32));
     s.mtvec = narrow(random_.next()) & ~u64{2};
     s.stvec = narrow(random_.next()) & ~u64{2};
@@ -235,15 +260,21 @@ void Cases::randomize_system(State& s) {
     s.trapped = random_.below(1000);
 }
 
-// Store-conditionals find a reservation more often than not, and atomics an aligned address.
-void Cases::aim_atomic(State& s, Machine& machine) {
+// Memory accesses find the sandbox more often than chance would have it, atomics an aligned address, store-conditionals a reservation.
+void Cases::aim(State& s, Machine& machine) {
     u8 bytes[4];
     if (machine.read(s.pc, bytes) < 4) return;
-    const u32 word = load_le<u32>(bytes);
-    if ((word & 0x7f) != 0x2f || random_.percent(20)) return;
+    const u32 word = load_le<u32>(bytes), opcode = word & 0x7f;
+    const bool atomic = opcode == 0x2f, memory = opcode == 0x03 || opcode == 0x07 || opcode == 0x23 || opcode == 0x27;
+    if ((!atomic && !memory) || random_.percent(20) || reg(word, 15) == 0) return;
     u64& address = s.x[reg(word, 15)];
-    if (reg(word, 15) == 0) return;
-    if (random_.percent(80)) address = random_address();
+    address = random_address();
+    if (memory && random_.percent(50)) {
+        // The place itself is met, not one around it.
+        const i32 offset = (opcode & 0x20) != 0 ? SFields::decode(word).imm : IFields::decode(word).imm;
+        address = narrow(address - static_cast<u64>(i64{offset}));
+    }
+    if (memory) return;
     address &= ~u64{7};
     if (word >> 27 != 3 || random_.percent(20)) return;
     machine.set_state(s);
@@ -259,8 +290,12 @@ void Cases::aim_atomic(State& s, Machine& machine) {
 State Cases::new_state(Machine& machine) {
     State s;
     std::memcpy(static_cast<void*>(&s), &world_, sizeof s);
-    for (unsigned r = 1; r < 32; r++) s.x[r] = narrow(random_integer());
-    for (u64& f : s.f) f = random_float();
+    for (unsigned i = 0; i < 8; i++) {
+        registers_x_[1 + random_.below(31)] = narrow(random_integer());
+        registers_f_[random_.below(32)] = random_float();
+    }
+    std::copy(std::begin(registers_x_), std::end(registers_x_), s.x);
+    std::copy(std::begin(registers_f_), std::end(registers_f_), s.f);
     const u64 code = (s.mstatus & mstatus::mprv) != 0 ? ram_base : sandbox_;
     s.pc = code + offsets_[random_.below(offsets_.size())];
     randomize_system(s);
@@ -268,7 +303,7 @@ State Cases::new_state(Machine& machine) {
     s.reservation_valid = random_.percent(50);
     s.reservation_address = random_address() & ~u64{3};
     s.reservation_value = random_integer();
-    aim_atomic(s, machine);
+    aim(s, machine);
     return s;
 }
 

@@ -84,6 +84,11 @@ public:
     };
     Result run_block(const BlockBuilder& builder, unsigned limit);
     const ir::Block& block() const { return block_; }  // the last one
+    // Accesses that the oracle made, without the interpreter's help.
+    struct Accesses {
+        u64 loads = 0, stores = 0, atomics = 0, crossing = 0, misaligned = 0;
+    };
+    const Accesses& accesses() const { return accesses_; }
 
     // CodeReader: the code pages, whose physical ones start the RAM.
     unsigned read(u64 pc, std::span<u8> out) const override;
@@ -98,6 +103,7 @@ private:
     void protect(u64 physical_page);
     // The host's bytes behind an access that the TLB allows, or null.
     u8* cached(u64 address, ir::MemoryAccess access);
+    void count(u64 address, usize size);
 
     PlainMemory plain_;
     GuestMemory memory_{plain_};
@@ -113,6 +119,7 @@ private:
     std::unique_ptr<Hart> hart_;
     ir::Oracle oracle_;
     ir::Block block_;
+    Accesses accesses_;
     u64 code_base_ = 0, code_pages_ = 0;
 };
 

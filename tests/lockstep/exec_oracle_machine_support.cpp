@@ -87,6 +87,11 @@ u8* Machine::cached(u64 address, ir::MemoryAccess access) {
     return tag == (address & ~page_mask) ? reinterpret_cast<u8*>(address + entry.addend) : nullptr;
 }
 
+void Machine::count(u64 address, usize size) {
+    if (address % size != 0) accesses_.misaligned++;
+    if ((address & page_mask) + size > page_size) accesses_.crossing++;
+}
+
 bool Machine::load(u64 address, std::span<u8> out) {
     const usize here = std::min<usize>(out.size(), page_size - (address & page_mask));
     const u64 mask = low_mask(hart_->xlen());
@@ -95,6 +100,8 @@ bool Machine::load(u64 address, std::span<u8> out) {
     if (first == nullptr || second == nullptr) return false;
     std::memcpy(out.data(), first, here);
     std::memcpy(out.data() + here, second, out.size() - here);
+    accesses_.loads++;
+    count(address, out.size());
     return true;
 }
 
@@ -106,13 +113,17 @@ bool Machine::store(u64 address, std::span<const u8> in) {
     if (first == nullptr || second == nullptr) return false;
     std::memcpy(first, in.data(), here);
     std::memcpy(second, in.data() + here, in.size() - here);
+    accesses_.stores++;
+    count(address, in.size());
     return true;
 }
 
 u8* Machine::atomic(u64 address, unsigned size, ir::MemoryAccess access, u64& physical) {
     if ((address & (size - 1)) != 0) return nullptr;
     u8* at = cached(address, access);
-    if (at != nullptr) physical = hart_->tlb[Tlb::index(address)].physical | (address & page_mask);
+    if (at == nullptr) return nullptr;
+    physical = hart_->tlb[Tlb::index(address)].physical | (address & page_mask);
+    accesses_.atomics++;
     return at;
 }
 
