@@ -184,6 +184,7 @@ void Generator::add_compressed(Block& block) {
     for (int attempts = 0; attempts < 64; attempts++) {
         u32 half = static_cast<u32>(random_.next()) & 0xffff;
         if (random_.percent(25)) half = (half & 0x0fff) | 0x8000;  // where most of the instructions are
+        else if (random_.percent(10)) half = (half & 0x03fc) | 0x9c41;  // the corner of Zcb
         if ((half & 3) == 3) continue;
         const char* text = riscv::compressed_name(static_cast<u16>(half), options_.xlen);
         if (text == nullptr) {

@@ -1,4 +1,5 @@
 // Differential fuzzing of the RISC-V interpreter against QEMU's user mode. See README.md for how to run it and what it covers.
+// Without --qemu and --guest it takes the peer QEMU from the user's cache and the guest program that was built with this one.
 // Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77 QEMU or the guest program is absent.
 #include <fmt/format.h>
 
@@ -28,7 +29,8 @@ struct Options {
     u64 seconds = ~u64{0};
     u64 seed = 1;
     unsigned report = 5;      // differences shown before giving up
-    std::string shared_folder = "/dev/shm";
+    bool coverage = false;    // print how often each instruction was in a case, and trapped
+    std::string shared_folder = std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
 };
 
 // What QEMU's processor must have: what ours has, and no more, so that reserved encodings agree.
@@ -69,6 +71,7 @@ private:
     void prepare(Batch& batch);
     void publish(const Batch& batch);
     void compare(const Batch& batch);
+    void note_coverage(const Block& block, const test_result& result);
     void examine(const Block& original, const test_case& test);
     bool differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs);
     void reduce(Block& block, const test_case& test);
@@ -85,6 +88,10 @@ private:
     u64 window_[WINDOW_BYTES / 8] = {};
     bool gone_ = false;  // the guest program ended while a case was reduced
     u64 executed_ = 0, cases_ = 0, faults_ = 0, left_out_ = 0, differing_ = 0;
+    struct Count {
+        u64 present = 0, trapped = 0;
+    };
+    std::map<std::string, Count> coverage_;
     std::map<std::string, u64> by_instruction_;  // differing cases by the instructions they were reduced to
 };
 
@@ -137,6 +144,7 @@ void Fuzzer::compare(const Batch& batch) {
         cases_++;
         executed_ += batch.outcomes[i].instructions;
         faults_ += batch.ours[i].fault_count;
+        if (options_.coverage) note_coverage(batch.blocks[i], batch.ours[i]);
         if (!equal(batch.cases[i], batch.ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen)) wrong.push_back(i);
     }
     differing_ += wrong.size();
@@ -204,6 +212,16 @@ void Fuzzer::print(const Block& block, const test_case& test) {
     std::fflush(stdout);
 }
 
+void Fuzzer::note_coverage(const Block& block, const test_result& result) {
+    u32 offset = 0;
+    for (const Piece& piece : block.pieces) {
+        Count& count = coverage_[generator_.name_of(piece)];
+        count.present++;
+        for (u64 i = 0; i < result.fault_count; i++) count.trapped += result.faults[i].offset == offset;
+        offset += piece.length;
+    }
+}
+
 void Fuzzer::examine(const Block& original, const test_case& test) {
     Block block = original;
     reduce(block, test);
@@ -242,12 +260,19 @@ int Fuzzer::run() {
     fmt::print("{} cases, {} instructions ({} of them trapped), {} cases differ, {} left out, {:.1f} s, seed {}\n", cases_, executed_, faults_, differing_,
                left_out_, elapsed(), options_.seed);
     for (const auto& [name, count] : by_instruction_) fmt::print("  {:6}  {}\n", count, name);
+    for (const auto& [name, count] : coverage_) fmt::print("{:9} {:9}  {}\n", count.present, count.trapped, name);
     return differing_ == 0 ? 0 : 1;
 }
 
+std::string peers_folder() {
+    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != 0) return std::string(cache) + "/vivarium/peers";
+    const char* home = std::getenv("HOME");
+    return std::string(home == nullptr ? "" : home) + "/.cache/vivarium/peers";
+}
+
 int usage(const std::string& why) {
-    fmt::print(stderr, "{}\nusage: lockstep_qemu_user --qemu PROGRAM --guest PROGRAM [--xlen 64|32] [--vlen 0|128|256|512|1024] [--extensions I,M,V,...]\n"
-               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] [--report N] [--cpu PROPERTIES]\n", why);
+    fmt::print(stderr, "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen 0|128|256|512|1024] [--extensions I,M,V,...]\n"
+               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] [--report N] [--coverage yes] [--cpu PROPERTIES]\n", why);
     return 2;
 }
 
@@ -271,6 +296,7 @@ int main_program(int count, char** arguments) {
         else if (name == "--instructions") options.instructions = number();
         else if (name == "--seconds") options.seconds = number();
         else if (name == "--seed") options.seed = number();
+        else if (name == "--coverage") options.coverage = value == "yes";
         else if (name == "--report") options.report = static_cast<unsigned>(number());
         else if (name == "--extensions") {
             for (usize at = 0; at <= value.size();) {
@@ -283,6 +309,10 @@ int main_program(int count, char** arguments) {
     if (options.generator.xlen != 64 && options.generator.xlen != 32) return usage("--xlen: is 64 or 32");
     const unsigned vlen = options.generator.vlen;
     if (vlen != 0 && (vlen < 128 || vlen > 1024 || !is_power_of_two(vlen))) return usage("--vlen: is 0, 128, 256, 512 or 1024");
+    if (options.qemu.empty()) options.qemu = peers_folder() + fmt::format("/bin/qemu-riscv{}", options.generator.xlen);
+#ifdef VIV_LOCKSTEP_GUESTS
+    if (options.guest.empty()) options.guest = fmt::format("{}/guest{}", VIV_LOCKSTEP_GUESTS, options.generator.xlen);
+#endif
     for (const std::string& file : {options.qemu, options.guest})
         if (!std::filesystem::exists(file)) {
             fmt::print("skipped: \"{}\" is absent\n", file);

@@ -32,8 +32,9 @@ bool comparable(u64 cause, u64 address, unsigned xlen) {
         case riscv::Cause::load_access: case riscv::Cause::store_access: break;
         default: return true;
     }
-    const u64 shared = xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32, program = xlen == 64 ? PROGRAM_BASE_64 : PROGRAM_BASE_32;
-    return address - shared >= sizeof(shared_file) && address - program >= PROGRAM_BYTES;
+    // A 32-bit address space is so small that one often meets the process's stack and the like: only around the window is known what there is.
+    if (xlen == 32) return address - (WINDOW_BASE - 0x10000) < 0x20000 + WINDOW_BYTES || address < 0x1000;
+    return address - SHARED_BASE_64 >= sizeof(shared_file) && address - PROGRAM_BASE_64 >= PROGRAM_BYTES;
 }
 
 }  // namespace
