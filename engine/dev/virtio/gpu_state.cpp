@@ -81,7 +81,7 @@ void Gpu::device_state(Archive& a) {
         u32 count = outputs();
         inner(0, "count", count);
         inner.require(count == outputs(), "count", "differs: the device was configured with other outputs");
-        for (u16 i = 0; i < outputs(); i++)
+        for (unsigned i = 0; i < outputs(); i++)
             inner.section(static_cast<u16>(i + 1), "output", [&](Archive& deep) { output_state(deep, outputs_[i]); });
     });
     if (!a.loading()) return;

@@ -124,8 +124,8 @@ void FidTable::drop_path(Fid& fid) {
 
 std::vector<u32> FidTable::within(std::string_view path) const {
     std::vector<u32> numbers;
-    for (auto at = by_path_.lower_bound({path, 0}); at != by_path_.end() && at->path.starts_with(path); ++at)
-        if (is_within(at->path, path)) numbers.push_back(at->number);
+    for (auto at = by_path_.lower_bound({path, 0}); at != by_path_.end() && at->first.starts_with(path); ++at)
+        if (is_within(at->first, path)) numbers.push_back(at->second);
     return numbers;
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/dev/virtio/p9_wire.h"
@@ -90,11 +91,7 @@ public:
 private:
     // Fids in order of their paths, so that those below a directory are found at once. The views show the fids' own
     // strings.
-    struct PathKey {
-        std::string_view path;
-        u32 number;
-        auto operator<=>(const PathKey&) const = default;
-    };
+    using PathKey = std::pair<std::string_view, u32>;
 
     void touch(Fid& fid);
     void forget_use(Fid& fid);
