@@ -1,4 +1,5 @@
-// The vector extensions' instructions: V, Zvfh, Zvbb, Zvbc, by group. Order does not matter: no pattern is a special case of another.
+// The vector extensions' instructions: V, Zvfh, Zvbb, Zvbc, by group. Order does not matter: no pattern is a special
+// case of another.
 #pragma once
 
 #include "engine/isa/riscv/rv_v_fixed.h"

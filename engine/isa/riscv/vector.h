@@ -1,7 +1,9 @@
 // The V extension's helpers: every vector instruction is a call of one of these from its body in rv_v*.h.
-// Promises: a helper checks the whole encoding against vtype, does the instruction, clears vstart and marks VS dirty, and returns true; or it
-// delivers a trap and returns false, leaving vstart at the element to go on with. One helper serves all forms (.vv, .vx, .vi ...) of an operation.
-// Elements that the specification calls agnostic are left undisturbed. Specification: RISC-V Unprivileged ISA 20240411, chapter 31 (V 1.0).
+// Promises: a helper checks the whole encoding against vtype, does the instruction, clears vstart and marks VS dirty,
+// and returns true; or it delivers a trap and returns false, leaving vstart at the element to go on with. One helper
+// serves all forms (.vv, .vx, .vi ...) of an operation.
+// Elements that the specification calls agnostic are left undisturbed. Specification: RISC-V Unprivileged ISA 20240411,
+// chapter 31 (V 1.0).
 #pragma once
 
 #include "engine/lang/bits.h"
@@ -29,7 +31,8 @@ Helper vmul, vmulh, vmulhu, vmulhsu, vdivu, vdiv, vremu, vrem, vmacc, vnmsac, vm
 Helper vmseq, vmsne, vmsltu, vmslt, vmsleu, vmsle, vmsgtu, vmsgt;
 // Widening and narrowing (vector_widening.cpp); _w takes an operand that is wide already.
 Helper vwaddu, vwadd, vwsubu, vwsub, vwaddu_w, vwadd_w, vwsubu_w, vwsub_w, vwmulu, vwmulsu, vwmul;
-Helper vwmaccu, vwmacc, vwmaccus, vwmaccsu, vnsrl, vnsra, vzext_vf2, vzext_vf4, vzext_vf8, vsext_vf2, vsext_vf4, vsext_vf8;
+Helper vwmaccu, vwmacc, vwmaccus, vwmaccsu, vnsrl, vnsra, vzext_vf2, vzext_vf4, vzext_vf8, vsext_vf2, vsext_vf4,
+    vsext_vf8;
 // Fixed point (vector_fixed.cpp)
 Helper vsaddu, vsadd, vssubu, vssub, vaaddu, vaadd, vasubu, vasub, vsmul, vssrl, vssra, vnclipu, vnclip;
 // Reductions (vector_reduce.cpp)
@@ -37,7 +40,8 @@ Helper vredsum, vredand, vredor, vredxor, vredminu, vredmin, vredmaxu, vredmax, 
 Helper vfredsum, vfredmin, vfredmax, vfwredsum;  // sums are in order, which the unordered ones allow
 
 // Floating point (vector_float*.cpp)
-Helper vfadd, vfsub, vfrsub, vfmul, vfdiv, vfrdiv, vfmin, vfmax, vfsgnj, vfsgnjn, vfsgnjx, vfsqrt, vfrsqrt7, vfrec7, vfclass;
+Helper vfadd, vfsub, vfrsub, vfmul, vfdiv, vfrdiv, vfmin, vfmax, vfsgnj, vfsgnjn, vfsgnjx, vfsqrt, vfrsqrt7, vfrec7,
+    vfclass;
 Helper vfmacc, vfnmacc, vfmsac, vfnmsac, vfmadd, vfnmadd, vfmsub, vfnmsub, vfwmacc, vfwnmacc, vfwmsac, vfwnmsac;
 Helper vfwadd, vfwsub, vfwmul, vfwadd_w, vfwsub_w;
 Helper vmfeq, vmfne, vmflt, vmfle, vmfgt, vmfge, vfmerge, vfmv_v_f, vfmv_f_s, vfmv_s_f;

@@ -1,5 +1,6 @@
 // Zvbb, its subset Zvkb, and Zvbc: bit manipulation and carry-less multiplication on vectors.
-// Specification: RISC-V Unprivileged ISA 20240411, chapter 32 (vector cryptography), sections 32.2.1 (Zvbb) and 32.2.2 (Zvbc).
+// Specification: RISC-V Unprivileged ISA 20240411, chapter 32 (vector cryptography), sections 32.2.1 (Zvbb) and 32.2.2
+// (Zvbc).
 #include "engine/ir/meaning.h"
 #include "engine/isa/riscv/vector_lanes.h"
 
@@ -34,11 +35,13 @@ struct ShiftLeft { template <class T> static T apply(T a, T b) { return meaning:
 
 void carryless_low(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
-        if (l.mask == nullptr || get_bit(l.mask, i)) put(l.d, i, meaning::clmul(get<u64>(l.a, i), get<u64>(l.b, u64{i} * l.b_step)));
+        if (l.mask == nullptr || get_bit(l.mask, i))
+            put(l.d, i, meaning::clmul(get<u64>(l.a, i), get<u64>(l.b, u64{i} * l.b_step)));
 }
 void carryless_high(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
-        if (l.mask == nullptr || get_bit(l.mask, i)) put(l.d, i, meaning::clmulh(get<u64>(l.a, i), get<u64>(l.b, u64{i} * l.b_step)));
+        if (l.mask == nullptr || get_bit(l.mask, i))
+            put(l.d, i, meaning::clmulh(get<u64>(l.a, i), get<u64>(l.b, u64{i} * l.b_step)));
 }
 constexpr Kernels carryless_low_kernels = {nullptr, nullptr, nullptr, carryless_low};
 constexpr Kernels carryless_high_kernels = {nullptr, nullptr, nullptr, carryless_high};
@@ -56,7 +59,9 @@ bool vrol(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<Rotat
 bool vror(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RotateRight>); }
 // Bit 26, elsewhere part of funct6, is bit 5 of the amount.
 bool vror_i(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RotateRight>, Second::uimm6); }
-bool vwsll(Hart& h, u32 w) { return integer<Shape::widen>(h, w, widen_kernels<ShiftLeft, Extend::zero, Extend::zero>, Second::uimm5); }
+bool vwsll(Hart& h, u32 w) {
+    return integer<Shape::widen>(h, w, widen_kernels<ShiftLeft, Extend::zero, Extend::zero>, Second::uimm5);
+}
 bool vclmul(Hart& h, u32 w) { return integer<Shape::same>(h, w, carryless_low_kernels); }
 bool vclmulh(Hart& h, u32 w) { return integer<Shape::same>(h, w, carryless_high_kernels); }
 

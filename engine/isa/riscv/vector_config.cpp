@@ -1,6 +1,7 @@
 // vsetvli, vsetivli, vsetvl: the vector length and type.
 // Promises: vl = min(AVL, VLMAX); an unsupported type sets vill, clears the rest of vtype and makes vl 0.
-// Specification: RISC-V Unprivileged ISA 20240411, sections 31.3.4 (vtype) and 31.6 (configuration-setting instructions).
+// Specification: RISC-V Unprivileged ISA 20240411, sections 31.3.4 (vtype) and 31.6 (configuration-setting
+// instructions).
 #include <algorithm>
 
 #include "engine/isa/riscv/vector_unit.h"

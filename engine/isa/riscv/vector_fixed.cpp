@@ -69,7 +69,8 @@ struct AverageAddU {
 struct AverageAdd {
     template <class T> static T apply(Lanes& l, T a, T b) {
         using D = typename DoubleSigned<T>::type;
-        return static_cast<T>(rounded_shift(static_cast<D>(D{static_cast<Signed<T>>(a)} + static_cast<Signed<T>>(b)), 1, l.vxrm));
+        return static_cast<T>(
+            rounded_shift(static_cast<D>(D{static_cast<Signed<T>>(a)} + static_cast<Signed<T>>(b)), 1, l.vxrm));
     }
 };
 struct AverageSubU {
@@ -81,7 +82,8 @@ struct AverageSubU {
 struct AverageSub {
     template <class T> static T apply(Lanes& l, T a, T b) {
         using D = typename DoubleSigned<T>::type;
-        return static_cast<T>(rounded_shift(static_cast<D>(D{static_cast<Signed<T>>(a)} - static_cast<Signed<T>>(b)), 1, l.vxrm));
+        return static_cast<T>(
+            rounded_shift(static_cast<D>(D{static_cast<Signed<T>>(a)} - static_cast<Signed<T>>(b)), 1, l.vxrm));
     }
 };
 struct FractionalMul {

@@ -1,5 +1,6 @@
 // Vector floating-point comparisons, merges and conversions.
-// Specification: RISC-V Unprivileged ISA 20240411, sections 31.13.13 (compare), 31.13.15 (merge), 31.13.16 (move), 31.13.17 to 31.13.19 (conversions).
+// Specification: RISC-V Unprivileged ISA 20240411, sections 31.13.13 (compare), 31.13.15 (merge), 31.13.16 (move),
+// 31.13.17 to 31.13.19 (conversions).
 #include "engine/isa/riscv/vector_float_lanes.h"
 
 namespace viv::riscv::vector {
@@ -14,10 +15,13 @@ struct NotEqual { template <class T> static bool apply(Lanes& l, T a, T b) { ret
 struct Less { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less(l.env, a, b); } };
 struct LessEqual { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less_equal(l.env, a, b); } };
 struct Greater { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less(l.env, b, a); } };
-struct GreaterEqual { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less_equal(l.env, b, a); } };
+struct GreaterEqual {
+    template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less_equal(l.env, b, a); }
+};
 
 template <class T> void merge(Lanes& l) {
-    for (u32 i = l.start; i < l.end; i++) put(l.d, i, l.mask == nullptr || get_bit(l.mask, i) ? get<T>(l.b, 0) : get<T>(l.a, i));
+    for (u32 i = l.start; i < l.end; i++)
+        put(l.d, i, l.mask == nullptr || get_bit(l.mask, i) ? get<T>(l.b, 0) : get<T>(l.a, i));
 }
 constexpr Kernels merge_kernels = {nullptr, merge<u16>, merge<u32>, merge<u64>};
 
@@ -37,7 +41,8 @@ namespace {
 // To an integer of D's width, D signed or not, from a format of A's width.
 template <class D, class A> void to_integer(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
-        if (l.mask == nullptr || get_bit(l.mask, i)) put(l.d, i, soft::to_integer<D>(l.env, get<A>(l.a, i), l.env.rounding));
+        if (l.mask == nullptr || get_bit(l.mask, i))
+            put(l.d, i, soft::to_integer<D>(l.env, get<A>(l.a, i), l.env.rounding));
 }
 template <class D, class A> void from_integer(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)

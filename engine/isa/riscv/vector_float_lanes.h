@@ -1,4 +1,5 @@
-// Loops over elements for floating-point instructions: the operands are bit patterns and change format, not value, where widths differ.
+// Loops over elements for floating-point instructions: the operands are bit patterns and change format, not value,
+// where widths differ.
 // Private to vector_float*.cpp.
 #pragma once
 
@@ -25,10 +26,15 @@ template <class Op, class D, class A, class B> void float_elements(Lanes& l) {
     }
 }
 
-template <class Op> constexpr Kernels float_same = {nullptr, float_elements<Op, u16, u16, u16>, float_elements<Op, u32, u32, u32>,
-                                                    float_elements<Op, u64, u64, u64>};
-template <class Op> constexpr Kernels float_widen = {nullptr, float_elements<Op, u32, u16, u16>, float_elements<Op, u64, u32, u32>, nullptr};
-template <class Op> constexpr Kernels float_widen_w = {nullptr, float_elements<Op, u32, u32, u16>, float_elements<Op, u64, u64, u32>, nullptr};
+template <class Op>
+constexpr Kernels float_same = {nullptr, float_elements<Op, u16, u16, u16>, float_elements<Op, u32, u32, u32>,
+                                float_elements<Op, u64, u64, u64>};
+template <class Op>
+constexpr Kernels float_widen = {nullptr, float_elements<Op, u32, u16, u16>, float_elements<Op, u64, u32, u32>,
+                                 nullptr};
+template <class Op>
+constexpr Kernels float_widen_w = {nullptr, float_elements<Op, u32, u32, u16>, float_elements<Op, u64, u64, u32>,
+                                   nullptr};
 template <class Op> constexpr Kernels float_compare = {nullptr, compare<Op, u16>, compare<Op, u32>, compare<Op, u64>};
 
 }  // namespace viv::riscv::vector

@@ -55,7 +55,8 @@ template <class T> void sub_with_borrow(Lanes& l) {
 }
 template <class T> void carry_out(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++) {
-        const u128 sum = u128{get<T>(l.a, i)} + get<T>(l.b, u64{i} * l.b_step) + (l.mask != nullptr && get_bit(l.mask, i));
+        const u128 sum =
+            u128{get<T>(l.a, i)} + get<T>(l.b, u64{i} * l.b_step) + (l.mask != nullptr && get_bit(l.mask, i));
         put_bit(l.d, i, (sum >> (8 * sizeof(T))) != 0);
     }
 }
@@ -70,8 +71,10 @@ template <class T> void merge(Lanes& l) {
         put(l.d, i, get_bit(l.mask, i) ? get<T>(l.b, u64{i} * l.b_step) : get<T>(l.a, i));
 }
 
-constexpr Kernels add_with_carry_kernels = {add_with_carry<u8>, add_with_carry<u16>, add_with_carry<u32>, add_with_carry<u64>};
-constexpr Kernels sub_with_borrow_kernels = {sub_with_borrow<u8>, sub_with_borrow<u16>, sub_with_borrow<u32>, sub_with_borrow<u64>};
+constexpr Kernels add_with_carry_kernels = {add_with_carry<u8>, add_with_carry<u16>, add_with_carry<u32>,
+                                            add_with_carry<u64>};
+constexpr Kernels sub_with_borrow_kernels = {sub_with_borrow<u8>, sub_with_borrow<u16>, sub_with_borrow<u32>,
+                                             sub_with_borrow<u64>};
 constexpr Kernels carry_out_kernels = {carry_out<u8>, carry_out<u16>, carry_out<u32>, carry_out<u64>};
 constexpr Kernels borrow_out_kernels = {borrow_out<u8>, borrow_out<u16>, borrow_out<u32>, borrow_out<u64>};
 constexpr Kernels merge_kernels = {merge<u8>, merge<u16>, merge<u32>, merge<u64>};

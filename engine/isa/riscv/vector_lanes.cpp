@@ -1,5 +1,6 @@
 // What every element-wise vector instruction does around its kernel; see vector_lanes.h.
-// Specification: RISC-V Unprivileged ISA 20240411, sections 31.10 (arithmetic formats) and 31.13 (NaN boxing of scalar operands).
+// Specification: RISC-V Unprivileged ISA 20240411, sections 31.10 (arithmetic formats) and 31.13 (NaN boxing of scalar
+// operands).
 #include "engine/isa/riscv/vector_lanes.h"
 
 namespace viv::riscv::vector {

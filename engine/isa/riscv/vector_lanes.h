@@ -1,7 +1,9 @@
-// Element-wise instructions: the loops over elements ("kernels"), and what an instruction does before and after its loop.
-// Private to vector_*.cpp. Promises: elements are done in rising order, reading a chunk before writing it, so every overlap that
-// the register rules of vector_unit.h allow has the right result.
-// A kernel exists once for each operation and element width; .vv, .vx and .vi share it, the scalar being a vector of step zero.
+// Element-wise instructions: the loops over elements ("kernels"), and what an instruction does before and after its
+// loop.
+// Private to vector_*.cpp. Promises: elements are done in rising order, reading a chunk before writing it, so every
+// overlap that the register rules of vector_unit.h allow has the right result.
+// A kernel exists once for each operation and element width; .vv, .vx and .vi share it, the scalar being a vector of
+// step zero.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +14,8 @@
 
 namespace viv::riscv::vector {
 
-constexpr unsigned chunk_bytes = 16;  // VLEN is a multiple, and compilers turn a loop over so much into vector instructions
+// VLEN is a multiple of it, and compilers turn a loop over so much into vector instructions.
+constexpr unsigned chunk_bytes = 16;
 
 // One run of a kernel.
 struct Lanes {
@@ -39,7 +42,8 @@ template <class Op, class C> constexpr bool takes_one = requires(C v) { Op::appl
 template <class Op> constexpr bool in_chunks = !requires { Op::one_by_one; };
 
 // a and b are converted to C (which sign-extends if they are signed) and the result is converted from C to D.
-template <class Op, class C, class D, class A, class B> D result_of([[maybe_unused]] Lanes& l, [[maybe_unused]] D old, A a, [[maybe_unused]] B b) {
+template <class Op, class C, class D, class A, class B>
+D result_of([[maybe_unused]] Lanes& l, [[maybe_unused]] D old, A a, [[maybe_unused]] B b) {
     const C first = static_cast<C>(a);
     if constexpr (takes_one<Op, C>) return static_cast<D>(Op::apply(first));
     else {
@@ -104,22 +108,27 @@ template <class T> using Wide = typename Uint<sizeof(T) * 2>::type;
 template <class T> using Signed = std::make_signed_t<T>;
 
 // Kernels of integer operations by shape.
-template <class Op> constexpr Kernels same_kernels = {elements<Op, u8, u8, u8, u8>, elements<Op, u16, u16, u16, u16>,
-                                                      elements<Op, u32, u32, u32, u32>, elements<Op, u64, u64, u64, u64>};
-template <class Op> constexpr Kernels compare_kernels = {compare<Op, u8>, compare<Op, u16>, compare<Op, u32>, compare<Op, u64>};
+template <class Op>
+constexpr Kernels same_kernels = {elements<Op, u8, u8, u8, u8>, elements<Op, u16, u16, u16, u16>,
+                                  elements<Op, u32, u32, u32, u32>, elements<Op, u64, u64, u64, u64>};
+template <class Op>
+constexpr Kernels compare_kernels = {compare<Op, u8>, compare<Op, u16>, compare<Op, u32>, compare<Op, u64>};
 enum class Extend : u8 { zero, sign };
 template <Extend E, class T> using Extended = std::conditional_t<E == Extend::sign, Signed<T>, T>;
 // vd wide, sources narrow; `A` and `B` say how vs2 and vs1 are extended.
-template <class Op, Extend A, Extend B> constexpr Kernels widen_kernels = {
-    elements<Op, u16, u16, Extended<A, u8>, Extended<B, u8>>, elements<Op, u32, u32, Extended<A, u16>, Extended<B, u16>>,
-    elements<Op, u64, u64, Extended<A, u32>, Extended<B, u32>>, nullptr};
+template <class Op, Extend A, Extend B>
+constexpr Kernels widen_kernels = {elements<Op, u16, u16, Extended<A, u8>, Extended<B, u8>>,
+                                   elements<Op, u32, u32, Extended<A, u16>, Extended<B, u16>>,
+                                   elements<Op, u64, u64, Extended<A, u32>, Extended<B, u32>>, nullptr};
 // vd and vs2 wide.
-template <class Op, Extend B> constexpr Kernels widen_w_kernels = {elements<Op, u16, u16, u16, Extended<B, u8>>,
-                                                                   elements<Op, u32, u32, u32, Extended<B, u16>>,
-                                                                   elements<Op, u64, u64, u64, Extended<B, u32>>, nullptr};
+template <class Op, Extend B>
+constexpr Kernels widen_w_kernels = {elements<Op, u16, u16, u16, Extended<B, u8>>,
+                                     elements<Op, u32, u32, u32, Extended<B, u16>>,
+                                     elements<Op, u64, u64, u64, Extended<B, u32>>, nullptr};
 // vs2 wide, vd and vs1 narrow.
-template <class Op> constexpr Kernels narrow_kernels = {elements<Op, u16, u8, u16, u8>, elements<Op, u32, u16, u32, u16>,
-                                                        elements<Op, u64, u32, u64, u32>, nullptr};
+template <class Op>
+constexpr Kernels narrow_kernels = {elements<Op, u16, u8, u16, u8>, elements<Op, u32, u16, u32, u16>,
+                                    elements<Op, u64, u32, u64, u32>, nullptr};
 
 // Widths of vd, vs2 (vs1 always has SEW).
 enum class Shape : u8 {
@@ -130,18 +139,20 @@ enum class Shape : u8 {
     mask,     // vd one bit
     carry,    // all SEW, and v0 is a third operand rather than a mask
 };
-// What the second operand is when it is not vs1; `none`: there is none. simm5, uimm5 and uimm6 take an x register where the form says so.
+// What the second operand is when it is not vs1; `none`: there is none. simm5, uimm5 and uimm6 take an x register where
+// the form says so.
 enum class Second : u8 { none, vs1, simm5, uimm5, uimm6, float_ };
 enum class Old : u8 { ignored, read };  // whether vd is a source too
 
-// Whether the registers and widths obey the rules. Comparisons and instructions with a carry may read v0 as a source of elements too: the
-// specification reserves that, and processors do it.
+// Whether the registers and widths obey the rules. Comparisons and instructions with a carry may read v0 as a source of
+// elements too: the specification reserves that, and processors do it.
 template <Shape S> bool registers_legal(const Operation& o, bool has_vs1, Old old) {
     constexpr bool wide = S == Shape::widen || S == Shape::widen_w || S == Shape::narrow;
     const int m = o.lmul;
     if (wide && (o.sew > 2 || m > 2)) return false;
     if (S == Shape::carry) return o.vd != 0 && aligned(o.vd, m) && aligned(o.vs2, m) && (!has_vs1 || aligned(o.vs1, m));
-    if (S != Shape::mask && (!o.clear_of_mask(o.vd) || !o.clear_of_mask(o.vs2) || (has_vs1 && !o.clear_of_mask(o.vs1)))) return false;
+    if (S != Shape::mask && (!o.clear_of_mask(o.vd) || !o.clear_of_mask(o.vs2) || (has_vs1 && !o.clear_of_mask(o.vs1))))
+        return false;
     if (has_vs1 && !aligned(o.vs1, m)) return false;
     if constexpr (S == Shape::same) return aligned(o.vd, m) && aligned(o.vs2, m);
     else if constexpr (S == Shape::widen) {
@@ -180,7 +191,8 @@ void run_lanes(const Operation& o, Kernel kernel, Lanes& l, Second second);
 void note_float_flags(const Operation& o, const Lanes& l);
 
 // A whole integer instruction.
-template <Shape S> bool integer(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::simm5, Old old = Old::ignored) {
+template <Shape S>
+bool integer(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::simm5, Old old = Old::ignored) {
     const Operation o(hart, word);
     const bool has_vs1 = second != Second::none && second_is_vector(o.form());
     if (!o.usable || kernels[o.sew] == nullptr || !registers_legal<S>(o, has_vs1, old)) return o.illegal();
@@ -192,13 +204,15 @@ template <Shape S> bool integer(Hart& hart, u32 word, const Kernels& kernels, Se
     }
     return o.done();
 }
-// A whole floating-point instruction. Unless `second` is none it is vs1 or an f register, as funct3 says. An instruction with a rounding mode
-// of its own needs a legal frm all the same.
-template <Shape S> bool floating(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::float_, Old old = Old::ignored,
-                                 std::optional<soft::Rounding> rounding = {}) {
+// A whole floating-point instruction. Unless `second` is none it is vs1 or an f register, as funct3 says. An
+// instruction with a rounding mode of its own needs a legal frm all the same.
+template <Shape S>
+bool floating(Hart& hart, u32 word, const Kernels& kernels, Second second = Second::float_, Old old = Old::ignored,
+              std::optional<soft::Rounding> rounding = {}) {
     const Operation o(hart, word);
     const bool has_vs1 = second != Second::none && second_is_vector(o.form());
-    if (!o.usable || !float_usable(o) || kernels[o.sew] == nullptr || !registers_legal<S>(o, has_vs1, old)) return o.illegal();
+    if (!o.usable || !float_usable(o) || kernels[o.sew] == nullptr || !registers_legal<S>(o, has_vs1, old))
+        return o.illegal();
     if (!o.nothing_to_do()) {
         Lanes l;
         l.env.rounding = rounding.value_or(static_cast<soft::Rounding>(hart.s.frm));

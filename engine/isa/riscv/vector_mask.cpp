@@ -118,7 +118,8 @@ bool vmsof(Hart& h, u32 w) { return set_by_first<Ones::only>(h, w); }
 bool viota(Hart& hart, u32 word) {
     const Operation o(hart, word);
     // vs2 and v0 are both read as masks, so they may be one register.
-    if (!o.usable || o.start != 0 || !aligned(o.vd, o.lmul) || !o.clear_of_mask(o.vd) || !groups_disjoint(o.vd, o.lmul, o.vs2, 0))
+    if (!o.usable || o.start != 0 || !aligned(o.vd, o.lmul) || !o.clear_of_mask(o.vd) ||
+        !groups_disjoint(o.vd, o.lmul, o.vs2, 0))
         return o.illegal();
     switch (o.sew) {
         case 0: write_counts<u8>(o); break;

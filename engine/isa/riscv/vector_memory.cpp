@@ -1,6 +1,7 @@
 // Vector loads and stores: unit-stride, strided, indexed, segments, whole registers, masks, fault-only-first.
-// Promises: elements are accessed in order; a trap leaves vstart at the faulting element (or segment) with all before it done, so the instruction
-// resumes there. A fault-only-first load that meets a fault, or anything but plain memory, beyond element 0 shortens vl instead.
+// Promises: elements are accessed in order; a trap leaves vstart at the faulting element (or segment) with all before
+// it done, so the instruction resumes there. A fault-only-first load that meets a fault, or anything but plain memory,
+// beyond element 0 shortens vl instead.
 // Specification: RISC-V Unprivileged ISA 20240411, section 31.7 and chapter 31.17 (exception handling).
 #include "engine/isa/riscv/vector_unit.h"
 
@@ -25,7 +26,8 @@ bool data_registers_legal(const Operation& o, Direction direction, int emul, uns
     return direction == Direction::store || o.clear_of_mask(o.vd);
 }
 
-// Moves `size` bytes between guest memory at `address`, which lies in one page that may be accessed directly, and a register.
+// Moves `size` bytes between guest memory at `address`, which lies in one page that may be accessed directly, and a
+// register.
 // Naturally aligned words are moved at once: another hart never sees half an element.
 template <Direction D> void copy(u8* host, u8* reg, usize size) {
     const auto move = [&]<class T>() {
@@ -78,9 +80,10 @@ template <Direction D, class T> bool run_consecutive(const Operation& o, u64 bas
     return true;
 }
 
-// Segments [vstart, vl) of `fields` elements of T; segment i is at address_of(i), field f in the register group that starts at
-// vd + f * group.
-template <Direction D, class T, class Address> bool run_segments(const Operation& o, unsigned fields, unsigned group, Address address_of) {
+// Segments [vstart, vl) of `fields` elements of T; segment i is at address_of(i), field f in the register group that
+// starts at vd + f * group.
+template <Direction D, class T, class Address>
+bool run_segments(const Operation& o, unsigned fields, unsigned group, Address address_of) {
     const usize field_bytes = usize{group} * o.hart.vlen_bytes();
     u8* const first = o.reg(o.vd);
     for (u32 i = o.start; i < o.vl; i++) {
@@ -114,7 +117,8 @@ template <Direction D> bool unit(Hart& hart, u32 word) {
     if (!o.usable || !data_registers_legal(o, D, emul, fields)) return o.illegal();
     const bool ok = with_element(eew, [&]<class T>() {
         if (fields == 1 && !o.masked) return run_consecutive<D, T>(o, base_of(o), o.reg(o.vd), o.start, o.vl);
-        return run_segments<D, T>(o, fields, registers(emul), [&](u32 i) { return base_of(o) + u64{i} * fields * sizeof(T); });
+        return run_segments<D, T>(o, fields, registers(emul),
+                                  [&](u32 i) { return base_of(o) + u64{i} * fields * sizeof(T); });
     });
     return ok && o.done();
 }
@@ -136,8 +140,8 @@ template <Direction D> bool indexed(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned eew = width_of(o), fields = o.fields();
     const int emul = effective_multiplier(o, eew);
-    if (!o.usable || !data_registers_legal(o, D, o.lmul, fields) || !aligned(o.vs2, emul) || !o.clear_of_mask(o.vs2) || !o.clear_of_mask(o.vd) ||
-        (eew == 3 && hart.xlen() == 32))
+    if (!o.usable || !data_registers_legal(o, D, o.lmul, fields) || !aligned(o.vs2, emul) || !o.clear_of_mask(o.vs2) ||
+        !o.clear_of_mask(o.vd) || (eew == 3 && hart.xlen() == 32))
         return o.illegal();
     if (D == Direction::load) {
         // A segment cannot be restarted once its own indices are overwritten.
@@ -154,7 +158,8 @@ template <Direction D> bool indexed(Hart& hart, u32 word) {
             default: return base_of(o) + get<u64>(indices, i);
         }
     };
-    const bool ok = with_element(o.sew, [&]<class T>() { return run_segments<D, T>(o, fields, registers(o.lmul), address_of); });
+    const bool ok =
+        with_element(o.sew, [&]<class T>() { return run_segments<D, T>(o, fields, registers(o.lmul), address_of); });
     return ok && o.done();
 }
 

@@ -19,10 +19,16 @@ struct DivS : OneByOne { template <class T> static T apply(T a, T b) { return me
 struct RemU : OneByOne { template <class T> static T apply(T a, T b) { return meaning::remu(a, b); } };
 struct RemS : OneByOne { template <class T> static T apply(T a, T b) { return meaning::rems(a, b); } };
 // a is vs2, b is vs1 or the scalar, old is vd.
-struct MulAccumulate { template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(b, a)); } };
-struct NegMulAccumulate { template <class T> static T apply(T old, T a, T b) { return meaning::sub(old, meaning::mul(b, a)); } };
+struct MulAccumulate {
+    template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(b, a)); }
+};
+struct NegMulAccumulate {
+    template <class T> static T apply(T old, T a, T b) { return meaning::sub(old, meaning::mul(b, a)); }
+};
 struct MulAdd { template <class T> static T apply(T old, T a, T b) { return meaning::add(meaning::mul(b, old), a); } };
-struct NegMulAdd { template <class T> static T apply(T old, T a, T b) { return meaning::sub(a, meaning::mul(b, old)); } };
+struct NegMulAdd {
+    template <class T> static T apply(T old, T a, T b) { return meaning::sub(a, meaning::mul(b, old)); }
+};
 
 }  // namespace
 
@@ -35,7 +41,9 @@ bool vdiv(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<DivS>
 bool vremu(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RemU>); }
 bool vrem(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<RemS>); }
 bool vmacc(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAccumulate>, Second::simm5, Old::read); }
-bool vnmsac(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAccumulate>, Second::simm5, Old::read); }
+bool vnmsac(Hart& h, u32 w) {
+    return integer<Shape::same>(h, w, same_kernels<NegMulAccumulate>, Second::simm5, Old::read);
+}
 bool vmadd(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<MulAdd>, Second::simm5, Old::read); }
 bool vnmsub(Hart& h, u32 w) { return integer<Shape::same>(h, w, same_kernels<NegMulAdd>, Second::simm5, Old::read); }
 

@@ -22,14 +22,17 @@ template <class Body> void with_element(unsigned sew, Body body) {
 bool vmv_x_s(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable) return o.illegal();
-    with_element(o.sew, [&]<class T>() { o.set_x(static_cast<u64>(static_cast<i64>(static_cast<Signed<T>>(get<T>(o.reg(o.vs2), 0))))); });
+    with_element(o.sew, [&]<class T>() {
+        o.set_x(static_cast<u64>(static_cast<i64>(static_cast<Signed<T>>(get<T>(o.reg(o.vs2), 0)))));
+    });
     return o.done();
 }
 
 bool vmv_s_x(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable) return o.illegal();
-    if (!o.nothing_to_do()) with_element(o.sew, [&]<class T>() { put(o.reg(o.vd), 0, static_cast<T>(o.x_signed(o.vs1))); });
+    if (!o.nothing_to_do())
+        with_element(o.sew, [&]<class T>() { put(o.reg(o.vd), 0, static_cast<T>(o.x_signed(o.vs1))); });
     return o.done();
 }
 
@@ -47,7 +50,8 @@ bool vfmv_f_s(Hart& hart, u32 word) {
 bool vfmv_s_f(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable || !float_usable(o) || o.sew == 0) return o.illegal();
-    if (!o.nothing_to_do()) with_element(o.sew, [&]<class T>() { put(o.reg(o.vd), 0, static_cast<T>(float_scalar(o, o.vs1))); });
+    if (!o.nothing_to_do())
+        with_element(o.sew, [&]<class T>() { put(o.reg(o.vd), 0, static_cast<T>(float_scalar(o, o.vs1))); });
     return o.done();
 }
 
@@ -167,8 +171,8 @@ bool vrgather(Hart& hart, u32 word) {
 bool vrgatherei16(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const int index_emul = o.lmul + 1 - o.sew;
-    if (!o.usable || !slide_registers_legal(o) || o.vd == o.vs2 || !aligned(o.vs1, index_emul) || !o.clear_of_mask(o.vs1) ||
-        !groups_disjoint(o.vd, o.lmul, o.vs1, index_emul) ||
+    if (!o.usable || !slide_registers_legal(o) || o.vd == o.vs2 || !aligned(o.vs1, index_emul) ||
+        !o.clear_of_mask(o.vs1) || !groups_disjoint(o.vd, o.lmul, o.vs1, index_emul) ||
         (o.sew != 1 && !groups_disjoint(o.vs2, o.lmul, o.vs1, index_emul)))
         return o.illegal();
     with_element(o.sew, [&]<class T>() { gather<T, u16>(o); });

@@ -35,10 +35,14 @@ template <class Op, class D, class A> void reduce(Lanes& l) {
     put(l.d, 0, result);
 }
 
-template <class Op> constexpr Kernels reduce_kernels = {reduce<Op, u8, u8>, reduce<Op, u16, u16>, reduce<Op, u32, u32>, reduce<Op, u64, u64>};
-template <class Op, Extend E> constexpr Kernels reduce_wide_kernels = {reduce<Op, u16, Extended<E, u8>>, reduce<Op, u32, Extended<E, u16>>,
-                                                                       reduce<Op, u64, Extended<E, u32>>, nullptr};
-template <class Op> constexpr Kernels float_kernels = {nullptr, reduce<Op, u16, u16>, reduce<Op, u32, u32>, reduce<Op, u64, u64>};
+template <class Op>
+constexpr Kernels reduce_kernels = {reduce<Op, u8, u8>, reduce<Op, u16, u16>, reduce<Op, u32, u32>,
+                                    reduce<Op, u64, u64>};
+template <class Op, Extend E>
+constexpr Kernels reduce_wide_kernels = {reduce<Op, u16, Extended<E, u8>>, reduce<Op, u32, Extended<E, u16>>,
+                                         reduce<Op, u64, Extended<E, u32>>, nullptr};
+template <class Op>
+constexpr Kernels float_kernels = {nullptr, reduce<Op, u16, u16>, reduce<Op, u32, u32>, reduce<Op, u64, u64>};
 constexpr Kernels float_wide_kernels = {nullptr, reduce<FloatAdd, u32, u16>, reduce<FloatAdd, u64, u32>, nullptr};
 
 enum class Unit : u8 { integer, floating };
@@ -47,7 +51,8 @@ enum class Sum : u8 { same, wide };
 // vd and vs1 are single registers whatever the multiplier; vd may be the mask register.
 template <Unit U, Sum W> bool reduction(Hart& hart, u32 word, const Kernels& kernels) {
     const Operation o(hart, word);
-    if (!o.usable || (U == Unit::floating && !float_usable(o)) || kernels[o.sew] == nullptr || o.start != 0) return o.illegal();
+    if (!o.usable || (U == Unit::floating && !float_usable(o)) || kernels[o.sew] == nullptr || o.start != 0)
+        return o.illegal();
     if (!aligned(o.vs2, o.lmul) || !o.clear_of_mask(o.vs2) || !o.clear_of_mask(o.vs1)) return o.illegal();
     if (W == Sum::wide && !groups_disjoint(o.vs2, o.lmul, o.vs1, 0)) return o.illegal();
     if (o.vl != 0) {
@@ -69,8 +74,12 @@ bool vredminu(Hart& h, u32 w) { return reduction<Unit::integer, Sum::same>(h, w,
 bool vredmin(Hart& h, u32 w) { return reduction<Unit::integer, Sum::same>(h, w, reduce_kernels<MinS>); }
 bool vredmaxu(Hart& h, u32 w) { return reduction<Unit::integer, Sum::same>(h, w, reduce_kernels<MaxU>); }
 bool vredmax(Hart& h, u32 w) { return reduction<Unit::integer, Sum::same>(h, w, reduce_kernels<MaxS>); }
-bool vwredsumu(Hart& h, u32 w) { return reduction<Unit::integer, Sum::wide>(h, w, reduce_wide_kernels<Add, Extend::zero>); }
-bool vwredsum(Hart& h, u32 w) { return reduction<Unit::integer, Sum::wide>(h, w, reduce_wide_kernels<Add, Extend::sign>); }
+bool vwredsumu(Hart& h, u32 w) {
+    return reduction<Unit::integer, Sum::wide>(h, w, reduce_wide_kernels<Add, Extend::zero>);
+}
+bool vwredsum(Hart& h, u32 w) {
+    return reduction<Unit::integer, Sum::wide>(h, w, reduce_wide_kernels<Add, Extend::sign>);
+}
 bool vfredsum(Hart& h, u32 w) { return reduction<Unit::floating, Sum::same>(h, w, float_kernels<FloatAdd>); }
 bool vfredmin(Hart& h, u32 w) { return reduction<Unit::floating, Sum::same>(h, w, float_kernels<FloatMin>); }
 bool vfredmax(Hart& h, u32 w) { return reduction<Unit::floating, Sum::same>(h, w, float_kernels<FloatMax>); }

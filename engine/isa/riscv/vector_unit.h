@@ -1,8 +1,10 @@
-// What all vector helpers share: the instruction word taken apart against vtype, the rules that registers must obey, and how helpers end.
+// What all vector helpers share: the instruction word taken apart against vtype, the rules that registers must obey,
+// and how helpers end.
 // Private to vector_*.cpp. Promises: the register rules are spelled once, here.
-// The rules (V 1.0, sections 31.3.4.2, 31.5.2, 31.5.3): a group starts at a multiple of its size; a destination may overlap a source of another width only at
-// the source's lowest part (narrower) or at its own highest part (wider, source of at least a whole register); the mask v0 has an element width of
-// one bit; one register cannot be read with two element widths.
+// The rules (V 1.0, sections 31.3.4.2, 31.5.2, 31.5.3): a group starts at a multiple of its size; a destination may
+// overlap a source of another width only at the source's lowest part (narrower) or at its own highest part (wider,
+// source of at least a whole register); the mask v0 has an element width of one bit; one register cannot be read with
+// two element widths.
 #pragma once
 
 #include <cstring>
@@ -20,7 +22,9 @@ constexpr bool second_is_vector(Form form) { return form == Form::vv || form == 
 // Registers in a group; `emul` is log2 of the multiplier, -3 to 3.
 constexpr unsigned registers(int emul) { return emul <= 0 ? 1 : 1u << emul; }
 constexpr bool aligned(unsigned reg, int emul) { return emul >= -3 && emul <= 3 && (reg & (registers(emul) - 1)) == 0; }
-constexpr bool disjoint(unsigned a, unsigned a_count, unsigned b, unsigned b_count) { return a + a_count <= b || b + b_count <= a; }
+constexpr bool disjoint(unsigned a, unsigned a_count, unsigned b, unsigned b_count) {
+    return a + a_count <= b || b + b_count <= a;
+}
 constexpr bool groups_disjoint(unsigned a, int a_emul, unsigned b, int b_emul) {
     return disjoint(a, registers(a_emul), b, registers(b_emul));
 }
@@ -59,9 +63,17 @@ struct Operation {
     const u32 start;    // vstart
 
     Operation(Hart& on, u32 instruction)
-        : hart(on), word(instruction), vd(instruction >> 7 & 31), vs1(instruction >> 15 & 31), vs2(instruction >> 20 & 31),
-          masked((instruction >> 25 & 1) == 0), usable(on.vector_on() && on.s.vtype >> 63 == 0), sew(on.s.vtype >> 3 & 3),
-          lmul(static_cast<i8>((on.s.vtype & 3) - (on.s.vtype & 4))), vl(static_cast<u32>(on.s.vl)), start(static_cast<u32>(on.s.vstart)) {}
+        : hart(on),
+          word(instruction),
+          vd(instruction >> 7 & 31),
+          vs1(instruction >> 15 & 31),
+          vs2(instruction >> 20 & 31),
+          masked((instruction >> 25 & 1) == 0),
+          usable(on.vector_on() && on.s.vtype >> 63 == 0),
+          sew(on.s.vtype >> 3 & 3),
+          lmul(static_cast<i8>((on.s.vtype & 3) - (on.s.vtype & 4))),
+          vl(static_cast<u32>(on.s.vl)),
+          start(static_cast<u32>(on.s.vstart)) {}
 
     Form form() const { return static_cast<Form>(word >> 12 & 7); }
     unsigned fields() const { return (word >> 29) + 1; }  // of a segment

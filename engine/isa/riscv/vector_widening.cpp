@@ -12,7 +12,9 @@ namespace meaning = ir::meaning;
 struct Add { template <class T> static T apply(T a, T b) { return meaning::add(a, b); } };
 struct Sub { template <class T> static T apply(T a, T b) { return meaning::sub(a, b); } };
 struct Mul { template <class T> static T apply(T a, T b) { return meaning::mul(a, b); } };
-struct MulAccumulate { template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(a, b)); } };
+struct MulAccumulate {
+    template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(a, b)); }
+};
 struct ShiftRight { template <class T> static T apply(T a, T b) { return meaning::shr(a, b); } };
 struct ShiftRightSigned { template <class T> static T apply(T a, T b) { return meaning::sar(a, b); } };
 
@@ -67,7 +69,8 @@ template <unsigned Log2> bool extend(Hart& hart, u32 word, const Kernels& kernel
     return o.done();
 }
 
-template <Extend E> constexpr Kernels half = {nullptr, extension<E, u16, u8>, extension<E, u32, u16>, extension<E, u64, u32>};
+template <Extend E>
+constexpr Kernels half = {nullptr, extension<E, u16, u8>, extension<E, u32, u16>, extension<E, u64, u32>};
 template <Extend E> constexpr Kernels quarter = {nullptr, nullptr, extension<E, u32, u8>, extension<E, u64, u16>};
 template <Extend E> constexpr Kernels eighth = {nullptr, nullptr, nullptr, extension<E, u64, u8>};
 

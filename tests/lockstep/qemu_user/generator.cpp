@@ -17,7 +17,8 @@ using riscv::Operands;
 const InstructionInfo& info_of(usize row) { return riscv::instruction_table()[row]; }
 
 // CSRs that user mode may know, and a few that it may not.
-constexpr std::array<u16, 16> csr_numbers{0x001, 0x002, 0x003, 0x001, 0x002, 0x003, 0x009, 0x009, 0x00a, 0x00f, 0xc20, 0xc21, 0xc22, 0x100, 0x300, 0x7ff};
+constexpr std::array<u16, 16> csr_numbers{0x001, 0x002, 0x003, 0x001, 0x002, 0x003, 0x009, 0x009,
+                                          0x00a, 0x00f, 0xc20, 0xc21, 0xc22, 0x100, 0x300, 0x7ff};
 
 constexpr u32 branch_bits(i32 offset) {
     const u32 o = static_cast<u32>(offset);
@@ -33,8 +34,8 @@ constexpr u32 compressed_branch_bits(i32 offset) {
 }
 constexpr u32 compressed_jump_bits(i32 offset) {
     const u32 o = static_cast<u32>(offset);
-    return (o >> 5 & 1) << 2 | (o >> 1 & 7) << 3 | (o >> 7 & 1) << 6 | (o >> 6 & 1) << 7 | (o >> 10 & 1) << 8 | (o >> 8 & 3) << 9 |
-           (o >> 4 & 1) << 11 | (o >> 11 & 1) << 12;
+    return (o >> 5 & 1) << 2 | (o >> 1 & 7) << 3 | (o >> 7 & 1) << 6 | (o >> 6 & 1) << 7 | (o >> 10 & 1) << 8 |
+           (o >> 8 & 3) << 9 | (o >> 4 & 1) << 11 | (o >> 11 & 1) << 12;
 }
 
 // A word with the offset of a branch, a jump, or an immediate operand (jalr, addi behind an auipc) put in.
@@ -82,12 +83,16 @@ void assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 
     emit(end + 4, 0x03u | r << 7 | (xlen == 64 ? 3u : 2u) << 12 | r << 15 | 16u << 20, 4);  // ld r, 16(r)
     emit(end + 8, 0x67 | r << 7 | r << 15, 4);                                 // jalr r, 0(r)
     emit(end + 16, exit_stub, 8);
-    emit(end + 24, (xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32) + offsetof(shared_file, results) + index * sizeof(test_result), 8);
+    emit(end + 24,
+         (xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32) + offsetof(shared_file, results) + index * sizeof(test_result),
+         8);
 }
 
 Generator::Generator(GeneratorOptions options, u64 seed)
     : options_(std::move(options)), random_(seed), decoder_(options_.xlen, options_.vlen != 0) {
-    const auto wanted = [&](const std::string& extension) { return options_.extensions.empty() || options_.extensions.contains(extension); };
+    const auto wanted = [&](const std::string& extension) {
+        return options_.extensions.empty() || options_.extensions.contains(extension);
+    };
     const auto table = riscv::instruction_table();
     for (usize row = 0; row < table.size(); row++) {
         const InstructionInfo& info = table[row];
@@ -97,7 +102,8 @@ Generator::Generator(GeneratorOptions options, u64 seed)
         if (!wanted(info.extension) || !name.starts_with(options_.only)) continue;
         // An environment call would be one of the host's, and nothing ever ends the waiting.
         if (name == "ecall" || name == "wfi") continue;
-        auto at = std::find_if(choices_.begin(), choices_.end(), [&](const Choice& c) { return c.extension == info.extension; });
+        auto at = std::find_if(choices_.begin(), choices_.end(),
+                               [&](const Choice& c) { return c.extension == info.extension; });
         if (at == choices_.end()) at = choices_.insert(at, Choice{info.extension, {}});
         at->rows.push_back(static_cast<u16>(row));
     }
@@ -125,7 +131,8 @@ unsigned Generator::aligned_pointer() { return random_.percent(99) ? pointers_[0
 unsigned Generator::plain_register() {
     for (int attempts = 0; attempts < 8; attempts++) {
         const unsigned r = random_.below(32);
-        if (std::find(pointers_.begin(), pointers_.end(), r) == pointers_.end() && std::find(smalls_.begin(), smalls_.end(), r) == smalls_.end())
+        if (std::find(pointers_.begin(), pointers_.end(), r) == pointers_.end() &&
+            std::find(smalls_.begin(), smalls_.end(), r) == smalls_.end())
             return r;
     }
     return random_.below(32);
@@ -134,11 +141,15 @@ unsigned Generator::plain_register() {
 u32 Generator::steer(usize row, u32 word) {
     const Operands operands = info_of(row).operands;
     // Whether a store-conditional of another width than the reservation succeeds is up to the implementation.
-    if (operands == Operands::lr || (operands == Operands::amo && word >> 27 == 3)) word = (word & ~0x7000u) | reserved_width_ << 12;
-    if (random_.percent(3) && operands != Operands::amo && operands != Operands::lr && operands != Operands::csr && operands != Operands::csr_imm)
+    if (operands == Operands::lr || (operands == Operands::amo && word >> 27 == 3))
+        word = (word & ~0x7000u) | reserved_width_ << 12;
+    if (random_.percent(3) && operands != Operands::amo && operands != Operands::lr && operands != Operands::csr &&
+        operands != Operands::csr_imm)
         return word;  // as it comes
-    const bool writes_rd = operands != Operands::store && operands != Operands::fstore && operands != Operands::b && operands != Operands::cbo;
-    if (writes_rd && operands != Operands::vector && !random_.percent(5)) word = with_field(row, word, 7, 5, plain_register());
+    const bool writes_rd = operands != Operands::store && operands != Operands::fstore && operands != Operands::b &&
+                           operands != Operands::cbo;
+    if (writes_rd && operands != Operands::vector && !random_.percent(5))
+        word = with_field(row, word, 7, 5, plain_register());
     switch (operands) {
         case Operands::load: case Operands::store: case Operands::fload: case Operands::fstore: case Operands::cbo:
             return with_field(row, word, 15, 5, pointer());
@@ -148,9 +159,11 @@ u32 Generator::steer(usize row, u32 word) {
             return rm == 5 || rm == 6 ? with_field(row, word, 12, 3, 7) : word;
         }
         case Operands::csr: case Operands::csr_imm: {
-            // Neither counters nor entropy; and vstart only changes by traps, since some instructions with a large one stop QEMU.
+            // Neither counters nor entropy; and vstart only changes by traps, since some instructions with a large one
+            // stop QEMU.
             u32 number = random_.pick(csr_numbers);
-            while (random_.percent(5) || number == 0x008 || number == 0x015 || (number & 0xf60) == 0xc00) number = random_.below(4096);
+            while (random_.percent(5) || number == 0x008 || number == 0x015 || (number & 0xf60) == 0xc00)
+                number = random_.below(4096);
             return with_field(row, word, 20, 12, number);
         }
         case Operands::vector: return steer_vector(row, word);
@@ -198,9 +211,11 @@ void Generator::add_compressed(Block& block) {
         const int row = decoder_.find(word);
         if (row < 0) continue;
         const InstructionInfo& info = info_of(static_cast<usize>(row));
-        const bool memory = info.operands == Operands::load || info.operands == Operands::store || info.operands == Operands::fload ||
-                            info.operands == Operands::fstore;
-        const auto is_pointer = [&](u32 r) { return std::find(pointers_.begin(), pointers_.end(), r) != pointers_.end(); };
+        const bool memory = info.operands == Operands::load || info.operands == Operands::store ||
+                            info.operands == Operands::fload || info.operands == Operands::fstore;
+        const auto is_pointer = [&](u32 r) {
+            return std::find(pointers_.begin(), pointers_.end(), r) != pointers_.end();
+        };
         if (memory && !is_pointer(word >> 15 & 31) && !random_.percent(3)) continue;
         if (!memory && info.flow == Flow::next && is_pointer(word >> 7 & 31) && !random_.percent(5)) continue;
         Piece piece{half, 2, -1, -1};
@@ -211,12 +226,16 @@ void Generator::add_compressed(Block& block) {
 }
 
 void Generator::add_instruction(Block& block) {
-    if (compressed_ && (choices_.empty() || random_.percent(options_.extensions.empty() ? 15 : 100 / (1 + static_cast<unsigned>(choices_.size())))))
+    if (compressed_ &&
+        (choices_.empty() ||
+         random_.percent(options_.extensions.empty() ? 15 : 100 / (1 + static_cast<unsigned>(choices_.size())))))
         return add_compressed(block);
     if (choices_.empty()) return;
     // Vector instructions are half of all instructions that there are.
-    const auto vector = std::find_if(choices_.begin(), choices_.end(), [](const Choice& c) { return c.extension == "V"; });
-    const Choice& choice = vector != choices_.end() && random_.percent(40) ? *vector : choices_[random_.below(choices_.size())];
+    const auto vector =
+        std::find_if(choices_.begin(), choices_.end(), [](const Choice& c) { return c.extension == "V"; });
+    const Choice& choice =
+        vector != choices_.end() && random_.percent(40) ? *vector : choices_[random_.below(choices_.size())];
     const usize row = choice.rows[random_.below(choice.rows.size())];
     if (info_of(row).flow == Flow::indirect) return add_indirect_jump(block);
     add_word(block, row);

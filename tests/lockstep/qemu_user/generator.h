@@ -1,5 +1,7 @@
-// Random test cases from the decode table: a starting state and a short block of instructions that never jumps backwards.
-// Promises: everything follows from the seed; most instructions are legal and most memory accesses hit the window, some do not.
+// Random test cases from the decode table: a starting state and a short block of instructions that never jumps
+// backwards.
+// Promises: everything follows from the seed; most instructions are legal and most memory accesses hit the window, some
+// do not.
 #pragma once
 
 #include <set>

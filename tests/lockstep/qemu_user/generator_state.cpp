@@ -1,4 +1,5 @@
-// The states that cases start from: numbers at the edges, floating-point specials, pointers into the window, small offsets; see generator.h.
+// The states that cases start from: numbers at the edges, floating-point specials, pointers into the window, small
+// offsets; see generator.h.
 #include <algorithm>
 #include <cstring>
 
@@ -9,11 +10,13 @@ namespace viv::lockstep {
 namespace {
 
 // Bit patterns of `width` bits that matter to floating point.
-constexpr std::array<u64, 20> special_16{0x0000, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0xfd01, 0xffff, 0x0001, 0x83ff,
-                                         0x0400, 0x7bff, 0xfbff, 0x3c00, 0xbc00, 0x3c01, 0x3800, 0x4248, 0x7800, 0x5bff};
-constexpr std::array<u64, 20> special_32{0x0000'0000, 0x8000'0000, 0x7f80'0000, 0xff80'0000, 0x7fc0'0000, 0x7fa0'0000, 0xff80'0001,
-                                         0xffff'ffff, 0x0000'0001, 0x807f'ffff, 0x0080'0000, 0x7f7f'ffff, 0xff7f'ffff, 0x3f80'0000,
-                                         0xbf80'0000, 0x3f80'0001, 0x3f00'0000, 0x4f00'0000, 0x5f7f'ffff, 0x3340'0000};
+constexpr std::array<u64, 20> special_16{0x0000, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0xfd01,
+                                         0xffff, 0x0001, 0x83ff, 0x0400, 0x7bff, 0xfbff, 0x3c00,
+                                         0xbc00, 0x3c01, 0x3800, 0x4248, 0x7800, 0x5bff};
+constexpr std::array<u64, 20> special_32{0x0000'0000, 0x8000'0000, 0x7f80'0000, 0xff80'0000, 0x7fc0'0000,
+                                         0x7fa0'0000, 0xff80'0001, 0xffff'ffff, 0x0000'0001, 0x807f'ffff,
+                                         0x0080'0000, 0x7f7f'ffff, 0xff7f'ffff, 0x3f80'0000, 0xbf80'0000,
+                                         0x3f80'0001, 0x3f00'0000, 0x4f00'0000, 0x5f7f'ffff, 0x3340'0000};
 constexpr std::array<u64, 20> special_64{
     0x0000'0000'0000'0000, 0x8000'0000'0000'0000, 0x7ff0'0000'0000'0000, 0xfff0'0000'0000'0000, 0x7ff8'0000'0000'0000,
     0x7ff4'0000'0000'0000, 0xfff0'0000'0000'0001, 0xffff'ffff'ffff'ffff, 0x0000'0000'0000'0001, 0x800f'ffff'ffff'ffff,
@@ -31,7 +34,10 @@ u64 near_one(u64 bits, unsigned width) {
 u64 float_pattern(Random& random, unsigned width) {
     const u64 bits = random.next();
     switch (random.below(4)) {
-        case 0: return width == 16 ? random.pick(special_16) : width == 32 ? random.pick(special_32) : random.pick(special_64);
+        case 0:
+            return width == 16   ? random.pick(special_16)
+                   : width == 32 ? random.pick(special_32)
+                                 : random.pick(special_64);
         case 1: return bits & low_mask(width);
         default: return near_one(bits, width);
     }
@@ -111,7 +117,8 @@ void Generator::make_state(usize index, test_case& test) {
         u64 offset = random_.below(WINDOW_BYTES);
         if (i == 0 || random_.percent(50)) offset &= ~u64{15};
         if (random_.percent(70)) offset = WINDOW_BYTES / 4 + offset / 2;
-        if (random_.percent(5)) offset = random_.percent(50) ? WINDOW_BYTES - random_.below(64) : 4096 - random_.below(64);
+        if (random_.percent(5))
+            offset = random_.percent(50) ? WINDOW_BYTES - random_.below(64) : 4096 - random_.below(64);
         s.x[pointers_[i]] = WINDOW_BASE + offset;
     }
     while (smalls_.size() < 2) {
@@ -129,7 +136,8 @@ void Generator::make_state(usize index, test_case& test) {
     s.vcsr = random_.below(8);
     vtype_ = random_vtype();
     do vtype_register_ = 1 + random_.below(31);
-    while (vtype_register_ == link_ || std::find(pointers_.begin(), pointers_.end(), vtype_register_) != pointers_.end());
+    while (vtype_register_ == link_ ||
+           std::find(pointers_.begin(), pointers_.end(), vtype_register_) != pointers_.end());
     s.x[vtype_register_] = vtype_ & x_mask;
     s.vtype = vtype_ & x_mask;
     vtype_ = random_vtype();

@@ -46,13 +46,15 @@ u32 Generator::steer_vector(usize row, u32 word) {
         const unsigned alignment = random_.percent(60) ? group : std::min(2 * group, 8u);
         unsigned number = (word >> low & 31) & ~(alignment - 1);
         // The mask is mostly not an operand as well.
-        if ((word >> 25 & 1) == 0 && number == 0 && !random_.percent(5)) number = std::max(alignment, 8 + (random_.below(24) & ~(alignment - 1)));
+        if ((word >> 25 & 1) == 0 && number == 0 && !random_.percent(5))
+            number = std::max(alignment, 8 + (random_.below(24) & ~(alignment - 1)));
         word = with_field(row, word, low, 5, number);
     };
     choose(7);
     choose(20);
     if (funct3 <= 2) choose(15);
-    else if ((funct3 == 4 || funct3 == 6) && random_.percent(30)) word = with_field(row, word, 15, 5, smalls_[random_.below(smalls_.size())]);
+    else if ((funct3 == 4 || funct3 == 6) && random_.percent(30))
+        word = with_field(row, word, 15, 5, smalls_[random_.below(smalls_.size())]);
     return word;
 }
 
@@ -76,7 +78,8 @@ u32 Generator::steer_vector_memory(usize row, u32 word) {
     if (indexed) {
         const unsigned group = group_of(emul);
         unsigned from = random_.below(32) & ~(group - 1);
-        for (int attempts = 0; attempts < 12 && (index_width_[from] != eew || from == 0); attempts++) from = random_.below(32) & ~(group - 1);
+        for (int attempts = 0; attempts < 12 && (index_width_[from] != eew || from == 0); attempts++)
+            from = random_.below(32) & ~(group - 1);
         word = with_field(row, word, 20, 5, from);
     }
     return word;

@@ -1,4 +1,5 @@
-// The guest program of the lockstep fuzzer: runs batches of cases on the processor that executes it (qemu-riscv64, qemu-riscv32, or a real one).
+// The guest program of the lockstep fuzzer: runs batches of cases on the processor that executes it (qemu-riscv64,
+// qemu-riscv32, or a real one).
 // Freestanding: no C library. Usage: guest FILE, where FILE is a struct shared_file.
 // A trap inside a case is noted as (offset, signal) and the case goes on behind the faulting instruction.
 #include "protocol.h"
@@ -9,8 +10,26 @@ extern char exit_common[];
 void enter(const struct test_case *test, void *stub);
 long system_call(long number, long a, long b, long c, long d, long e, long f);
 
-enum { sys_openat = 56, sys_read = 63, sys_write = 64, sys_exit = 93, sys_sigaltstack = 132, sys_sigaction = 134, sys_munmap = 215, sys_mmap = 222 };
-enum { at_fdcwd = -100, o_rdwr = 2, prot_read = 1, prot_write = 2, prot_exec = 4, map_shared = 1, map_private = 2, map_fixed = 16, map_anonymous = 32 };
+enum {
+    sys_openat = 56,
+    sys_read = 63,
+    sys_write = 64,
+    sys_exit = 93,
+    sys_sigaltstack = 132,
+    sys_sigaction = 134,
+    sys_mmap = 222
+};
+enum {
+    at_fdcwd = -100,
+    o_rdwr = 2,
+    prot_read = 1,
+    prot_write = 2,
+    prot_exec = 4,
+    map_shared = 1,
+    map_private = 2,
+    map_fixed = 16,
+    map_anonymous = 32
+};
 enum { sigill = 4, sigtrap = 5, sigbus = 7, sigfpe = 8, sigsegv = 11, sa_siginfo = 4, sa_onstack = 0x08000000 };
 
 static void fail(const char *text) {
@@ -20,7 +39,8 @@ static void fail(const char *text) {
     system_call(sys_exit, 1, 0, 0, 0, 0, 0);
 }
 
-// struct ucontext up to the program counter, as Linux lays it out: flags, link, stack, signal mask (128 bytes, then 16-aligned).
+// struct ucontext up to the program counter, as Linux lays it out: flags, link, stack, signal mask (128 bytes, then
+// 16-aligned).
 struct context {
     unsigned long flags;
     struct context *link;
@@ -118,7 +138,8 @@ void guest_main(unsigned long *stack) {
         if (system_call(sys_write, 1, (long)&byte, 1, 0, 0, 0) != 1) break;
         if (system_call(sys_read, 0, (long)&byte, 1, 0, 0, 0) != 1) break;
         // Mapped anew for each batch, so that no translation of the last one's code is left.
-        map(CODE_BASE, MAXIMUM_CASES * CODE_STRIDE, prot_read | prot_exec, map_shared, file, __builtin_offsetof(struct shared_file, code));
+        map(CODE_BASE, MAXIMUM_CASES * CODE_STRIDE, prot_read | prot_exec, map_shared, file,
+            __builtin_offsetof(struct shared_file, code));
         for (unsigned long i = 0; i < WINDOW_BYTES / 8; i++) window[i] = shared->window[i];
         for (unsigned long i = 0; i < shared->count; i++)
             if (!shared->cases[i].skip) run_case(i, window);

@@ -1,5 +1,6 @@
 // The guest's assembly: program start, entering a case with a whole machine state, leaving it, and the signal return.
-// Promises: a case's code sees exactly the given state; the state when it leaves is stored whole. See protocol.h for the way in and out.
+// Promises: a case's code sees exactly the given state; the state when it leaves is stored whole. See protocol.h for
+// the way in and out.
 // Stubs exist for each link register because no other register is free while the state is loaded and stored.
 #include "protocol.h"
 
@@ -73,7 +74,8 @@ enter:
     .option pop
 2:  jr a1
 
-    // Enters with the case in a0: all registers but r are loaded through r, and r, which is the address of the code, last.
+    // Enters with the case in a0: all registers but r are loaded through r, and r, which is the address of the code,
+    // last.
     .altmacro
     .macro entry_stub r
 entry_stub_\r:

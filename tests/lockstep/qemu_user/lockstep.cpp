@@ -1,6 +1,9 @@
-// Differential fuzzing of the RISC-V interpreter against QEMU's user mode. See README.md for how to run it and what it covers.
-// Without --qemu and --guest it takes the peer QEMU from the user's cache and the guest program that was built with this one.
-// Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77 QEMU or the guest program is absent.
+// Differential fuzzing of the RISC-V interpreter against QEMU's user mode. See README.md for how to run it and what it
+// covers.
+// Without --qemu and --guest it takes the peer QEMU from the user's cache and the guest program that was built with
+// this one.
+// Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77
+// QEMU or the guest program is absent.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -30,13 +33,15 @@ struct Options {
     u64 seed = 1;
     unsigned report = 5;      // differences shown before giving up
     bool coverage = false;    // print how often each instruction was in a case, and trapped
-    std::string shared_folder = std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
+    std::string shared_folder =
+        std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
 };
 
 // What QEMU's processor must have: what ours has, and no more, so that reserved encodings agree.
 std::string cpu_of(const Options& options) {
     std::string cpu = options.generator.xlen == 64 ? "rv64" : "rv32";
-    for (const char* on : {"zfh", "zfhmin", "zicond", "zcb", "zbc", "zicbom", "zicboz"}) cpu += fmt::format(",{}=true", on);
+    for (const char* on : {"zfh", "zfhmin", "zicond", "zcb", "zbc", "zicbom", "zicboz"})
+        cpu += fmt::format(",{}=true", on);
     for (const char* off : {"zfa", "zawrs", "zacas", "zabha", "zkr"}) cpu += fmt::format(",{}=false", off);
     if (options.generator.vlen != 0) {
         cpu += fmt::format(",v=true,vext_spec=v1.0,vlen={},elen=64", options.generator.vlen);
@@ -59,7 +64,10 @@ struct Batch {
 class Fuzzer {
 public:
     Fuzzer(const Options& options, std::unique_ptr<Peer> peer)
-        : options_(options), generator_(options.generator, options.seed), ours_(options.generator.xlen, options.generator.vlen), peer_(std::move(peer)),
+        : options_(options),
+          generator_(options.generator, options.seed),
+          ours_(options.generator.xlen, options.generator.vlen),
+          peer_(std::move(peer)),
           random_(options.seed ^ 0x77'696e'646f'77) {
         for (u64& word : window_) word = random_.next();
     }
@@ -110,7 +118,8 @@ void Fuzzer::prepare(Batch& batch) {
     }
     ours_.load(batch.code, window_);
     for (usize i = 0; i < Batch::size; i++) {
-        batch.outcomes.push_back(ours_.run(i, batch.cases[i], peer_->shared().exit_stubs[batch.blocks[i].link], batch.ours[i]));
+        batch.outcomes.push_back(
+            ours_.run(i, batch.cases[i], peer_->shared().exit_stubs[batch.blocks[i].link], batch.ours[i]));
         batch.cases[i].skip = !batch.outcomes[i].comparable;
     }
 }
@@ -145,7 +154,8 @@ void Fuzzer::compare(const Batch& batch) {
         executed_ += batch.outcomes[i].instructions;
         faults_ += batch.ours[i].fault_count;
         if (options_.coverage) note_coverage(batch.blocks[i], batch.ours[i]);
-        if (!equal(batch.cases[i], batch.ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen)) wrong.push_back(i);
+        if (!equal(batch.cases[i], batch.ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen))
+            wrong.push_back(i);
     }
     differing_ += wrong.size();
     for (const usize i : wrong)
@@ -184,7 +194,9 @@ void Fuzzer::reduce(Block& block, const test_case& test) {
 void Fuzzer::list(const Block& block, const test_case& test) const {
     const machine_state& s = test.before;
     fmt::print("  fcsr {:#x}", s.fcsr);
-    if (options_.generator.vlen != 0) fmt::print(", vcsr {:#x}, vstart {}, AVL {}, vtype {:#x} (SEW {}, LMUL 2^{})", s.vcsr, s.vstart, s.vl, s.vtype, 8 << (s.vtype >> 3 & 7), static_cast<int>(s.vtype & 3) - static_cast<int>(s.vtype & 4));
+    if (options_.generator.vlen != 0)
+        fmt::print(", vcsr {:#x}, vstart {}, AVL {}, vtype {:#x} (SEW {}, LMUL 2^{})", s.vcsr, s.vstart, s.vl, s.vtype,
+                   8 << (s.vtype >> 3 & 7), static_cast<int>(s.vtype & 3) - static_cast<int>(s.vtype & 4));
     fmt::print(", link x{}\n", block.link);
     unsigned offset = 0;
     for (const Piece& piece : block.pieces) {
@@ -192,7 +204,8 @@ void Fuzzer::list(const Block& block, const test_case& test) const {
             fmt::print("  {:3}: {:0{}x}  {}", offset, piece.word, piece.length * 2, generator_.name_of(piece));
             if (piece.length == 4) {
                 const u32 w = piece.word;
-                fmt::print("   rd/vd {}, rs1/vs1 {}, rs2/vs2 {}, vm {}", w >> 7 & 31, w >> 15 & 31, w >> 20 & 31, w >> 25 & 1);
+                fmt::print("   rd/vd {}, rs1/vs1 {}, rs2/vs2 {}, vm {}", w >> 7 & 31, w >> 15 & 31, w >> 20 & 31,
+                           w >> 25 & 1);
                 fmt::print("; x{}={:#x} x{}={:#x}", w >> 15 & 31, s.x[w >> 15 & 31], w >> 20 & 31, s.x[w >> 20 & 31]);
             }
             fmt::print("\n");
@@ -234,7 +247,9 @@ void Fuzzer::examine(const Block& original, const test_case& test) {
 
 int Fuzzer::run() {
     const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
     double shown = 0;
     bool alive = true;
     Batch batches[2];
@@ -257,22 +272,27 @@ int Fuzzer::run() {
             fmt::print(stderr, "{:.0f} s: {} instructions, {} differences\n", shown, executed_, differing_);
         }
     }
-    fmt::print("{} cases, {} instructions ({} of them trapped), {} cases differ, {} left out, {:.1f} s, seed {}\n", cases_, executed_, faults_, differing_,
-               left_out_, elapsed(), options_.seed);
+    fmt::print("{} cases, {} instructions ({} of them trapped), {} cases differ, {} left out, {:.1f} s, seed {}\n",
+               cases_, executed_, faults_, differing_, left_out_, elapsed(), options_.seed);
     for (const auto& [name, count] : by_instruction_) fmt::print("  {:6}  {}\n", count, name);
     for (const auto& [name, count] : coverage_) fmt::print("{:9} {:9}  {}\n", count.present, count.trapped, name);
     return differing_ == 0 ? 0 : 1;
 }
 
 std::string peers_folder() {
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != 0) return std::string(cache) + "/vivarium/peers";
+    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != 0)
+        return std::string(cache) + "/vivarium/peers";
     const char* home = std::getenv("HOME");
     return std::string(home == nullptr ? "" : home) + "/.cache/vivarium/peers";
 }
 
 int usage(const std::string& why) {
-    fmt::print(stderr, "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen 0|128|256|512|1024] [--extensions I,M,V,...]\n"
-               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] [--report N] [--coverage yes] [--cpu PROPERTIES]\n", why);
+    fmt::print(stderr,
+               "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen "
+               "0|128|256|512|1024] [--extensions I,M,V,...]\n"
+               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] "
+               "[--report N] [--coverage yes] [--cpu PROPERTIES]\n",
+               why);
     return 2;
 }
 
@@ -308,7 +328,8 @@ int main_program(int count, char** arguments) {
     }
     if (options.generator.xlen != 64 && options.generator.xlen != 32) return usage("--xlen: is 64 or 32");
     const unsigned vlen = options.generator.vlen;
-    if (vlen != 0 && (vlen < 128 || vlen > 1024 || !is_power_of_two(vlen))) return usage("--vlen: is 0, 128, 256, 512 or 1024");
+    if (vlen != 0 && (vlen < 128 || vlen > 1024 || !is_power_of_two(vlen)))
+        return usage("--vlen: is 0, 128, 256, 512 or 1024");
     if (options.qemu.empty()) options.qemu = peers_folder() + fmt::format("/bin/qemu-riscv{}", options.generator.xlen);
 #ifdef VIV_LOCKSTEP_GUESTS
     if (options.guest.empty()) options.guest = fmt::format("{}/guest{}", VIV_LOCKSTEP_GUESTS, options.generator.xlen);

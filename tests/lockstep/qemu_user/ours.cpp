@@ -1,4 +1,5 @@
-// See ours.h. A few instructions of machine mode surround each case: mret enters it, and every trap ends in a wfi that makes run() return.
+// See ours.h. A few instructions of machine mode surround each case: mret enters it, and every trap ends in a wfi that
+// makes run() return.
 #include "tests/lockstep/qemu_user/ours.h"
 
 #include <cstring>
@@ -21,7 +22,9 @@ u32 signal_of(u64 cause) {
     switch (static_cast<riscv::Cause>(cause)) {
         case riscv::Cause::illegal: return 4;
         case riscv::Cause::breakpoint: return 5;
-        case riscv::Cause::fetch_misaligned: case riscv::Cause::load_misaligned: case riscv::Cause::store_misaligned: return 7;
+        case riscv::Cause::fetch_misaligned:
+        case riscv::Cause::load_misaligned:
+        case riscv::Cause::store_misaligned: return 7;
         default: return 11;
     }
 }
@@ -32,7 +35,8 @@ bool comparable(u64 cause, u64 address, unsigned xlen) {
         case riscv::Cause::load_access: case riscv::Cause::store_access: break;
         default: return true;
     }
-    // A 32-bit address space is so small that one often meets the process's stack and the like: only around the window is known what there is.
+    // A 32-bit address space is so small that one often meets the process's stack and the like: only around the window
+    // is known what there is.
     if (xlen == 32) return address - (WINDOW_BASE - 0x10000) < 0x20000 + WINDOW_BYTES || address < 0x1000;
     return address - SHARED_BASE_64 >= sizeof(shared_file) && address - PROGRAM_BASE_64 >= PROGRAM_BYTES;
 }
@@ -46,14 +50,20 @@ Ours::Ours(unsigned xlen, unsigned vlen) {
     window_ = reinterpret_cast<u64*>(memory_.host(WINDOW_BASE, WINDOW_BYTES));
     CHECK(memory_.load(monitor_base, {reinterpret_cast<const u8*>(monitor), sizeof monitor}));
     const riscv::HartConfig config{.xlen = xlen, .vlen = vlen};
-    hart_ = std::make_unique<riscv::Hart>(
-        config, riscv::HartWiring{.memory = memory_, .bus = bus_, .time = time_, .timers = bench_.timers, .inlet = bench_.inlet, .log = bench_.sink,
-                                  .protect_code = [this](u64 page) {
-                                      memory_.page_flags(page)->fetch_or(page_has_code);
-                                      hart_->protect_page(page);
-                                  }});
+    hart_ =
+        std::make_unique<riscv::Hart>(config, riscv::HartWiring{.memory = memory_,
+                                                                .bus = bus_,
+                                                                .time = time_,
+                                                                .timers = bench_.timers,
+                                                                .inlet = bench_.inlet,
+                                                                .log = bench_.sink,
+                                                                .protect_code = [this](u64 page) {
+                                                                    memory_.page_flags(page)->fetch_or(page_has_code);
+                                                                    hart_->protect_page(page);
+                                                                }});
     memory_.set_page_listener([this](u64 address, u64 size) {
-        if (!hart_->code_changed(address, size)) memory_.page_flags(address)->fetch_and(static_cast<u8>(~page_has_code));
+        if (!hart_->code_changed(address, size))
+            memory_.page_flags(address)->fetch_and(static_cast<u8>(~page_has_code));
     });
     hart_->prepare_supervisor();
     hart_->s.medeleg = hart_->s.mideleg = 0;

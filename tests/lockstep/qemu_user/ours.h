@@ -20,9 +20,10 @@ public:
         u64 instructions = 0;    // executed, those that trapped included
         bool comparable = true;  // false: it met what the other side cannot show, see run()
     };
-    // Runs case `index`, whose exit goes to `exit_stub`. Not comparable are misaligned atomic accesses, which QEMU's user mode does not
-    // deliver, accesses to what only the guest program has mapped, and vector loads and stores of whole registers or masks whose vstart is behind their last element, at which QEMU 11.1 stops with an assertion; and whole
-    // registers that meet a trap elsewhere than at a multiple of 8 bytes, the unit in which QEMU moves them.
+    // Runs case `index`, whose exit goes to `exit_stub`. Not comparable are misaligned atomic accesses, which QEMU's
+    // user mode does not deliver, accesses to what only the guest program has mapped, and vector loads and stores of
+    // whole registers or masks whose vstart is behind their last element, at which QEMU 11.1 stops with an assertion;
+    // and whole registers that meet a trap elsewhere than at a multiple of 8 bytes, the unit in which QEMU moves them.
     Outcome run(usize index, const test_case& test, u64 exit_stub, test_result& result);
 
 private:

@@ -24,7 +24,8 @@ Result<std::unique_ptr<Peer>> Peer::start(std::vector<std::string> command, cons
     if (at == MAP_FAILED) return Error{fmt::format("{}: cannot be mapped: {}", peer->path_, std::strerror(errno))};
     peer->shared_ = static_cast<shared_file*>(at);
     int to[2], from[2];
-    if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) return Error{fmt::format("no pipe: {}", std::strerror(errno))};
+    if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0)
+        return Error{fmt::format("no pipe: {}", std::strerror(errno))};
     command.push_back(peer->path_);
     std::vector<char*> arguments;
     for (std::string& argument : command) arguments.push_back(argument.data());

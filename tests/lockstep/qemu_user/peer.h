@@ -14,7 +14,8 @@ namespace viv::lockstep {
 
 class Peer {
 public:
-    // `command` is what runs the guest program: QEMU with its options, the program last. The shared file lies in `folder`.
+    // `command` is what runs the guest program: QEMU with its options, the program last. The shared file lies in
+    // `folder`.
     static Result<std::unique_ptr<Peer>> start(std::vector<std::string> command, const std::string& folder);
     ~Peer();
     Peer(const Peer&) = delete;

@@ -1,10 +1,13 @@
-// What the guest program and the host program share: the layout of the file that both map, and the addresses that a case may use.
-// Read by C (guest.c), assembly (guest_entry.S) and C++. Every slot is 64 bits wide for RV32 and RV64 alike, little endian.
-//
-// The host fills in `header`, the window, the cases and their code, and writes a byte to the guest's standard input; the guest runs all cases,
-// fills in the results and answers with a byte. Case i's code lies at CODE_BASE + i * CODE_STRIDE and ends with this sequence, aligned to 8:
+// What the guest program and the host program share: the layout of the file that both map, and the addresses that a
+// case may use.
+// Read by C (guest.c), assembly (guest_entry.S) and C++. Every slot is 64 bits wide for RV32 and RV64 alike, little
+// endian.
+//  The host fills in `header`, the window, the cases and their code, and writes a byte to the guest's standard input;
+// the guest runs all cases, fills in the results and answers with a byte. Case i's code lies at CODE_BASE + i *
+// CODE_STRIDE and ends with this sequence, aligned to 8:
 //      auipc r, 0;  load r, 16(r);  jalr r, 0(r);  (4 bytes unused);  address of exit stub r;  address of result i
-// where r is the case's link register: its only register that is not compared. At entry x[r] is the address of the code.
+// where r is the case's link register: its only register that is not compared. At entry x[r] is the address of the
+// code.
 #pragma once
 
 // Odd places, that arithmetic seldom makes by chance.
