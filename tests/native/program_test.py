@@ -1,0 +1,416 @@
+"""The program viv from outside, with a firmware that echoes: bad input, exit codes, serial ports, monitor and debugger, the terminal and
+signals, saving and restoring, repeatable runs."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import unittest
+
+HERE = pathlib.Path(__file__).resolve()
+sys.path.insert(0, str(HERE.parent))
+
+import echo_firmware  # noqa: E402
+
+VIV = os.environ.get("VIV", str(HERE.parents[2] / "build" / "release" / "bin" / "viv"))
+TIME = 60 * float(os.environ.get("VIV_PATIENCE", "1"))
+
+
+class ProgramTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="viv-program-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.bios = str(self.folder / "echo.bin")
+        pathlib.Path(self.bios).write_bytes(echo_firmware.image())
+        self.busy_bios = str(self.folder / "busy.bin")
+        pathlib.Path(self.busy_bios).write_bytes(echo_firmware.image(busy=True))
+
+    def viv(self, *arguments, **options):
+        return subprocess.run([VIV, *arguments], capture_output=True, text=True, timeout=TIME, cwd=self.folder,
+                              stdin=options.pop("stdin", subprocess.DEVNULL), **options)
+
+    def start(self, *arguments, **options):
+        process = subprocess.Popen([VIV, *arguments], cwd=self.folder, **options)
+
+        def stop():
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        self.addCleanup(stop)
+        return process
+
+    def connect(self, path, process):
+        """To a Unix socket that viv has announced by listening on it: waits for the name, then for the listener."""
+        end = TIME
+        while True:
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(TIME)
+            try:
+                client.connect(str(self.folder / path))
+                self.addCleanup(client.close)
+                return client
+            except (FileNotFoundError, ConnectionRefusedError):
+                client.close()
+                self.assertIsNone(process.poll(), "viv has ended")
+                self.assertGreater(end, 0)
+                # Not a sleep for its own sake: the process itself is what is waited for.
+                select.select([], [], [], 0.01)
+                end -= 0.01
+
+    def read_until(self, source, text):
+        seen = b""
+        while text not in seen:
+            data = source.recv(65536) if isinstance(source, socket.socket) else os.read(source, 65536)
+            self.assertTrue(data, f"no {text!r} in {seen!r}")
+            seen += data
+        return seen
+
+
+class BadInputTest(ProgramTest):
+    def refused(self, message, *arguments, env=None):
+        before = sorted(self.folder.rglob("*"))
+        result = self.viv(*arguments, env=env)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn(message, result.stderr)
+        self.assertTrue(result.stderr.startswith("viv: "))
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_options(self):
+        self.refused("a command is missing")
+        self.refused("rum: is no command; there are run, exec, save, list, info, version, help; did you mean run?", "rum")
+        self.refused("run: unknown option --memroy; did you mean --memory?", "run", "--memroy", "1G")
+        self.refused("--memory 1: a size needs a unit", "run", "--bios", self.bios, "--memory", "1")
+        self.refused("--memory 100T: this host has", "run", "--bios", self.bios, "--memory", "100T")
+        self.refused("--memory 1M is too small", "run", "--bios", self.bios, "--memory", "1M")
+        self.refused("--cpus 99: riscv-virt has at most 8 CPUs", "run", "--bios", self.bios, "--cpus", "99")
+        self.refused("--cpu rv46: no such CPU", "run", "--bios", self.bios, "--cpu", "rv46")
+        self.refused("(did you mean riscv-virt?)", "run", "--bios", self.bios, "--machine", "riscv-vrit")
+        self.refused("(did you mean virtio-blk-pci?)", "run", "--bios", self.bios, "--device", "virtio-blk-pcu")
+        self.refused("--device ns16550a: is part of the board", "run", "--bios", self.bios, "--device", "ns16550a")
+        self.refused("virtio-rng-pci", "run", "--bios", self.bios, "--device", "virtio-rng-pci,perod=1")
+        self.refused("nothing to boot", "run", "--memory", "1G")
+        self.refused("has 1 serial port", "run", "--bios", self.bios, "--serial", "null", "--serial", "file:out")
+
+    def test_kernels_and_firmware(self):
+        (self.folder / "empty").touch()
+        (self.folder / "short.elf").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(20))
+        self.refused("--kernel missing: cannot open: No such file or directory", "run", "--kernel", "missing")
+        self.refused("--kernel empty: is empty", "run", "--kernel", "empty")
+        self.refused("--kernel .: is a directory", "run", "--kernel", ".")
+        self.refused("--bios missing: cannot open", "run", "--bios", "missing")
+        self.refused("--initrd missing: cannot open", "run", "--bios", self.bios, "--initrd", "missing")
+        for name in ("short.elf", os.path.realpath(sys.executable)):
+            self.refused(name, "run", "--kernel", name)
+
+    def test_guests(self):
+        recipes = self.folder / "recipes" / "tiny"
+        recipes.mkdir(parents=True)
+        (recipes / "guest.toml").write_text('title = "x"\n')
+        environment = dict(os.environ, VIVARIUM_GUESTS=str(recipes.parent), XDG_CACHE_HOME=str(self.folder / "cache"))
+        self.refused("tinny: is no guest; there are tiny; did you mean tiny?", "run", "tinny", env=environment)
+        self.refused("tinny: is no guest", "exec", "tinny", "--", "true", env=environment)
+        # It is known, but cannot be built: that is no bad input any more.
+        result = self.viv("run", "tiny", env=environment)
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1))
+        self.assertIn("tiny: is not built", result.stderr)
+
+    def test_disks_and_shares(self):
+        (self.folder / "odd").write_bytes(bytes(1000))
+        (self.folder / "image").write_bytes(b"QFI\xfb" + bytes(1 << 16))
+        (self.folder / "disk").write_bytes(bytes(1 << 16))
+        run = ("run", "--bios", self.bios, "--serial", "null")
+        self.refused("--disk missing: cannot open: No such file or directory", *run, "--disk", "missing")
+        self.refused("odd", *run, "--disk", "odd")
+        self.refused("--disk image: is a qcow2 image; only raw images can be used", *run, "--disk", "image")
+        self.refused("--disk .: is a directory", *run, "--disk", ".")
+        self.refused("missing", *run, "--share", "missing:tag")
+        with open(self.folder / "disk", "r+b") as held:
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(held, fcntl.F_OFD_SETLK, lock)
+            self.refused("--disk disk: is in use by another program", *run, "--disk", "disk")
+
+    def test_endpoints(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            # The log file that is named first must not be there afterwards either.
+            self.refused(f"--gdb :{port}: the port is in use", "run", "--bios", self.bios, "--serial", "file:log", "--gdb", f":{port}")
+        self.refused("--serial unix:nobody: ", "run", "--bios", self.bios, "--serial", "unix:nobody")
+        self.refused("--serial file:no/log: the folder no: No such file or directory", "run", "--bios", self.bios, "--serial", "file:no/log")
+        self.refused("--qmp unix:no/s: the folder no", "run", "--bios", self.bios, "--qmp", "unix:no/s")
+        self.refused("--save-at-end no/f: the folder no", "run", "--bios", self.bios, "--save-at-end", "no/f")
+
+    def test_saved_machines(self):
+        (self.folder / "noise").write_bytes(bytes(range(256)) * 64)
+        self.refused("--restore missing: cannot open", "run", "--restore", "missing")
+        self.refused("--restore noise: ", "run", "--restore", "noise")
+        self.refused("--save-at-end: the changes to", "run", "--bios", self.bios, "--disk", "file=noise,snapshot=on", "--save-at-end", "f")
+
+    def test_exec(self):
+        self.refused("exec: the command is missing", "exec", "linux-riscv64")
+        self.refused("--copy-in missing: No such file or directory", "exec", "linux-riscv64", "--copy-in", "missing:/x", "--", "true")
+        self.refused("the folder no: No such file or directory", "exec", "linux-riscv64", "--copy-out", "/x:no/x", "--", "true")
+
+
+class RunTest(ProgramTest):
+    def test_exit_codes_are_the_guests(self):
+        for typed, code in ((b"abcq", 0), (b"f", 3)):
+            process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.read_until(process.stdout.fileno(), b"ready\n")
+            os.write(process.stdin.fileno(), typed)
+            self.assertEqual(process.stdout.read(), typed)
+            self.assertEqual(process.wait(TIME), code)
+
+    def test_timeout(self):
+        result = self.viv("run", "--bios", self.bios, "--serial", "null", "--timeout", "0.2")
+        self.assertEqual((result.returncode, result.stderr), (124, "viv: run: --timeout: 0.2 seconds are over\n"))
+
+    def test_a_reader_that_leaves_ends_it_quietly(self):
+        process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.read_until(process.stdout.fileno(), b"ready\n")
+        process.stdout.close()
+        os.write(process.stdin.fileno(), b"x")
+        self.assertEqual(process.wait(TIME), 141)
+        self.assertEqual(process.stderr.read(), b"")
+        process.stdout = None
+
+    def test_standard_descriptors_may_be_closed(self):
+        result = subprocess.run(["sh", "-c", f'"{VIV}" run --bios "{self.bios}" --timeout 0.3 <&- >&-'], capture_output=True, timeout=TIME)
+        self.assertEqual(result.returncode, 124)
+
+    def test_serial_to_a_file(self):
+        self.viv("run", "--bios", self.busy_bios, "--serial", "file:log", "--max-instructions", "100000", check=True)
+        self.assertEqual((self.folder / "log").read_bytes(), b"ready\n")
+
+    def test_serial_to_a_socket_with_much_data(self):
+        process = self.start("run", "--bios", self.bios, "--serial", "unix:s,server", "--qmp", "unix:q")
+        self.connect("q", process)
+        client = self.connect("s", process)
+        sent = bytes(97 + i % 10 for i in range(50_000)).replace(b"f", b"F")
+        sender = os.fork()
+        if sender == 0:
+            client.sendall(sent)
+            os._exit(0)
+        received = b""
+        while sent[:100] not in received or len(received[received.index(sent[:100]):]) < len(sent):
+            received += client.recv(65536)
+        os.waitpid(sender, 0)
+        self.assertTrue(received.endswith(sent))
+        client.sendall(b"q")
+        self.assertEqual(process.wait(TIME), 0)
+        self.assertFalse((self.folder / "s").exists())
+
+    def test_serial_over_tcp_to_a_listener(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(TIME)
+            process = self.start("run", "--bios", self.bios, "--serial", f"tcp:127.0.0.1:{server.getsockname()[1]}")
+            client, _ = server.accept()
+            with client:
+                client.settimeout(TIME)
+                self.read_until(client, b"ready\n")
+                client.sendall(b"xq")
+                self.read_until(client, b"xq")
+                self.assertEqual(process.wait(TIME), 0)
+
+    def test_an_idle_machine_sleeps(self):
+        process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.read_until(process.stdout.fileno(), b"ready\n")
+
+        def times():
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12]), fields[0]
+        # What it still had to do after its last word; then not one tick in half a second, and asleep.
+        select.select([], [], [], 0.2)
+        before, _ = times()
+        select.select([], [], [], 0.5)
+        after, state = times()
+        self.assertLessEqual(after - before, 1)
+        self.assertEqual(state, "S")
+
+    def test_signals_end_it_as_signals_do(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process = self.start("run", "--bios", self.bios, "--qmp", "unix:q", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.read_until(process.stdout.fileno(), b"ready\n")
+            process.send_signal(number)
+            self.assertEqual(process.wait(TIME), -number)
+            self.assertFalse((self.folder / "q").exists())
+
+
+class ControlTest(ProgramTest):
+    def qmp(self, client, command, **arguments):
+        client.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        while True:
+            while b"\n" not in self.pending:
+                data = client.recv(65536)
+                self.assertTrue(data)
+                self.pending += data
+            line, self.pending = self.pending.split(b"\n", 1)
+            message = json.loads(line)
+            if "return" in message or "error" in message:
+                return message
+
+    def open_qmp(self, process):
+        client = self.connect("q", process)
+        self.pending = self.read_until(client, b"\n").split(b"\n", 1)[1]
+        self.assertEqual(self.qmp(client, "qmp_capabilities"), {"return": {}})
+        return client
+
+    def test_qmp(self):
+        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--paused")
+        client = self.open_qmp(process)
+        self.assertEqual(self.qmp(client, "query-status")["return"]["status"], "paused")
+        self.assertEqual(self.qmp(client, "cont"), {"return": {}})
+        self.assertTrue(self.qmp(client, "query-status")["return"]["running"])
+        self.assertEqual(self.qmp(client, "quit"), {"return": {}})
+        self.assertEqual(process.wait(TIME), 0)
+        self.assertFalse((self.folder / "q").exists())
+
+    def test_qmp_on_standard_streams(self):
+        process = self.start("run", "--bios", self.bios, "--qmp", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertIn(b"QMP", self.read_until(process.stdout.fileno(), b"\n"))
+        process.stdin.write(b'{"execute":"qmp_capabilities"}{"execute":"quit"}\n')
+        process.stdin.flush()
+        self.assertIn(b'"return"', process.stdout.read())
+        self.assertEqual(process.wait(TIME), 0)
+
+    def test_the_prompt_on_a_socket(self):
+        process = self.start("run", "--bios", self.bios, "--serial", "null", "--monitor", "unix:m")
+        client = self.connect("m", process)
+        client.sendall(b"info cpus\nquit\n")
+        self.read_until(client, b"CPU 0")
+        self.assertEqual(process.wait(TIME), 0)
+
+    def test_gdb(self):
+        process = self.start("run", "--bios", self.bios, "--serial", "null", "--gdb", "unix:g")
+        client = self.connect("g", process)
+        client.sendall(b"+$?#3f")
+        self.assertIn(b"$T05", self.read_until(client, b"#"))
+        client.sendall(b"+$k#6b")
+        self.assertEqual(process.wait(TIME), 0)
+
+    def test_save_and_restore(self):
+        run = ("run", "--bios", self.busy_bios, "--memory", "64M", "--deterministic", "--serial", "null", "--print-hash")
+        straight = self.viv(*run, "--max-instructions", "3000000", check=True).stdout
+        self.assertRegex(straight, r"^state [0-9a-f]{32} after 3000000 instructions\n$")
+        self.assertEqual(self.viv(*run, "--max-instructions", "3000000", check=True).stdout, straight)
+        self.viv(*run, "--max-instructions", "1234567", "--save-at-end", "saved", check=True)
+        self.assertEqual((self.folder / "saved").stat().st_mode & 0o777, 0o600)
+        resumed = self.viv("run", "--restore", "saved", "--serial", "null", "--max-instructions", "3000000", "--print-hash", check=True).stdout
+        self.assertEqual(resumed, straight)
+        other = self.viv(*run, "--seed", "2", "--max-instructions", "3000000", check=True).stdout
+        self.assertNotEqual(other, straight)
+
+    def test_saving_a_running_machine(self):
+        (self.folder / "disk").write_bytes(bytes(1 << 16))
+        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--disk", "disk,serial=s1", "--memory", "64M")
+        client = self.connect("q", process)
+        client.close()
+        self.assertEqual(self.viv("save", "--from", "unix:q", "vm.saved").returncode, 0)
+        refused = self.viv("save", "--from", "unix:q", "no/vm.saved")
+        self.assertEqual((refused.returncode, refused.stderr.count("\n")), (2, 1))
+        process.terminate()
+        process.wait()
+        # The disk is not in it, and is not opened by what a file says.
+        result = self.viv("run", "--restore", "vm.saved")
+        self.assertEqual((result.returncode, result.stderr),
+                         (2, "viv: --restore vm.saved: the same devices are needed as when it was saved: --disk file=disk,serial=s1\n"))
+        result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1", "--serial", "null", "--timeout", "0.3")
+        self.assertEqual(result.returncode, 124, result.stderr)
+        cut = (self.folder / "vm.saved").read_bytes()
+        (self.folder / "vm.saved").write_bytes(cut[:-100])
+        result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1")
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1))
+
+    def test_input_of_deterministic_runs_is_read_ahead(self):
+        def once(text):
+            return subprocess.run([VIV, "run", "--bios", self.bios, "--memory", "64M", "--deterministic", "--print-hash"], input=text,
+                                  capture_output=True, timeout=TIME)
+        first = once(b"one\nq")
+        self.assertEqual(first.returncode, 0)
+        self.assertIn(b"ready\none\nq\nstate ", first.stdout)
+        self.assertEqual(once(b"one\nq").stdout, first.stdout)
+
+
+class TerminalTest(ProgramTest):
+    def open_terminal(self, *arguments):
+        outer, self.inner = pty.openpty()
+        self.addCleanup(os.close, outer)
+        self.addCleanup(os.close, self.inner)
+        fcntl.ioctl(self.inner, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        self.before = termios.tcgetattr(self.inner)
+        process = self.start("run", "--bios", self.bios, *arguments, stdin=self.inner, stdout=self.inner, stderr=self.inner,
+                             start_new_session=True)
+        self.read_until(outer, b"ready\n")
+        return process, outer
+
+    def restored(self):
+        return termios.tcgetattr(self.inner) == self.before
+
+    def test_keys(self):
+        process, outer = self.open_terminal()
+        self.assertFalse(self.restored())
+        os.write(outer, b"\x03\x04\x1aabc\x01\x01")
+        self.read_until(outer, b"\x03\x04\x1aabc\x01")
+        os.write(outer, b"\x01h")
+        self.read_until(outer, b"Ctrl-A x")
+        os.write(outer, b"\x01c")
+        self.read_until(outer, b"(viv)")
+        os.write(outer, b"info cpus\r")
+        self.read_until(outer, b"CPU 0")
+        os.write(outer, b"\x01cxyz")
+        self.read_until(outer, b"xyz")
+        os.write(outer, b"\x01x")
+        self.assertEqual(process.wait(TIME), 0)
+        self.assertTrue(self.restored())
+
+    def test_it_is_restored_when_the_guest_powers_off(self):
+        process, outer = self.open_terminal()
+        os.write(outer, b"f")
+        self.assertEqual(process.wait(TIME), 3)
+        self.assertTrue(self.restored())
+
+    def test_it_is_restored_whatever_signal_ends_viv(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE):
+            process, _ = self.open_terminal()
+            process.send_signal(number)
+            code = process.wait(TIME)
+            # A sanitizer reports a crash in its own way.
+            self.assertNotEqual(code, 0)
+            self.assertTrue(self.restored(), signal.Signals(number).name)
+
+    def test_it_is_restored_while_viv_is_stopped(self):
+        process, outer = self.open_terminal()
+        process.send_signal(signal.SIGTSTP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        self.assertTrue(self.restored())
+        process.send_signal(signal.SIGCONT)
+        # The kernel would echo letters by itself; this answer comes from viv, when it has the keyboard again.
+        os.write(outer, b"\x01h")
+        self.read_until(outer, b"Ctrl-A x")
+        self.assertFalse(self.restored())
+
+    def test_a_terminal_that_hangs_up_ends_it(self):
+        outer, inner = pty.openpty()
+        process = self.start("run", "--bios", self.bios, stdin=inner, stdout=inner, stderr=inner, start_new_session=True)
+        self.read_until(outer, b"ready\n")
+        os.close(inner)
+        os.close(outer)
+        process.wait(TIME)
+
+
+if __name__ == "__main__":
+    unittest.main()
