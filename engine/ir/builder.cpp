@@ -15,11 +15,16 @@ ValueId Builder::append(Inst inst) {
 
 ValueId Builder::constant(Type type, u128 value) {
     if (bits_of(type) < 128) value &= (u128{1} << bits_of(type)) - 1;
-    return append({.op = Op::constant, .type = type, .imm = static_cast<u64>(value), .imm2 = static_cast<u64>(value >> 64)});
+    return append(
+        {.op = Op::constant, .type = type, .imm = static_cast<u64>(value), .imm2 = static_cast<u64>(value >> 64)});
 }
 ValueId Builder::unary(Op op, Type type, ValueId a) { return append({.op = op, .type = type, .a = a}); }
-ValueId Builder::binary(Op op, Type type, ValueId a, ValueId b) { return append({.op = op, .type = type, .a = a, .b = b}); }
-ValueId Builder::compare(Op op, Type operands, ValueId a, ValueId b) { return append({.op = op, .type = operands, .a = a, .b = b}); }
+ValueId Builder::binary(Op op, Type type, ValueId a, ValueId b) {
+    return append({.op = op, .type = type, .a = a, .b = b});
+}
+ValueId Builder::compare(Op op, Type operands, ValueId a, ValueId b) {
+    return append({.op = op, .type = operands, .a = a, .b = b});
+}
 ValueId Builder::convert(Op op, Type to, ValueId a) { return append({.op = op, .type = to, .a = a}); }
 ValueId Builder::select(Type type, ValueId condition, ValueId yes, ValueId no) {
     return append({.op = Op::select, .type = type, .a = condition, .b = yes, .c = no});
@@ -44,11 +49,17 @@ ValueId Builder::float_convert(Op op, Type to, unsigned unit, Rounding rounding,
 ValueId Builder::float_classify(ValueId a) { return append({.op = Op::float_classify, .type = Type::i16, .a = a}); }
 
 ValueId Builder::get(Type type, u64 slot) { return append({.op = Op::get, .type = type, .imm = slot}); }
-void Builder::set(Type type, u64 slot, ValueId value) { append({.op = Op::set, .type = type, .a = value, .imm = slot}); }
+void Builder::set(Type type, u64 slot, ValueId value) {
+    append({.op = Op::set, .type = type, .a = value, .imm = slot});
+}
 
 ValueId Builder::load(Type type, ValueId address) { return append({.op = Op::load, .type = type, .a = address}); }
-void Builder::store(Type type, ValueId address, ValueId value) { append({.op = Op::store, .type = type, .a = address, .b = value}); }
-ValueId Builder::load_acquire(Type type, ValueId address) { return append({.op = Op::load_acquire, .type = type, .a = address}); }
+void Builder::store(Type type, ValueId address, ValueId value) {
+    append({.op = Op::store, .type = type, .a = address, .b = value});
+}
+ValueId Builder::load_acquire(Type type, ValueId address) {
+    return append({.op = Op::load_acquire, .type = type, .a = address});
+}
 void Builder::store_release(Type type, ValueId address, ValueId value) {
     append({.op = Op::store_release, .type = type, .a = address, .b = value});
 }

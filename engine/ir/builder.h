@@ -1,5 +1,6 @@
 // Appends instructions to a block. Out of line, so that hundreds of instruction bodies stay cheap to compile.
-// Promises: the block it makes passes verify() if the semantics laws are kept. Nothing is folded or shared here: the passes do that.
+// Promises: the block it makes passes verify() if the semantics laws are kept. Nothing is folded or shared here: the
+// passes do that.
 #pragma once
 
 #include <initializer_list>
@@ -22,7 +23,8 @@ public:
     // The index of the block's float unit that is like `unit`; it is added if there is none yet.
     unsigned float_unit(const FloatUnit& unit);
     // `format` is the operands' type; for conversions `to` is the result's.
-    ValueId float_op(Op op, Type format, unsigned unit, Rounding rounding, ValueId a, ValueId b = no_value, ValueId c = no_value);
+    ValueId float_op(Op op, Type format, unsigned unit, Rounding rounding, ValueId a, ValueId b = no_value,
+                     ValueId c = no_value);
     ValueId float_compare(Op op, Type format, unsigned unit, ValueId a, ValueId b);
     ValueId float_convert(Op op, Type to, unsigned unit, Rounding rounding, ValueId a);
     ValueId float_classify(ValueId a);

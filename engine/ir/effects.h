@@ -1,14 +1,14 @@
-// What an instruction does besides making its value: for the verifier, for dead-code elimination, and for whatever moves instructions.
-// Promises: effects_of() names every effect an instruction can have; without any, it may be dropped, duplicated or moved anywhere its
-// operands are known.
+// What an instruction does besides making its value: for the verifier, for dead-code elimination, and for whatever
+// moves instructions. Promises: effects_of() names every effect an instruction can have; without any, it may be
+// dropped, duplicated or moved anywhere its operands are known.
 #pragma once
 
 #include "engine/ir/op_info.h"
 
 namespace viv::ir {
 
-// The effects of one instruction. Reading or writing a slot counts as reading or writing state, a fence as both for memory.
-// `guest` and the terminators have none of them: they stay where they are by what they are.
+// The effects of one instruction. Reading or writing a slot counts as reading or writing state, a fence as both for
+// memory. `guest` and the terminators have none of them: they stay where they are by what they are.
 inline Effects effects_of(const Block& block, const Inst& inst) {
     switch (info_of(inst.op).shape) {
         case Shape::get: return effect_reads_state;
@@ -32,7 +32,8 @@ inline bool removable(const Block& block, const Inst& inst) {
 }
 
 // Calls visit(ValueId&) (or const) for every operand, arguments of calls included.
-template <class BlockType, class InstType, class Visit> void for_each_operand(BlockType& block, InstType& inst, Visit&& visit) {
+template <class BlockType, class InstType, class Visit>
+void for_each_operand(BlockType& block, InstType& inst, Visit&& visit) {
     if (inst.op == Op::call) {
         for (auto& argument : block.calls[inst.imm].arguments)
             if (argument != no_value) visit(argument);

@@ -10,7 +10,8 @@ namespace viv::ir {
 namespace {
 
 // Calls visit.operator()<T>() with the unsigned type behind an integer type of at least eight bits.
-template <class Visit> auto with_integer(Type type, Visit&& visit) {
+template <class Visit>
+auto with_integer(Type type, Visit&& visit) {
     switch (type) {
         case Type::i8: return visit.template operator()<u8>();
         case Type::i16: return visit.template operator()<u16>();
@@ -21,7 +22,8 @@ template <class Visit> auto with_integer(Type type, Visit&& visit) {
     }
     return visit.template operator()<u64>();
 }
-template <class Visit> auto with_format(Type type, Visit&& visit) {
+template <class Visit>
+auto with_format(Type type, Visit&& visit) {
     switch (type) {
         case Type::i16: return visit.template operator()<u16>();
         case Type::i32: return visit.template operator()<u32>();
@@ -30,7 +32,8 @@ template <class Visit> auto with_format(Type type, Visit&& visit) {
     }
     return visit.template operator()<u64>();
 }
-template <class Visit> auto with_float_integer(Type type, Visit&& visit) {
+template <class Visit>
+auto with_float_integer(Type type, Visit&& visit) {
     if (type == Type::i8) return visit.template operator()<u8>();
     return with_format(type, visit);
 }
@@ -49,8 +52,9 @@ u128 evaluate_unary(Op op, Type type, u128 a) {
     }
     return with_integer(type, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_UNARY(name, text) case Op::name: return meaning::name<T>(T(a));
-#include "engine/ir/ops.def"
+#define IR_UNARY(name, text)                      \
+    case Op::name: return meaning::name<T>(T(a)); \
+        #include "engine/ir/ops.def"
             default: return unknown();
         }
     });
@@ -67,10 +71,12 @@ u128 evaluate_binary(Op op, Type type, u128 a, u128 b) {
     }
     return with_integer(type, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_BINARY(name, text)                                                   \
-    case Op::name:                                                              \
-        if constexpr (!(is_high_half(Op::name) && sizeof(T) == 16)) return meaning::name<T>(T(a), T(b)); \
-        else return unknown();
+#define IR_BINARY(name, text)                                       \
+    case Op::name:                                                  \
+        if constexpr (!(is_high_half(Op::name) && sizeof(T) == 16)) \
+            return meaning::name<T>(T(a), T(b));                    \
+        else                                                        \
+            return unknown();
 #include "engine/ir/ops.def"
             default: return unknown();
         }
@@ -84,8 +90,9 @@ bool evaluate_compare(Op op, Type operands, u128 a, u128 b) {
     }
     return with_integer(operands, [&]<class T>() -> bool {
         switch (op) {
-#define IR_COMPARE(name, text) case Op::name: return meaning::name<T>(T(a), T(b));
-#include "engine/ir/ops.def"
+#define IR_COMPARE(name, text)                          \
+    case Op::name: return meaning::name<T>(T(a), T(b)); \
+        #include "engine/ir/ops.def"
             default: return unknown() != 0;
         }
     });
@@ -100,10 +107,13 @@ u128 evaluate_convert(Op op, Type to, Type from, u128 a) {
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c) {
     return with_format(format, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_FLOAT_UNARY(name, text) case Op::name: return meaning::name<T>(env, T(a));
-#define IR_FLOAT_BINARY(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b));
-#define IR_FLOAT_TERNARY(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b), T(c));
-#include "engine/ir/ops.def"
+#define IR_FLOAT_UNARY(name, text)                                 \
+    case Op::name: return meaning::name<T>(env, T(a));             \
+        #define IR_FLOAT_BINARY(name, text)                        \
+    case Op::name: return meaning::name<T>(env, T(a), T(b));       \
+        #define IR_FLOAT_TERNARY(name, text)                       \
+    case Op::name: return meaning::name<T>(env, T(a), T(b), T(c)); \
+        #include "engine/ir/ops.def"
             default: return unknown();
         }
     });
@@ -112,8 +122,9 @@ u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, 
 bool evaluate_float_compare(Op op, Type format, soft::Environment& env, u128 a, u128 b) {
     return with_format(format, [&]<class T>() -> bool {
         switch (op) {
-#define IR_FLOAT_COMPARE(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b));
-#include "engine/ir/ops.def"
+#define IR_FLOAT_COMPARE(name, text)                         \
+    case Op::name: return meaning::name<T>(env, T(a), T(b)); \
+        #include "engine/ir/ops.def"
             default: return unknown() != 0;
         }
     });
@@ -127,21 +138,26 @@ u128 evaluate_float_convert(Op op, Type to, Type from, soft::Environment& env, u
             });
         case Op::float_to_unsigned:
             return with_float_integer(to, [&]<class R>() {
-                return with_format(from, [&]<class T>() -> u128 { return meaning::float_to_unsigned<R, T>(env, T(a)); });
+                return with_format(from,
+                                   [&]<class T>() -> u128 { return meaning::float_to_unsigned<R, T>(env, T(a)); });
             });
         case Op::float_from_signed:
             return with_format(to, [&]<class R>() {
-                return with_float_integer(from, [&]<class T>() -> u128 { return meaning::float_from_signed<R, T>(env, T(a)); });
+                return with_float_integer(
+                    from, [&]<class T>() -> u128 { return meaning::float_from_signed<R, T>(env, T(a)); });
             });
         case Op::float_from_unsigned:
             return with_format(to, [&]<class R>() {
-                return with_float_integer(from, [&]<class T>() -> u128 { return meaning::float_from_unsigned<R, T>(env, T(a)); });
+                return with_float_integer(
+                    from, [&]<class T>() -> u128 { return meaning::float_from_unsigned<R, T>(env, T(a)); });
             });
         case Op::float_convert:
             return with_format(to, [&]<class R>() {
                 return with_format(from, [&]<class T>() -> u128 {
-                    if constexpr (!std::is_same_v<R, T>) return meaning::float_convert<R, T>(env, T(a));
-                    else return unknown();
+                    if constexpr (!std::is_same_v<R, T>)
+                        return meaning::float_convert<R, T>(env, T(a));
+                    else
+                        return unknown();
                 });
             });
         case Op::float_classify:

@@ -1,5 +1,6 @@
-// Operations by number on values of any type, from the meanings of ops.def: for the oracle, the constant folder and backends' fallbacks.
-// Promises: operands and results are zero-extended to 128 bits; callers have checked (verify.h) that the operation has a meaning for the type.
+// Operations by number on values of any type, from the meanings of ops.def: for the oracle, the constant folder and
+// backends' fallbacks. Promises: operands and results are zero-extended to 128 bits; callers have checked (verify.h)
+// that the operation has a meaning for the type.
 #pragma once
 
 #include "engine/float/softfloat.h"
@@ -8,7 +9,9 @@
 namespace viv::ir {
 
 // `value` cut to the width of `type`.
-constexpr u128 truncate(Type type, u128 value) { return bits_of(type) >= 128 ? value : value & ((u128{1} << bits_of(type)) - 1); }
+constexpr u128 truncate(Type type, u128 value) {
+    return bits_of(type) >= 128 ? value : value & ((u128{1} << bits_of(type)) - 1);
+}
 
 u128 evaluate_unary(Op op, Type type, u128 a);
 u128 evaluate_binary(Op op, Type type, u128 a, u128 b);

@@ -1,5 +1,6 @@
-// What is known of each operation besides its meaning: its name in text, its shape (which operands and immediates it has), and the types it has.
-// Promises: one row an operation, in the order of Op; print, parse, verify, the oracle and the passes all go by it.
+// What is known of each operation besides its meaning: its name in text, its shape (which operands and immediates it
+// has), and the types it has. Promises: one row an operation, in the order of Op; print, parse, verify, the oracle and
+// the passes all go by it.
 #pragma once
 
 #include <array>
@@ -10,10 +11,32 @@
 namespace viv::ir {
 
 enum class Shape : u8 {
-    unary, binary, compare,
-    float_unary, float_binary, float_ternary, float_compare, float_convert,
-    constant, convert, select, get, set, load, store, exchange, fetch_op, compare_exchange, physical, fence, call, guest,
-    jump, branch, jump_indirect, leave,
+    unary,
+    binary,
+    compare,
+    float_unary,
+    float_binary,
+    float_ternary,
+    float_compare,
+    float_convert,
+    constant,
+    convert,
+    select,
+    get,
+    set,
+    load,
+    store,
+    exchange,
+    fetch_op,
+    compare_exchange,
+    physical,
+    fence,
+    call,
+    guest,
+    jump,
+    branch,
+    jump_indirect,
+    leave,
 };
 
 struct OpInfo {
@@ -70,10 +93,12 @@ constexpr const OpInfo& info_of(Op op) { return op_table[static_cast<usize>(op)]
 inline constexpr std::array<std::string_view, 7> type_names{"none", "i1", "i8", "i16", "i32", "i64", "i128"};
 constexpr std::string_view name_of(Type type) { return type_names[static_cast<usize>(type)]; }
 
-inline constexpr std::array<std::string_view, 7> rounding_names{"nearest_even", "toward_zero", "down", "up", "nearest_max_magnitude", "to_odd", "dynamic"};
+inline constexpr std::array<std::string_view, 7> rounding_names{"nearest_even",          "toward_zero", "down",   "up",
+                                                                "nearest_max_magnitude", "to_odd",      "dynamic"};
 inline constexpr std::array<std::string_view, 3> nan_rule_names{"canonical", "first_operand", "signaling_first"};
 inline constexpr std::array<std::string_view, 2> tininess_names{"after_rounding", "before_rounding"};
-inline constexpr std::array<std::string_view, 6> effect_names{"reads_state", "writes_state", "reads_memory", "writes_memory", "may_leave", "ends_block"};
+inline constexpr std::array<std::string_view, 6> effect_names{"reads_state",   "writes_state", "reads_memory",
+                                                              "writes_memory", "may_leave",    "ends_block"};
 
 constexpr bool is_terminator(Op op) { return op >= Op::jump; }
 constexpr bool is_float(Op op) {
@@ -87,15 +112,17 @@ constexpr bool rounds(Op op) {
     return op != Op::float_min && op != Op::float_max;
 }
 // Needs the high half of a product: not for i128.
-constexpr bool is_high_half(Op op) { return op == Op::mulhu || op == Op::mulhs || op == Op::mulhsu || op == Op::clmulh; }
+constexpr bool is_high_half(Op op) {
+    return op == Op::mulhu || op == Op::mulhs || op == Op::mulhsu || op == Op::clmulh;
+}
 // Has a meaning for i1.
 constexpr bool is_logical(Op op) {
     return op == Op::not_ || op == Op::and_ || op == Op::or_ || op == Op::xor_ || op == Op::eq || op == Op::ne;
 }
 // What fetch_op can do atomically.
 constexpr bool is_fetch_operation(Op op) {
-    return op == Op::add || op == Op::sub || op == Op::and_ || op == Op::or_ || op == Op::xor_ || op == Op::minu || op == Op::maxu ||
-           op == Op::mins || op == Op::maxs;
+    return op == Op::add || op == Op::sub || op == Op::and_ || op == Op::or_ || op == Op::xor_ || op == Op::minu ||
+           op == Op::maxu || op == Op::mins || op == Op::maxs;
 }
 
 constexpr bool makes_value(Op op) {

@@ -10,7 +10,8 @@
 
 namespace viv::ir {
 
-static_assert(static_cast<u8>(Rounding::nearest_max_magnitude) == static_cast<u8>(soft::Rounding::nearest_max_magnitude));
+static_assert(static_cast<u8>(Rounding::nearest_max_magnitude) ==
+              static_cast<u8>(soft::Rounding::nearest_max_magnitude));
 static_assert(static_cast<u8>(Rounding::to_odd) == static_cast<u8>(soft::Rounding::to_odd));
 
 namespace {
@@ -58,11 +59,14 @@ public:
     Unit(const FloatUnit& unit, Rounding rounding, std::span<u8> state) : unit_(unit), state_(state) {
         env.nan_rule = unit.nan_rule;
         env.tininess = unit.tininess;
-        const u128 mode = rounding == Rounding::dynamic ? read_slot(state, unit.rounding, Type::i8) : static_cast<u8>(rounding);
-        env.rounding = mode <= static_cast<u8>(soft::Rounding::to_odd) ? static_cast<soft::Rounding>(mode) : soft::Rounding::nearest_even;
+        const u128 mode =
+            rounding == Rounding::dynamic ? read_slot(state, unit.rounding, Type::i8) : static_cast<u8>(rounding);
+        env.rounding = mode <= static_cast<u8>(soft::Rounding::to_odd) ? static_cast<soft::Rounding>(mode)
+                                                                       : soft::Rounding::nearest_even;
     }
     ~Unit() {
-        if (env.flags != 0) write_slot(state_, unit_.flags, Type::i8, read_slot(state_, unit_.flags, Type::i8) | env.flags);
+        if (env.flags != 0)
+            write_slot(state_, unit_.flags, Type::i8, read_slot(state_, unit_.flags, Type::i8) | env.flags);
     }
     Unit(const Unit&) = delete;
     Unit& operator=(const Unit&) = delete;
@@ -96,8 +100,8 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
             case Shape::float_binary:
             case Shape::float_ternary: {
                 Unit unit(block.float_units[inst.imm], inst.rounding, state);
-                result = evaluate_float(inst.op, inst.type, unit.env, value(inst.a), inst.b != no_value ? value(inst.b) : 0,
-                                        inst.c != no_value ? value(inst.c) : 0);
+                result = evaluate_float(inst.op, inst.type, unit.env, value(inst.a),
+                                        inst.b != no_value ? value(inst.b) : 0, inst.c != no_value ? value(inst.c) : 0);
                 break;
             }
             case Shape::float_compare: {
@@ -131,18 +135,22 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
             case Shape::fetch_op:
             case Shape::compare_exchange: {
                 u64 physical = 0;
-                u8* at = memory.atomic(static_cast<u64>(value(inst.a)), bytes_of(inst.type), MemoryAccess::store, physical);
+                u8* at =
+                    memory.atomic(static_cast<u64>(value(inst.a)), bytes_of(inst.type), MemoryAccess::store, physical);
                 if (at == nullptr) return unmade(Outcome::Why::atomic);
                 result = from_bytes({at, bytes.size()});
                 u128 after = value(inst.b);
-                if (inst.op == Op::fetch_op) after = evaluate_binary(static_cast<Op>(inst.imm), inst.type, result, after);
-                else if (inst.op == Op::compare_exchange) after = result == after ? value(inst.c) : result;
+                if (inst.op == Op::fetch_op)
+                    after = evaluate_binary(static_cast<Op>(inst.imm), inst.type, result, after);
+                else if (inst.op == Op::compare_exchange)
+                    after = result == after ? value(inst.c) : result;
                 to_bytes({at, bytes.size()}, after);
                 break;
             }
             case Shape::physical: {
                 u64 physical = 0;
-                if (memory.atomic(static_cast<u64>(value(inst.a)), bytes_of(inst.type), static_cast<MemoryAccess>(inst.imm), physical) == nullptr)
+                if (memory.atomic(static_cast<u64>(value(inst.a)), bytes_of(inst.type),
+                                  static_cast<MemoryAccess>(inst.imm), physical) == nullptr)
                     return unmade(Outcome::Why::atomic);
                 result = physical;
                 break;

@@ -1,7 +1,7 @@
-// The oracle: interprets a block, one instruction after another, by the meanings of ops.def. What every backend must agree with.
-// Promises: slow and plain; follows the laws: where an access cannot be made the block is left at the start of the current guest instruction,
-// with state as the instructions before it left it (verify() has seen to it that nothing was written since). Blocks must have passed
-// verify() with slots that lie inside the state.
+// The oracle: interprets a block, one instruction after another, by the meanings of ops.def. What every backend must
+// agree with. Promises: slow and plain; follows the laws: where an access cannot be made the block is left at the start
+// of the current guest instruction, with state as the instructions before it left it (verify() has seen to it that
+// nothing was written since). Blocks must have passed verify() with slots that lie inside the state.
 #pragma once
 
 #include <span>
@@ -18,18 +18,25 @@ public:
     // False: it faults, or is not to plain memory; then nothing has happened. Any alignment; 1 to 16 bytes.
     virtual bool load(u64 address, std::span<u8> out) = 0;
     virtual bool store(u64 address, std::span<const u8> in) = 0;
-    // The plain memory behind an aligned access of `size` bytes, and its physical address; null if there is none or it may not be had so.
+    // The plain memory behind an aligned access of `size` bytes, and its physical address; null if there is none or it
+    // may not be had so.
     virtual u8* atomic(u64 address, unsigned size, MemoryAccess access, u64& physical) = 0;
-    // A helper is about to be called, after `instructions` whole guest instructions of the block: what generated code tells the vCPU then.
+    // A helper is about to be called, after `instructions` whole guest instructions of the block: what generated code
+    // tells the vCPU then.
     virtual void calling(unsigned /*instructions*/) {}
 };
 
 struct Outcome {
     enum class Why : u8 {
-        jump, taken, not_taken, indirect,  // the block ended: the guest goes on at `pc`
-        leave,                             // the block ended: the pc is in the state
-        helper,                            // a call returned 0: the pc is in the state
-        load, store, atomic,               // an access could not be made: the guest instruction at `pc` is to be done otherwise
+        jump,
+        taken,
+        not_taken,
+        indirect,  // the block ended: the guest goes on at `pc`
+        leave,     // the block ended: the pc is in the state
+        helper,    // a call returned 0: the pc is in the state
+        load,
+        store,
+        atomic,  // an access could not be made: the guest instruction at `pc` is to be done otherwise
     };
     Why why = Why::leave;
     u64 pc = 0;                 // as above; 0 where it is in the state

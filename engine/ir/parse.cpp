@@ -13,7 +13,9 @@ namespace viv::ir {
 
 namespace {
 
-constexpr bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+constexpr bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 constexpr int digit_of(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -42,7 +44,8 @@ public:
         skip();
         before_word_ = rest_;
         usize length = 0;
-        while (length < rest_.size() && (is_word(rest_[length]) || (dots == Dots::yes && rest_[length] == '.'))) length++;
+        while (length < rest_.size() && (is_word(rest_[length]) || (dots == Dots::yes && rest_[length] == '.')))
+            length++;
         const std::string_view found = rest_.substr(0, length);
         rest_.remove_prefix(length);
         return found;
@@ -82,13 +85,15 @@ public:
 
 private:
     void skip() {
-        while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t' || rest_.front() == '\r')) rest_.remove_prefix(1);
+        while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t' || rest_.front() == '\r'))
+            rest_.remove_prefix(1);
     }
     std::string_view rest_;
     std::string_view before_word_;
 };
 
-template <class Names> std::optional<usize> index_in(const Names& names, std::string_view name) {
+template <class Names>
+std::optional<usize> index_in(const Names& names, std::string_view name) {
     const auto found = std::find(std::begin(names), std::end(names), name);
     if (found == std::end(names)) return std::nullopt;
     return static_cast<usize>(found - std::begin(names));
@@ -132,7 +137,8 @@ private:
         value = static_cast<u64>(*found);
         return {};
     }
-    template <class Names> Result<usize> one_of(Line& line, const Names& names, std::string_view expected) {
+    template <class Names>
+    Result<usize> one_of(Line& line, const Names& names, std::string_view expected) {
         const auto index = index_in(names, line.word());
         if (!index) return wrong_word(line, expected);
         return *index;
@@ -203,7 +209,8 @@ private:
 
     Result<void> call(Line& line, Inst& inst) {
         const std::string_view name = line.word(Line::Dots::yes);
-        const auto helper = std::find_if(helpers_.begin(), helpers_.end(), [&](const Helper& each) { return name == each.name; });
+        const auto helper =
+            std::find_if(helpers_.begin(), helpers_.end(), [&](const Helper& each) { return name == each.name; });
         if (helper == helpers_.end()) return wrong_word(line, "the name of a helper");
         Call made{.helper = *helper};
         if (!line.take('(')) return wrong(line, "'('");
@@ -226,7 +233,8 @@ private:
         if (uses_float_unit(inst.op)) {
             if (!line.take_word("unit")) return wrong(line, "'unit'");
             TRY(number(line, inst.imm, "the number of a float unit"));
-            if (inst.imm >= block_.float_units.size()) return wrong_word(line, "a float unit that the head of the block declares");
+            if (inst.imm >= block_.float_units.size())
+                return wrong_word(line, "a float unit that the head of the block declares");
         }
         if (rounds(inst.op)) {
             TRY_SET(const usize rounding, one_of(line, rounding_names, "a rounding mode, like nearest_even"));
@@ -236,8 +244,10 @@ private:
     }
 
     void hint(Line& line, Inst& inst) {
-        if (line.take_word("call")) inst.hint = JumpHint::call;
-        else if (line.take_word("return")) inst.hint = JumpHint::return_;
+        if (line.take_word("call"))
+            inst.hint = JumpHint::call;
+        else if (line.take_word("return"))
+            inst.hint = JumpHint::return_;
     }
 
     // What follows the operation's name. inst.type is that of the result, if the line names one.
@@ -252,15 +262,11 @@ private:
             case Shape::exchange:
             case Shape::compare_exchange: return operands(line, inst, info.operands);
             case Shape::compare:
-            case Shape::store:
-                TRY(suffix(line, inst.type));
-                return operands(line, inst, info.operands);
+            case Shape::store: TRY(suffix(line, inst.type)); return operands(line, inst, info.operands);
             case Shape::float_unary:
             case Shape::float_binary:
             case Shape::float_ternary:
-            case Shape::float_convert:
-                TRY(operands(line, inst, info.operands));
-                return float_tail(line, inst);
+            case Shape::float_convert: TRY(operands(line, inst, info.operands)); return float_tail(line, inst);
             case Shape::float_compare:
                 TRY(suffix(line, inst.type));
                 TRY(operands(line, inst, info.operands));
@@ -284,15 +290,18 @@ private:
                 return operands(line, inst, 1);
             case Shape::fetch_op: {
                 const std::string_view name = line.word();
-                const auto found = std::find_if(op_table.begin(), op_table.end(), [&](const OpInfo& each) { return each.name == name; });
+                const auto found = std::find_if(op_table.begin(), op_table.end(),
+                                                [&](const OpInfo& each) { return each.name == name; });
                 if (found == op_table.end()) return wrong_word(line, "a binary operation");
                 inst.imm = static_cast<u64>(found - op_table.begin());
                 return operands(line, inst, 2);
             }
             case Shape::physical:
                 TRY(suffix(line, inst.type));
-                if (line.take_word("store")) inst.imm = static_cast<u64>(MemoryAccess::store);
-                else if (!line.take_word("load")) return wrong(line, "'load' or 'store'");
+                if (line.take_word("store"))
+                    inst.imm = static_cast<u64>(MemoryAccess::store);
+                else if (!line.take_word("load"))
+                    return wrong(line, "'load' or 'store'");
                 return operands(line, inst, 1);
             case Shape::call: return call(line, inst);
             case Shape::guest: return number(line, inst.imm, "an address");
@@ -328,15 +337,18 @@ private:
         }
         const std::string_view op = line.word();
         if (!has_result && op == "float_unit") return float_unit(line);
-        const auto found = std::find_if(op_table.begin(), op_table.end(), [&](const OpInfo& each) { return each.name == op; });
+        const auto found =
+            std::find_if(op_table.begin(), op_table.end(), [&](const OpInfo& each) { return each.name == op; });
         if (op.empty() || found == op_table.end()) return wrong_word(line, "an operation");
         inst.op = static_cast<Op>(found - op_table.begin());
         inst.type = named;
         if (makes_value(inst.op) != has_result)
-            return Error{fmt::format("line {}: expected {}'{}'", number_, has_result ? "no value from " : "'%name:type =' before ", op)};
+            return Error{fmt::format("line {}: expected {}'{}'", number_,
+                                     has_result ? "no value from " : "'%name:type =' before ", op)};
         TRY(body(line, inst));
         if (result_type(inst) != named)
-            return Error{fmt::format("line {}: expected the type {} of what '{}' makes", number_, name_of(result_type(inst)), op)};
+            return Error{fmt::format("line {}: expected the type {} of what '{}' makes", number_,
+                                     name_of(result_type(inst)), op)};
         const ValueId id = static_cast<ValueId>(block_.code.size());
         if (has_result && !values_.emplace(name, id).second)
             return Error{fmt::format("line {}: expected a new name, but %{} is one already", number_, name)};
@@ -353,6 +365,8 @@ private:
 
 }  // namespace
 
-Result<Block> parse(std::string_view text, const SlotTable& slots, std::span<const Helper> helpers) { return Parser(slots, helpers).run(text); }
+Result<Block> parse(std::string_view text, const SlotTable& slots, std::span<const Helper> helpers) {
+    return Parser(slots, helpers).run(text);
+}
 
 }  // namespace viv::ir

@@ -1,7 +1,7 @@
 // Text back to a block; see print.h for its form.
-// Promises: any text gives a block or an error that names the line and what was expected there; time and memory are bounded by its length, which
-// is at most maximum_text. Values may have any name of letters, digits and '_'; '#' starts a comment. What comes out is well formed but
-// not yet verified: types and order are verify()'s business.
+// Promises: any text gives a block or an error that names the line and what was expected there; time and memory are
+// bounded by its length, which is at most maximum_text. Values may have any name of letters, digits and '_'; '#' starts
+// a comment. What comes out is well formed but not yet verified: types and order are verify()'s business.
 #pragma once
 
 #include <span>

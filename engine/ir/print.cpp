@@ -25,7 +25,8 @@ std::string_view hint_text(JumpHint hint) {
     return "";
 }
 
-template <usize N> std::string_view named(const std::array<std::string_view, N>& names, u64 index) {
+template <usize N>
+std::string_view named(const std::array<std::string_view, N>& names, u64 index) {
     return index < N ? names[index] : "?";
 }
 std::string_view op_name(u64 op) { return op < op_count ? op_table[op].name : "?"; }
@@ -72,7 +73,8 @@ std::string print_line(const Block& block, ValueId id, const SlotTable& slots) {
     const OpInfo& info = info_of(inst.op);
     const std::string_view type = named(type_names, static_cast<u64>(inst.type));
     const Type result = result_type(inst);
-    std::string text = result == Type::none ? "" : fmt::format("%{}:{} = ", id, named(type_names, static_cast<u64>(result)));
+    std::string text =
+        result == Type::none ? "" : fmt::format("%{}:{} = ", id, named(type_names, static_cast<u64>(result)));
     text += info.name;
     switch (info.shape) {
         case Shape::unary:
@@ -94,7 +96,9 @@ std::string print_line(const Block& block, ValueId id, const SlotTable& slots) {
         case Shape::set: return text + fmt::format(" {}, {}", slot(inst.imm, slots), value(inst.a));
         case Shape::fetch_op: return text + fmt::format(" {} {}", op_name(inst.imm), operands(inst, 2));
         case Shape::physical:
-            return text + fmt::format(".{} {} {}", type, inst.imm == static_cast<u64>(MemoryAccess::load) ? "load" : "store", value(inst.a));
+            return text + fmt::format(".{} {} {}", type,
+                                      inst.imm == static_cast<u64>(MemoryAccess::load) ? "load" : "store",
+                                      value(inst.a));
         case Shape::call: return text.substr(0, text.size() - info.name.size()) + call_text(block, inst);
         case Shape::guest: return text + fmt::format(" {:#x}", inst.imm);
         case Shape::jump: return text + fmt::format(" {:#x}{}", inst.imm, hint_text(inst.hint));
@@ -111,7 +115,8 @@ std::string print(const Block& block, const SlotTable& slots) {
     for (const FloatUnit& unit : block.float_units) {
         text += fmt::format("float_unit flags {} rounding {} {} {}\n", slot(unit.flags, slots),
                             unit.rounding == FloatUnit::no_slot ? "none" : slot(unit.rounding, slots),
-                            named(nan_rule_names, static_cast<u64>(unit.nan_rule)), named(tininess_names, static_cast<u64>(unit.tininess)));
+                            named(nan_rule_names, static_cast<u64>(unit.nan_rule)),
+                            named(tininess_names, static_cast<u64>(unit.tininess)));
     }
     for (ValueId id = 0; id < block.code.size(); id++) text += print_line(block, id, slots) + '\n';
     return text;

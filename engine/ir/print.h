@@ -1,5 +1,6 @@
 // A block as text, one instruction a line, for people, golden tests and the parser.
-// Promises: print(parse(x)) == x for every x that print() made; a block that verify() refuses is printed too, as well as that can be.
+// Promises: print(parse(x)) == x for every x that print() made; a block that verify() refuses is printed too, as well
+// as that can be.
 //
 //   block pc 0x80000000 mode 0x1 size 8
 //   float_unit flags fflags rounding frm canonical after_rounding     (none or more; named by their number)

@@ -27,11 +27,13 @@ public:
 
     // The slot that starts at `offset`, or null.
     const Slot* at(u64 offset) const {
-        const auto found = std::lower_bound(slots_.begin(), slots_.end(), offset, [](const Slot& slot, u64 value) { return slot.offset < value; });
+        const auto found = std::lower_bound(slots_.begin(), slots_.end(), offset,
+                                            [](const Slot& slot, u64 value) { return slot.offset < value; });
         return found != slots_.end() && found->offset == offset ? &*found : nullptr;
     }
     const Slot* named(std::string_view name) const {
-        const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.name == name; });
+        const auto found =
+            std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.name == name; });
         return found != slots_.end() ? &*found : nullptr;
     }
     const std::vector<Slot>& all() const { return slots_; }

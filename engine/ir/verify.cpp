@@ -28,7 +28,8 @@ public:
             if (static_cast<usize>(inst.op) >= op_count) return wrong("is no operation");
             if (static_cast<usize>(inst.type) >= type_names.size()) return wrong("has no type");
             const bool last = at_ + 1 == block_.code.size();
-            if (is_terminator(inst.op) != last) return wrong(last ? "ends the block but is no terminator" : "is a terminator amid the block");
+            if (is_terminator(inst.op) != last)
+                return wrong(last ? "ends the block but is no terminator" : "is a terminator amid the block");
             TRY(operands_defined(inst));
             TRY(types(inst));
             TRY(incidentals(inst));
@@ -39,7 +40,8 @@ public:
 
 private:
     Error wrong(std::string_view what) const {
-        return Error{fmt::format("IR instruction {} ({}) {}", at_, print_line(block_, static_cast<ValueId>(at_), slots_), what)};
+        return Error{
+            fmt::format("IR instruction {} ({}) {}", at_, print_line(block_, static_cast<ValueId>(at_), slots_), what)};
     }
 
     Result<void> float_units() const {
@@ -60,7 +62,8 @@ private:
     Result<void> operands_defined(const Inst& inst) const {
         if (inst.op == Op::call && inst.imm >= block_.calls.size()) return wrong("names no call of the block");
         bool defined = true;
-        for_each_operand(block_, inst, [&](ValueId id) { defined = defined && id < at_ && makes_value(block_.code[id].op); });
+        for_each_operand(block_, inst,
+                         [&](ValueId id) { defined = defined && id < at_ && makes_value(block_.code[id].op); });
         if (!defined) return wrong("uses a value that is not made before it");
         const unsigned count = info_of(inst.op).operands;
         const ValueId all[] = {inst.a, inst.b, inst.c};
@@ -87,7 +90,8 @@ private:
             case Shape::unary:
             case Shape::binary:
             case Shape::compare:
-                TRY(want(is_integer(inst.type) || (inst.type == Type::i1 && is_logical(inst.op)), "has no meaning for this type"));
+                TRY(want(is_integer(inst.type) || (inst.type == Type::i1 && is_logical(inst.op)),
+                         "has no meaning for this type"));
                 TRY(want(inst.type != Type::i128 || !is_high_half(inst.op), "has no meaning for this type"));
                 return same(inst, inst.type, info_of(inst.op).operands);
             case Shape::float_unary:
@@ -161,17 +165,21 @@ private:
 
     // Hints, rounding modes, and the immediates that are not values.
     Result<void> incidentals(const Inst& inst) const {
-        TRY(want(inst.hint == JumpHint::none || ((inst.op == Op::jump || inst.op == Op::jump_indirect) && inst.hint <= JumpHint::return_),
+        TRY(want(inst.hint == JumpHint::none ||
+                     ((inst.op == Op::jump || inst.op == Op::jump_indirect) && inst.hint <= JumpHint::return_),
                  "has a jump's hint"));
-        TRY(want(inst.rounding == Rounding::nearest_even || (rounds(inst.op) && inst.rounding <= Rounding::dynamic), "has a rounding mode"));
+        TRY(want(inst.rounding == Rounding::nearest_even || (rounds(inst.op) && inst.rounding <= Rounding::dynamic),
+                 "has a rounding mode"));
         if (uses_float_unit(inst.op)) {
             TRY(want(inst.imm < block_.float_units.size(), "names no float unit of the block"));
             TRY(want(inst.rounding != Rounding::dynamic || block_.float_units[inst.imm].rounding != FloatUnit::no_slot,
                      "rounds dynamically in a float unit without a rounding slot"));
         }
         if (inst.op == Op::fetch_op)
-            TRY(want(inst.imm < op_count && is_fetch_operation(static_cast<Op>(inst.imm)), "names no operation that can be atomic"));
-        if (inst.op == Op::physical) TRY(want(inst.imm <= static_cast<u64>(MemoryAccess::store), "names no kind of access"));
+            TRY(want(inst.imm < op_count && is_fetch_operation(static_cast<Op>(inst.imm)),
+                     "names no operation that can be atomic"));
+        if (inst.op == Op::physical)
+            TRY(want(inst.imm <= static_cast<u64>(MemoryAccess::store), "names no kind of access"));
         if (inst.op == Op::call) {
             const Call& call = block_.calls[inst.imm];
             TRY(want(call.helper.name != nullptr && call.helper.function != nullptr, "calls nothing"));
@@ -195,7 +203,8 @@ private:
         }
         if (ends_block_) TRY(want(inst.op == Op::leave, "is not 'leave', although the call before it ends the block"));
         const u8 effects = effects_of(block_, inst);
-        TRY(want((effects & effect_may_leave) == 0 || !changed_, "may leave the block after its guest instruction has changed something"));
+        TRY(want((effects & effect_may_leave) == 0 || !changed_,
+                 "may leave the block after its guest instruction has changed something"));
         if ((effects & (effect_writes_state | effect_writes_memory)) != 0 && inst.op != Op::fence) changed_ = true;
         ends_block_ = (effects & effect_ends_block) != 0;
         return {};

@@ -1,4 +1,5 @@
-// What the tests of the IR share: a made-up guest with a few slots and helpers, memory with a hole, and a text that uses every operation.
+// What the tests of the IR share: a made-up guest with a few slots and helpers, memory with a hole, and a text that
+// uses every operation.
 #pragma once
 
 #include <algorithm>
@@ -24,16 +25,26 @@ struct Cpu {
 };
 
 namespace slot {
-constexpr u64 a = 0, b = 8, pc = 16, wide_a = 32, wide_b = 48, word_a = 64, word_b = 68, half_a = 72, half_b = 74, byte_a = 76, byte_b = 77,
-              bit_a = 78, bit_b = 79, flags = 80, rounding = 81, wide_c = 96;
+constexpr u64 a = 0, b = 8, pc = 16, wide_a = 32, wide_b = 48, word_a = 64, word_b = 68, half_a = 72, half_b = 74,
+              byte_a = 76, byte_b = 77, bit_a = 78, bit_b = 79, flags = 80, rounding = 81, wide_c = 96;
 }
 
 inline SlotTable slots() {
-    return SlotTable({{slot::a, Type::i64, "a"},           {slot::b, Type::i64, "b"},           {slot::pc, Type::i64, "pc"},
-                      {slot::wide_a, Type::i128, "wide_a"}, {slot::wide_b, Type::i128, "wide_b"}, {slot::wide_c, Type::i128, "wide_c"},
-                      {slot::word_a, Type::i32, "word_a"},  {slot::word_b, Type::i32, "word_b"},  {slot::half_a, Type::i16, "half_a"},
-                      {slot::half_b, Type::i16, "half_b"},  {slot::byte_a, Type::i8, "byte_a"},   {slot::byte_b, Type::i8, "byte_b"},
-                      {slot::bit_a, Type::i1, "bit_a"},     {slot::bit_b, Type::i1, "bit_b"},     {slot::flags, Type::i8, "flags"},
+    return SlotTable({{slot::a, Type::i64, "a"},
+                      {slot::b, Type::i64, "b"},
+                      {slot::pc, Type::i64, "pc"},
+                      {slot::wide_a, Type::i128, "wide_a"},
+                      {slot::wide_b, Type::i128, "wide_b"},
+                      {slot::wide_c, Type::i128, "wide_c"},
+                      {slot::word_a, Type::i32, "word_a"},
+                      {slot::word_b, Type::i32, "word_b"},
+                      {slot::half_a, Type::i16, "half_a"},
+                      {slot::half_b, Type::i16, "half_b"},
+                      {slot::byte_a, Type::i8, "byte_a"},
+                      {slot::byte_b, Type::i8, "byte_b"},
+                      {slot::bit_a, Type::i1, "bit_a"},
+                      {slot::bit_b, Type::i1, "bit_b"},
+                      {slot::flags, Type::i8, "flags"},
                       {slot::rounding, Type::i8, "rounding"}});
 }
 // The first and second slot of a type, for operands.
@@ -62,7 +73,9 @@ struct Memory final : OracleMemory {
     static constexpr u64 base = 0x1000, size = 256, physical_base = 0x9000;
     std::array<u8, size> bytes{};
     std::vector<unsigned> counts;
-    u8* at(u64 address, u64 length) { return address >= base && range_fits(address - base, length, size) ? &bytes[address - base] : nullptr; }
+    u8* at(u64 address, u64 length) {
+        return address >= base && range_fits(address - base, length, size) ? &bytes[address - base] : nullptr;
+    }
     bool load(u64 address, std::span<u8> out) override {
         const u8* from = at(address, out.size());
         if (from != nullptr) std::memcpy(out.data(), from, out.size());
@@ -81,7 +94,9 @@ struct Memory final : OracleMemory {
     void calling(unsigned instructions) override { counts.push_back(instructions); }
 };
 
-inline Outcome run(const Block& block, Cpu& cpu, Memory& memory) { return Oracle().run(block, cpu.state, &cpu, memory); }
+inline Outcome run(const Block& block, Cpu& cpu, Memory& memory) {
+    return Oracle().run(block, cpu.state, &cpu, memory);
+}
 
 // Every operation, as print() writes it. (Values of a text are named by their place.)
 inline const char* const every_operation = R"(block pc 0x8000 mode 0x5 size 12

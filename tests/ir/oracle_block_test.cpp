@@ -1,4 +1,5 @@
-// The oracle on whole blocks: memory, atomics, helpers, how blocks end, and that a fault leaves its guest instruction undone.
+// The oracle on whole blocks: memory, atomics, helpers, how blocks end, and that a fault leaves its guest instruction
+// undone.
 #include <gtest/gtest.h>
 
 #include "engine/ir/builder.h"
@@ -36,8 +37,10 @@ TEST(OracleBlock, LoadsAndStoresAreLittleEndianInEveryWidth) {
             const ValueId value = ordered ? b.load_acquire(type, from) : b.load(type, from);
             b.guest(4);
             const ValueId to = b.constant(Type::i64, Memory::base + 33);
-            if (ordered) b.store_release(type, to, value);
-            else b.store(type, to, value);
+            if (ordered)
+                b.store_release(type, to, value);
+            else
+                b.store(type, to, value);
             b.set(type, slots_of(type)[0], value);
             b.leave();
             ASSERT_TRUE(verify(block, slots()).ok());
@@ -51,13 +54,16 @@ TEST(OracleBlock, LoadsAndStoresAreLittleEndianInEveryWidth) {
                 const bool written = i >= 33 && i < 33 + bytes_of(type);
                 EXPECT_EQ(memory.bytes[i], before.bytes[written ? i - 32 : i]) << i;
             }
-            for (unsigned i = 0; i < bytes_of(type); i++) EXPECT_EQ(cpu.state[slots_of(type)[0] + i], before.bytes[1 + i]);
+            for (unsigned i = 0; i < bytes_of(type); i++)
+                EXPECT_EQ(cpu.state[slots_of(type)[0] + i], before.bytes[1 + i]);
         }
     }
 }
 
 TEST(OracleBlock, AFaultNamesItsGuestInstructionAndLeavesItUndone) {
-    const Block block = parsed("guest 0x10\n%1:i64 = get a\n%2:i64 = constant 0x7\nset b, %2\nguest 0x14\n%5:i64 = load %1\nset b, %5\nguest 0x16\nset pc, %5\nleave\n");
+    const Block block = parsed(
+        "guest 0x10\n%1:i64 = get a\n%2:i64 = constant 0x7\nset b, %2\nguest 0x14\n%5:i64 = load %1\nset b, %5\nguest "
+        "0x16\nset pc, %5\nleave\n");
     Memory memory;
     memory.bytes[0] = 0x55;
     Cpu cpu;
@@ -93,7 +99,8 @@ TEST(OracleBlock, EveryKindOfAccessCanFault) {
         {"%2:i64 = physical.i64 load %1", Outcome::Why::atomic},
     };
     for (const auto& [line, why] : cases) {
-        const Block block = parsed(std::string("guest 0x10\n%1:i64 = get a\n") + line + "\nguest 0x12\nset b, %1\nleave\n");
+        const Block block =
+            parsed(std::string("guest 0x10\n%1:i64 = get a\n") + line + "\nguest 0x12\nset b, %1\nleave\n");
         for (const u64 address : {u64{0}, Memory::base - 1, Memory::base + Memory::size, ~u64{0}}) {
             Cpu cpu;
             Memory memory;
@@ -110,7 +117,8 @@ TEST(OracleBlock, EveryKindOfAccessCanFault) {
 
 TEST(OracleBlock, AtomicsReturnTheOldValueAndStoreTheNew) {
     for (const Type type : {Type::i8, Type::i16, Type::i32, Type::i64, Type::i128}) {
-        const u128 old = truncate(type, u128{0x8899'aabb'ccdd'eeff} << 64 | 0x8123'4567'89ab'cdef), operand = truncate(type, 0x1000'f00d'0000'7771);
+        const u128 old = truncate(type, u128{0x8899'aabb'ccdd'eeff} << 64 | 0x8123'4567'89ab'cdef),
+                   operand = truncate(type, 0x1000'f00d'0000'7771);
         const auto attempt = [&](u64 address, auto make, u128 expected_memory) {
             Block block;
             Builder b(block);
@@ -134,14 +142,30 @@ TEST(OracleBlock, AtomicsReturnTheOldValueAndStoreTheNew) {
             EXPECT_EQ(std::memcmp(place, &expected_memory, bytes_of(type)), 0);
         };
         for (const u64 address : {Memory::base + 16, Memory::base + 17}) {
-            attempt(address, [&](Builder& b, ValueId at) { return b.exchange(type, at, b.constant(type, operand)); }, operand);
+            attempt(
+                address, [&](Builder& b, ValueId at) { return b.exchange(type, at, b.constant(type, operand)); },
+                operand);
             for (usize op = 0; op < op_count; op++) {
                 if (!is_fetch_operation(static_cast<Op>(op))) continue;
-                attempt(address, [&](Builder& b, ValueId at) { return b.fetch_op(static_cast<Op>(op), type, at, b.constant(type, operand)); },
-                        evaluate_binary(static_cast<Op>(op), type, old, operand));
+                attempt(
+                    address,
+                    [&](Builder& b, ValueId at) {
+                        return b.fetch_op(static_cast<Op>(op), type, at, b.constant(type, operand));
+                    },
+                    evaluate_binary(static_cast<Op>(op), type, old, operand));
             }
-            attempt(address, [&](Builder& b, ValueId at) { return b.compare_exchange(type, at, b.constant(type, old), b.constant(type, operand)); }, operand);
-            attempt(address, [&](Builder& b, ValueId at) { return b.compare_exchange(type, at, b.constant(type, old ^ 1), b.constant(type, operand)); }, old);
+            attempt(
+                address,
+                [&](Builder& b, ValueId at) {
+                    return b.compare_exchange(type, at, b.constant(type, old), b.constant(type, operand));
+                },
+                operand);
+            attempt(
+                address,
+                [&](Builder& b, ValueId at) {
+                    return b.compare_exchange(type, at, b.constant(type, old ^ 1), b.constant(type, operand));
+                },
+                old);
         }
     }
 }
@@ -158,9 +182,10 @@ TEST(OracleBlock, PhysicalAddresses) {
 }
 
 TEST(OracleBlock, HelpersGetArgumentsAndMayLeave) {
-    const Block block = parsed("guest 0x10\n%1:i64 = constant 0x1\n%2:i64 = constant 0x2\n%3:i64 = call vector.sum(%1, %2, %2)\nguest 0x14\n"
-                               "%5:i64 = call record(%3, %1) reads_state writes_state may_leave\nset a, %5\nguest 0x18\n"
-                               "%8:i64 = call record() writes_state\nset b, %8\njump 0x1c\n");
+    const Block block = parsed(
+        "guest 0x10\n%1:i64 = constant 0x1\n%2:i64 = constant 0x2\n%3:i64 = call vector.sum(%1, %2, %2)\nguest 0x14\n"
+        "%5:i64 = call record(%3, %1) reads_state writes_state may_leave\nset a, %5\nguest 0x18\n"
+        "%8:i64 = call record() writes_state\nset b, %8\njump 0x1c\n");
     Cpu cpu;
     Memory memory;
     cpu.answer = 9;
@@ -181,7 +206,8 @@ TEST(OracleBlock, HelpersGetArgumentsAndMayLeave) {
     EXPECT_EQ(leaving.calls.size(), 1u);
 
     const Block indifferent = parsed("guest 0x10\n%1:i64 = call record() writes_state\nset b, %1\njump 0x14\n");
-    EXPECT_EQ(run(indifferent, leaving, memory).why, Outcome::Why::jump) << "0 means nothing where the effects do not say so";
+    EXPECT_EQ(run(indifferent, leaving, memory).why, Outcome::Why::jump)
+        << "0 means nothing where the effects do not say so";
 }
 
 TEST(OracleBlock, Terminators) {

@@ -99,9 +99,18 @@ Word reference(Op op, Word a, Word b) {
     switch (op) {
         case Op::not_: return a.flipped();
         case Op::neg: return negated(a);
-        case Op::clz: result = a.with(0); while (result.v < a.width && !a.bit(a.width - 1 - static_cast<unsigned>(result.v))) result.v++; return result;
-        case Op::ctz: result = a.with(0); while (result.v < a.width && !a.bit(static_cast<unsigned>(result.v))) result.v++; return result;
-        case Op::popcount: result = a.with(0); for (unsigned i = 0; i < a.width; i++) result.v += a.bit(i) ? 1 : 0; return result;
+        case Op::clz:
+            result = a.with(0);
+            while (result.v < a.width && !a.bit(a.width - 1 - static_cast<unsigned>(result.v))) result.v++;
+            return result;
+        case Op::ctz:
+            result = a.with(0);
+            while (result.v < a.width && !a.bit(static_cast<unsigned>(result.v))) result.v++;
+            return result;
+        case Op::popcount:
+            result = a.with(0);
+            for (unsigned i = 0; i < a.width; i++) result.v += a.bit(i) ? 1 : 0;
+            return result;
         case Op::byte_swap:
             result = a.with(0);
             for (unsigned i = 0; i < a.width; i++)
@@ -126,11 +135,21 @@ Word reference(Op op, Word a, Word b) {
         case Op::and_: return a.with(a.v - (a.v & b.flipped().v));
         case Op::or_: return a.with(a.v + (b.v & a.flipped().v));
         case Op::xor_: return a.with((a.v & b.flipped().v) + (b.v & a.flipped().v));
-        case Op::shl: for (unsigned i = 0; i < amount; i++) result = result.twice(); return result;
-        case Op::shr: for (unsigned i = 0; i < amount; i++) result = result.half(false); return result;
-        case Op::sar: for (unsigned i = 0; i < amount; i++) result = result.half(result.negative()); return result;
-        case Op::rotr: for (unsigned i = 0; i < amount; i++) result = result.half(result.bit(0)); return result;
-        case Op::rotl: for (unsigned i = 0; i < amount; i++) result = result.with(result.twice().v | (result.negative() ? 1 : 0)); return result;
+        case Op::shl:
+            for (unsigned i = 0; i < amount; i++) result = result.twice();
+            return result;
+        case Op::shr:
+            for (unsigned i = 0; i < amount; i++) result = result.half(false);
+            return result;
+        case Op::sar:
+            for (unsigned i = 0; i < amount; i++) result = result.half(result.negative());
+            return result;
+        case Op::rotr:
+            for (unsigned i = 0; i < amount; i++) result = result.half(result.bit(0));
+            return result;
+        case Op::rotl:
+            for (unsigned i = 0; i < amount; i++) result = result.with(result.twice().v | (result.negative() ? 1 : 0));
+            return result;
         case Op::minu: return below(b, a) ? b : a;
         case Op::maxu: return below(a, b) ? b : a;
         case Op::mins: return below_signed(b, a) ? b : a;
@@ -151,12 +170,33 @@ Word reference(Op op, Word a, Word b) {
 
 std::vector<u128> corners(unsigned width) {
     const u128 top = u128{1} << (width - 1);
-    std::vector<u128> all{0, 1, 2, 3, 7, width, width - 1, width + 1, top, top - 1, top + 1, ~u128{0}, ~u128{1}, ~u128{width},
-                          u128{0x5555'5555'5555'5555} << 64 | 0x5555'5555'5555'5555, u128{0x0123'4567'89ab'cdef} << 64 | 0xfedc'ba98'7654'3210,
-                          u128{1} << (width / 2), (u128{1} << (width / 2)) - 1};
+    std::vector<u128> all{0,
+                          1,
+                          2,
+                          3,
+                          7,
+                          width,
+                          width - 1,
+                          width + 1,
+                          top,
+                          top - 1,
+                          top + 1,
+                          ~u128{0},
+                          ~u128{1},
+                          ~u128{width},
+                          u128{0x5555'5555'5555'5555} << 64 | 0x5555'5555'5555'5555,
+                          u128{0x0123'4567'89ab'cdef} << 64 | 0xfedc'ba98'7654'3210,
+                          u128{1} << (width / 2),
+                          (u128{1} << (width / 2)) - 1};
     std::mt19937_64 random(width);
     for (unsigned i = 0; i < 4; i++) all.push_back(u128{random()} << 64 | random());
-    for (u128& value : all) value = truncate(width == 128 ? Type::i128 : width == 64 ? Type::i64 : width == 32 ? Type::i32 : width == 16 ? Type::i16 : Type::i8, value);
+    for (u128& value : all)
+        value = truncate(width == 128  ? Type::i128
+                         : width == 64 ? Type::i64
+                         : width == 32 ? Type::i32
+                         : width == 16 ? Type::i16
+                                       : Type::i8,
+                         value);
     return all;
 }
 
@@ -175,8 +215,10 @@ Block block_for(Op op, Type type) {
     const auto [first, second] = slots_of(type);
     const ValueId x = b.get(type, first), y = b.get(type, second);
     const Shape shape = info_of(op).shape;
-    if (shape == Shape::compare) b.set(Type::i1, slot::bit_a, b.compare(op, type, x, y));
-    else b.set(type, first, shape == Shape::unary ? b.unary(op, type, x) : b.binary(op, type, x, y));
+    if (shape == Shape::compare)
+        b.set(Type::i1, slot::bit_a, b.compare(op, type, x, y));
+    else
+        b.set(type, first, shape == Shape::unary ? b.unary(op, type, x) : b.binary(op, type, x, y));
     b.leave();
     return block;
 }
@@ -210,15 +252,16 @@ TEST_P(OracleInteger, MeansWhatTheBitsSay) {
                 oracle.run(block, cpu.state, &cpu, memory);
                 const u128 expected = reference(op, {width, a}, {width, b}).v;
                 ASSERT_TRUE(take(cpu, where, result) == expected)
-                    << info_of(op).name << '.' << name_of(type) << " of " << std::hex << static_cast<u64>(a >> 64) << ':' << static_cast<u64>(a) << " and "
-                    << static_cast<u64>(b >> 64) << ':' << static_cast<u64>(b);
+                    << info_of(op).name << '.' << name_of(type) << " of " << std::hex << static_cast<u64>(a >> 64)
+                    << ':' << static_cast<u64>(a) << " and " << static_cast<u64>(b >> 64) << ':' << static_cast<u64>(b);
                 if (shape == Shape::unary) break;
             }
         }
     }
     EXPECT_EQ(operations, type == Type::i128 ? 32u : 36u);
 }
-INSTANTIATE_TEST_SUITE_P(Widths, OracleInteger, ::testing::Values(Type::i8, Type::i16, Type::i32, Type::i64, Type::i128),
+INSTANTIATE_TEST_SUITE_P(Widths, OracleInteger,
+                         ::testing::Values(Type::i8, Type::i16, Type::i32, Type::i64, Type::i128),
                          [](const auto& test) { return std::string(name_of(test.param)); });
 
 TEST(OracleInteger, DivisionHasRiscvsCornerCases) {
@@ -236,7 +279,8 @@ TEST(OracleInteger, OneBitLogic) {
     const struct {
         Op op;
         unsigned truth;  // bit 2a + b
-    } cases[] = {{Op::and_, 0b1000}, {Op::or_, 0b1110}, {Op::xor_, 0b0110}, {Op::eq, 0b1001}, {Op::ne, 0b0110}, {Op::not_, 0b0011}};
+    } cases[] = {{Op::and_, 0b1000}, {Op::or_, 0b1110}, {Op::xor_, 0b0110},
+                 {Op::eq, 0b1001},   {Op::ne, 0b0110},  {Op::not_, 0b0011}};
     for (const auto& [op, truth] : cases) {
         const Block block = block_for(op, Type::i1);
         ASSERT_TRUE(verify(block, slots()).ok());
@@ -284,7 +328,8 @@ TEST(OracleInteger, ConversionsAndSelect) {
         Block block;
         Builder b(block);
         b.guest(0);
-        b.set(Type::i64, slot::a, b.select(Type::i64, b.get(Type::i1, slot::bit_a), b.constant(Type::i64, 10), b.constant(Type::i64, 20)));
+        b.set(Type::i64, slot::a,
+              b.select(Type::i64, b.get(Type::i1, slot::bit_a), b.constant(Type::i64, 10), b.constant(Type::i64, 20)));
         b.leave();
         Cpu cpu;
         cpu.state[slot::bit_a] = condition;

@@ -1,4 +1,5 @@
-// The text form: what print() writes parse() reads back unchanged, errors name the line and what was expected, and no text does harm.
+// The text form: what print() writes parse() reads back unchanged, errors name the line and what was expected, and no
+// text does harm.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +15,9 @@ std::string error_of(std::string_view text) {
     const auto parsed = parse(text, table, all);
     return parsed ? "" : parsed.error().message;
 }
-std::string with_line(std::string_view line) { return fmt::format("block pc 0x10 mode 0 size 4\nguest 0x10\n%1:i64 = get a\n{}\n", line); }
+std::string with_line(std::string_view line) {
+    return fmt::format("block pc 0x10 mode 0 size 4\nguest 0x10\n%1:i64 = get a\n{}\n", line);
+}
 
 TEST(IrText, EveryOperationRoundTrips) {
     const SlotTable table = slots();
@@ -34,9 +37,10 @@ TEST(IrText, EveryOperationRoundTrips) {
 TEST(IrText, TerminatorsRoundTrip) {
     const SlotTable table = slots();
     const auto all = helpers();
-    for (const char* end : {"jump 0x20", "jump 0x20 call", "jump_indirect %1", "jump_indirect %1 call", "jump_indirect %1 return", "leave",
-                            "branch %2, 0xffffffffffffffff, 0x0"}) {
-        const std::string text = fmt::format("block pc 0x10 mode 0x0 size 4\nguest 0x10\n%1:i64 = get a\n%2:i1 = get bit_a\n{}\n", end);
+    for (const char* end : {"jump 0x20", "jump 0x20 call", "jump_indirect %1", "jump_indirect %1 call",
+                            "jump_indirect %1 return", "leave", "branch %2, 0xffffffffffffffff, 0x0"}) {
+        const std::string text =
+            fmt::format("block pc 0x10 mode 0x0 size 4\nguest 0x10\n%1:i64 = get a\n%2:i1 = get bit_a\n{}\n", end);
         const auto parsed = parse(text, table, all);
         ASSERT_TRUE(parsed.ok()) << parsed.error().message;
         EXPECT_TRUE(verify(*parsed, table).ok()) << end;
@@ -74,11 +78,14 @@ TEST(IrText, FieldsArriveWhereTheyBelong) {
 
 TEST(IrText, NamesBlanksAndCommentsAreFree) {
     const SlotTable table = slots();
-    const auto parsed = parse("# a comment\n\n  block pc 16 mode 0 size 4 # another\r\nguest 0x10\n%left:i64 = get a\n\t%right : i64=get b\n"
-                              "%sum:i64 = add %left ,%right\nset a,%sum\nleave",
-                              table, {});
+    const auto parsed = parse(
+        "# a comment\n\n  block pc 16 mode 0 size 4 # another\r\nguest 0x10\n%left:i64 = get a\n\t%right : i64=get b\n"
+        "%sum:i64 = add %left ,%right\nset a,%sum\nleave",
+        table, {});
     ASSERT_TRUE(parsed.ok()) << parsed.error().message;
-    EXPECT_EQ(print(*parsed, table), "block pc 0x10 mode 0x0 size 4\nguest 0x10\n%1:i64 = get a\n%2:i64 = get b\n%3:i64 = add %1, %2\nset a, %3\nleave\n");
+    EXPECT_EQ(print(*parsed, table),
+              "block pc 0x10 mode 0x0 size 4\nguest 0x10\n%1:i64 = get a\n%2:i64 = get b\n%3:i64 = add %1, %2\nset a, "
+              "%3\nleave\n");
 }
 
 TEST(IrText, ErrorsNameTheLineAndWhatWasExpected) {
@@ -90,9 +97,11 @@ TEST(IrText, ErrorsNameTheLineAndWhatWasExpected) {
         {"guest 0x10", "line 1: expected 'block', but here is 'guest 0x10'"},
         {"block pc x mode 0 size 4", "line 1: expected the block's address, but here is 'x mode 0 size 4'"},
         {"block pc 0x10 mode 0 size 4 more", "line 1: expected the end of the line, but here is 'more'"},
-        {"block pc 0x10000000000000000 mode 0 size 4", "line 1: expected the block's address, but here is '0x10000000000000000 '"},
+        {"block pc 0x10000000000000000 mode 0 size 4",
+         "line 1: expected the block's address, but here is '0x10000000000000000 '"},
         {with_line("%2:i64 = frobnicate %1"), "line 4: expected an operation, but here is 'frobnicate %1'"},
-        {with_line("%2:i65 = add %1, %1"), "line 4: expected a type: i1, i8, i16, i32, i64 or i128, but here is 'i65 = add %1, %1'"},
+        {with_line("%2:i65 = add %1, %1"),
+         "line 4: expected a type: i1, i8, i16, i32, i64 or i128, but here is 'i65 = add %1, %1'"},
         {with_line("%2 = add %1, %1"), "line 4: expected ':' and a type, but here is '= add %1, %1'"},
         {with_line("%2:i64 = add %1"), "line 4: expected ',' and a value, but the line ends"},
         {with_line("%2:i64 = add %1, %3"), "line 4: expected the name of an earlier value, but here is '3'"},
@@ -105,13 +114,18 @@ TEST(IrText, ErrorsNameTheLineAndWhatWasExpected) {
         {with_line("%2:i32 = get a"), "line 4: expected a slot of type i32, but here is 'a'"},
         {with_line("%2:i64 = get nothing"), "line 4: expected the name of a slot, but here is 'nothing'"},
         {with_line("%2:i64 = call nobody()"), "line 4: expected the name of a helper, but here is 'nobody()'"},
-        {with_line("%2:i64 = call record(%1, %1, %1, %1, %1)"), "line 4: expected ')': a call has at most four arguments, but here is ', %1)'"},
-        {with_line("%2:i64 = call record() sings"), "line 4: expected an effect, like reads_state, but here is 'sings'"},
-        {with_line("%2:i64 = float_add %1, %1 unit 0 up"), "line 4: expected a float unit that the head of the block declares, but here is '0 up'"},
+        {with_line("%2:i64 = call record(%1, %1, %1, %1, %1)"),
+         "line 4: expected ')': a call has at most four arguments, but here is ', %1)'"},
+        {with_line("%2:i64 = call record() sings"),
+         "line 4: expected an effect, like reads_state, but here is 'sings'"},
+        {with_line("%2:i64 = float_add %1, %1 unit 0 up"),
+         "line 4: expected a float unit that the head of the block declares, but here is '0 up'"},
         {with_line("float_unit flags flags rounding none canonical after_rounding"),
          "line 4: expected float units before all instructions, but here is 'flags flags rounding'"},
-        {with_line("%2:i64 = fetch_op quickly %1, %1"), "line 4: expected a binary operation, but here is 'quickly %1, %1'"},
-        {with_line("%2:i64 = constant 0x100000000000000000000000000000000"), "line 4: expected a number below 2^128, but here is '0x100000000000000000'"},
+        {with_line("%2:i64 = fetch_op quickly %1, %1"),
+         "line 4: expected a binary operation, but here is 'quickly %1, %1'"},
+        {with_line("%2:i64 = constant 0x100000000000000000000000000000000"),
+         "line 4: expected a number below 2^128, but here is '0x100000000000000000'"},
         {with_line("jump 0x20 again"), "line 4: expected the end of the line, but here is 'again'"},
         {with_line("branch %1, 0x20"), "line 4: expected ',' and an address, but the line ends"},
         {with_line("\x01"), "line 4: expected an operation, but here is '?'"},
@@ -122,7 +136,8 @@ TEST(IrText, ErrorsNameTheLineAndWhatWasExpected) {
 
 TEST(IrText, BrokenBlocksArePrintedWithoutHarm) {
     Block block;
-    block.float_units.push_back({.flags = 7, .nan_rule = static_cast<soft::NanRule>(9), .tininess = static_cast<soft::Tininess>(9)});
+    block.float_units.push_back(
+        {.flags = 7, .nan_rule = static_cast<soft::NanRule>(9), .tininess = static_cast<soft::Tininess>(9)});
     block.code = {{.op = static_cast<Op>(250)},
                   {.op = Op::add, .type = static_cast<Type>(99)},
                   {.op = Op::call, .type = Type::i64, .imm = 5},
@@ -130,7 +145,8 @@ TEST(IrText, BrokenBlocksArePrintedWithoutHarm) {
                   {.op = Op::fetch_op, .type = Type::i64, .imm = ~u64{0}},
                   {.op = Op::float_add, .type = Type::i64, .rounding = static_cast<Rounding>(77)}};
     EXPECT_EQ(print(block, slots()),
-              "block pc 0x0 mode 0x0 size 0\nfloat_unit flags @0x7 rounding none ? ?\n? 250\n%1:? = add %none, %none\n%2:i64 = call ?5\n"
+              "block pc 0x0 mode 0x0 size 0\nfloat_unit flags @0x7 rounding none ? ?\n? 250\n%1:? = add %none, "
+              "%none\n%2:i64 = call ?5\n"
               "%3:i64 = get @0x3\n%4:i64 = fetch_op ? %none, %none\n%5:i64 = float_add %none, %none unit 0 ?\n");
 }
 
@@ -142,9 +158,36 @@ public:
     usize below(usize limit) { return limit == 0 ? 0 : random_() % limit; }
 
     std::string text(std::string text) {
-        static constexpr std::string_view pieces[] = {"%1",   "%99999", "i128", "i1",   "i8",  "0x",     "0xffffffffffffffff", "unit", "dynamic", "set", "guest 0x9000\n",
-                                                      "load", "call",   "(",    ")",    ",",   ".",      "#",                  "\n",   "\0",      "jump", "float_unit",
-                                                      "get",  "sext",   "leave", "constant", "physical.i64 store", "%x:i64 = ", "add",  "record"};
+        static constexpr std::string_view pieces[] = {"%1",
+                                                      "%99999",
+                                                      "i128",
+                                                      "i1",
+                                                      "i8",
+                                                      "0x",
+                                                      "0xffffffffffffffff",
+                                                      "unit",
+                                                      "dynamic",
+                                                      "set",
+                                                      "guest 0x9000\n",
+                                                      "load",
+                                                      "call",
+                                                      "(",
+                                                      ")",
+                                                      ",",
+                                                      ".",
+                                                      "#",
+                                                      "\n",
+                                                      "\0",
+                                                      "jump",
+                                                      "float_unit",
+                                                      "get",
+                                                      "sext",
+                                                      "leave",
+                                                      "constant",
+                                                      "physical.i64 store",
+                                                      "%x:i64 = ",
+                                                      "add",
+                                                      "record"};
         for (usize edits = 1 + below(4); edits > 0; edits--) {
             const usize at = below(text.size() + 1);
             switch (below(6)) {
@@ -196,7 +239,9 @@ private:
         text.clear();
         for (const std::string& line : lines) text += line;
     }
-    ValueId value(const Block& block) { return below(10) == 0 ? no_value : static_cast<ValueId>(below(block.code.size() + 2)); }
+    ValueId value(const Block& block) {
+        return below(10) == 0 ? no_value : static_cast<ValueId>(below(block.code.size() + 2));
+    }
     u64 number() {
         switch (below(4)) {
             case 0: return below(100);

@@ -1,4 +1,5 @@
-// Blocks built from guest code: their IR as text, where they end, what of the mode goes into them, and that every instruction makes a sound one.
+// Blocks built from guest code: their IR as text, where they end, what of the mode goes into them, and that every
+// instruction makes a sound one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@
 namespace viv::riscv::test {
 namespace {
 
-constexpr u64 rv64 = block_mode::rv64, on = block_mode::rv64 | block_mode::float_on, dirty = on | block_mode::float_dirty;
+constexpr u64 rv64 = block_mode::rv64, on = block_mode::rv64 | block_mode::float_on,
+              dirty = on | block_mode::float_dirty;
 constexpr u64 with_frm(u64 mode, u64 frm) { return mode | frm << block_mode::frm_shift; }
 
 // Code at one address; what is not there cannot be fetched.
@@ -52,7 +54,9 @@ ir::Block built(const Code& code, u64 mode = rv64, unsigned limit = 1, u64 pc = 
     }
     return block;
 }
-std::string text(const Code& code, u64 mode = rv64, unsigned limit = 1, u64 pc = 0x1000) { return ir::print(built(code, mode, limit, pc), state_slots()); }
+std::string text(const Code& code, u64 mode = rv64, unsigned limit = 1, u64 pc = 0x1000) {
+    return ir::print(built(code, mode, limit, pc), state_slots());
+}
 std::string text(u32 word, u64 mode = rv64) { return text(Code().word(word), mode); }
 std::string last_line(const std::string& text) { return text.substr(text.rfind('\n', text.size() - 2) + 1); }
 usize count(const std::string& text, std::string_view part) {
@@ -64,21 +68,28 @@ usize count(const std::string& text, std::string_view part) {
 // ---- Instructions --------------------------------------------------------------------------------------------------
 
 TEST(Build, IntegerInstructions) {
-    EXPECT_EQ(text(addi(5, 6, -1)), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i64 = constant 0xffffffffffffffff\n"
-                                    "%3:i64 = add %1, %2\nset x5, %3\njump 0x1004\n");
-    EXPECT_EQ(text(0x0073'02bb), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i32 = trunc %1\n%3:i64 = get x7\n%4:i32 = trunc %3\n"
-                                 "%5:i32 = add %2, %4\n%6:i64 = sext %5\nset x5, %6\njump 0x1004\n");  // addw
+    EXPECT_EQ(text(addi(5, 6, -1)),
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i64 = constant 0xffffffffffffffff\n"
+              "%3:i64 = add %1, %2\nset x5, %3\njump 0x1004\n");
+    EXPECT_EQ(text(0x0073'02bb),
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i32 = trunc %1\n%3:i64 = get "
+              "x7\n%4:i32 = trunc %3\n"
+              "%5:i32 = add %2, %4\n%6:i64 = sext %5\nset x5, %6\njump 0x1004\n");  // addw
 }
 
 TEST(Build, X0ReadsAsZeroAndTakesNoWrites) {
-    EXPECT_EQ(text(addi(5, 0, 7)), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = constant 0x7\n%3:i64 = add %1, %2\n"
-                                   "set x5, %3\njump 0x1004\n");
+    EXPECT_EQ(text(addi(5, 0, 7)),
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = constant 0x7\n%3:i64 = "
+              "add %1, %2\n"
+              "set x5, %3\njump 0x1004\n");
     EXPECT_EQ(count(text(addi(0, 5, 7)), "set "), 0u);
 }
 
 TEST(Build, Rv32KeepsRegistersZeroExtended) {
-    EXPECT_EQ(text(addi(5, 6, -1), 0), "block pc 0x1000 mode 0x0 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i32 = trunc %1\n%3:i32 = constant 0xffffffff\n"
-                                       "%4:i32 = add %2, %3\n%5:i64 = zext %4\nset x5, %5\njump 0x1004\n");
+    EXPECT_EQ(text(addi(5, 6, -1), 0),
+              "block pc 0x1000 mode 0x0 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i32 = trunc %1\n%3:i32 = constant "
+              "0xffffffff\n"
+              "%4:i32 = add %2, %3\n%5:i64 = zext %4\nset x5, %5\njump 0x1004\n");
     // A jump over the end of the address space.
     EXPECT_EQ(last_line(text(Code(0xffff'fff0).word(jal(0, 0x20)), 0, 1, 0xffff'fff0)), "jump 0x10\n");
     EXPECT_EQ(last_line(text(Code(0xffff'fffc).word(nop()), 0, 8, 0xffff'fffc)), "jump 0x0\n");
@@ -92,7 +103,8 @@ TEST(Build, LoadsAndStoresMayLeaveBeforeAnythingIsWritten) {
     EXPECT_EQ(count(narrow, "store.i8 "), 1u);
     // RV32 addresses wrap at 32 bits: lw x5, 0(x6).
     const ir::Block wrapping = built(Code().word(0x0003'2283), 0);
-    const auto access = std::find_if(wrapping.code.begin(), wrapping.code.end(), [](const ir::Inst& inst) { return inst.op == ir::Op::load; });
+    const auto access = std::find_if(wrapping.code.begin(), wrapping.code.end(),
+                                     [](const ir::Inst& inst) { return inst.op == ir::Op::load; });
     ASSERT_NE(access, wrapping.code.end());
     EXPECT_EQ(access->type, ir::Type::i32);
     EXPECT_EQ(wrapping.code[access->a].op, ir::Op::zext);
@@ -116,13 +128,15 @@ TEST(Build, BranchesJumpsAndTheirHints) {
 }
 
 TEST(Build, AtomicsAreOperations) {
-    EXPECT_EQ(text(0x0062'a2af), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x5\n%2:i64 = get x6\n%3:i32 = trunc %2\n"
-                                 "%4:i32 = fetch_op add %1, %3\n%5:i64 = sext %4\nset x5, %5\njump 0x1004\n");  // amoadd.w
-    EXPECT_EQ(count(text(0x0862'b2af), "= exchange "), 1u);                                                        // amoswap.d
-    EXPECT_EQ(count(text(0xe062'b2af), "= fetch_op maxu "), 1u);                                                   // amomaxu.d
-    EXPECT_EQ(text(lr_d(5, 6)), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i64 = physical.i64 load %1\n"
-                                "%3:i64 = load_acquire %1\n%4:i8 = constant 0x1\nset reservation_valid, %4\nset reservation_address, %2\n"
-                                "set reservation_value, %3\nset x5, %3\njump 0x1004\n");
+    EXPECT_EQ(text(0x0062'a2af),
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x5\n%2:i64 = get x6\n%3:i32 = trunc %2\n"
+              "%4:i32 = fetch_op add %1, %3\n%5:i64 = sext %4\nset x5, %5\njump 0x1004\n");  // amoadd.w
+    EXPECT_EQ(count(text(0x0862'b2af), "= exchange "), 1u);                                  // amoswap.d
+    EXPECT_EQ(count(text(0xe062'b2af), "= fetch_op maxu "), 1u);                             // amomaxu.d
+    EXPECT_EQ(text(lr_d(5, 6)),
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = get x6\n%2:i64 = physical.i64 load %1\n"
+              "%3:i64 = load_acquire %1\n%4:i8 = constant 0x1\nset reservation_valid, %4\nset reservation_address, %2\n"
+              "set reservation_value, %3\nset x5, %3\njump 0x1004\n");
     const std::string conditional = text(sc_d(5, 7, 6));
     EXPECT_EQ(count(conditional, "= physical.i64 store "), 1u);
     EXPECT_EQ(count(conditional, "= compare_exchange "), 1u);
@@ -162,23 +176,30 @@ TEST(Build, NothingToFetchIsNoBlock) {
 }
 
 TEST(Build, IllegalInstructionsAreCalls) {
-    const std::string expected = "guest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = constant 0x1000\n%3:i64 = constant 0x1004\n"
-                                 "%4:i64 = call illegal(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave ends_block\nleave\n";
+    const std::string expected =
+        "guest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = constant 0x1000\n%3:i64 = constant 0x1004\n"
+        "%4:i64 = call illegal(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave "
+        "ends_block\nleave\n";
     EXPECT_EQ(text(0xffff'ffff), "block pc 0x1000 mode 0x1 size 4\n" + expected);
     EXPECT_EQ(text(ld(5, 6, 0), 0), "block pc 0x1000 mode 0x0 size 4\n" + expected) << "RV32 has no ld";
-    EXPECT_EQ(text(0x0200'1013 | 1 << 7, 0), "block pc 0x1000 mode 0x0 size 4\n" + expected) << "RV32 shifts by less than 32";
+    EXPECT_EQ(text(0x0200'1013 | 1 << 7, 0), "block pc 0x1000 mode 0x0 size 4\n" + expected)
+        << "RV32 shifts by less than 32";
     EXPECT_EQ(count(text(Code().half(0)), "0x1002\n"), 1u) << "a 16-bit one is two bytes long";
     EXPECT_EQ(text(0x0000'0057), "block pc 0x1000 mode 0x1 size 4\n" + expected) << "no vectors without the extension";
 }
 
 TEST(Build, SystemInstructionsEndTheBlock) {
     EXPECT_EQ(text(Code().word(csrrw(5, 0x340, 6)).word(nop()), rv64, 8),
-              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x340312f3\n%2:i64 = constant 0x1000\n%3:i64 = constant 0x1004\n"
-              "%4:i64 = call csrrw(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave ends_block\nleave\n");
-    for (const u32 word : {ecall, ebreak, mret, sret, wfi, sfence_vma_all, 0x0100'000fu}) EXPECT_EQ(last_line(text(Code().word(word).word(nop()), rv64, 8)), "leave\n");
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x340312f3\n%2:i64 = constant "
+              "0x1000\n%3:i64 = constant 0x1004\n"
+              "%4:i64 = call csrrw(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave "
+              "ends_block\nleave\n");
+    for (const u32 word : {ecall, ebreak, mret, sret, wfi, sfence_vma_all, 0x0100'000fu})
+        EXPECT_EQ(last_line(text(Code().word(word).word(nop()), rv64, 8)), "leave\n");
     EXPECT_EQ(text(Code().word(fence_i).word(nop()), rv64, 8),
               "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\n%2:i64 = constant 0x1004\nset pc, %2\nleave\n");
-    EXPECT_EQ(text(0x0ff0'000f), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\njump 0x1004\n") << "a plain fence does not";
+    EXPECT_EQ(text(0x0ff0'000f), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\njump 0x1004\n")
+        << "a plain fence does not";
 }
 
 TEST(Build, VectorInstructionsAreCallsThatGoOn) {
@@ -187,12 +208,16 @@ TEST(Build, VectorInstructionsAreCallsThatGoOn) {
     EXPECT_EQ(count(add, "call vadd.vv(%1, %2, %3) reads_state writes_state may_leave\n"), 1u) << add;
     EXPECT_EQ(count(add, "guest "), 2u);
     const std::string load = text(0x0203'6087, mode);  // vle32.v
-    EXPECT_EQ(count(load, "call vle32.v(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave\n"), 1u) << load;
+    EXPECT_EQ(count(load, "call vle32.v(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave\n"),
+              1u)
+        << load;
 }
 
 // ---- Floating point and the mode -----------------------------------------------------------------------------------
 
-constexpr u32 fadd_d(unsigned rd, unsigned rs1, unsigned rs2, unsigned rm) { return 0x0200'0053 | rd << 7 | rm << 12 | rs1 << 15 | rs2 << 20; }
+constexpr u32 fadd_d(unsigned rd, unsigned rs1, unsigned rs2, unsigned rm) {
+    return 0x0200'0053 | rd << 7 | rm << 12 | rs1 << 15 | rs2 << 20;
+}
 
 TEST(Build, FloatIsIllegalWhileItIsOff) {
     EXPECT_EQ(count(text(fadd_d(1, 2, 3, 0)), "call illegal"), 1u);
@@ -222,7 +247,8 @@ TEST(Build, TheFirstWriteMarksFsDirtyUnlessItIs) {
 
 TEST(Build, NarrowFormatsAreBoxed) {
     const std::string single = text(0x0031'70d3, dirty);  // fadd.s f1, f2, f3
-    EXPECT_EQ(count(single, "= constant 0x7fc00000\n"), 2u) << "a register that is not boxed reads as the canonical NaN";
+    EXPECT_EQ(count(single, "= constant 0x7fc00000\n"), 2u)
+        << "a register that is not boxed reads as the canonical NaN";
     EXPECT_EQ(count(single, "= constant 0xffffffff00000000\n"), 1u);
     EXPECT_EQ(text(fadd_d(1, 2, 3, 0), dirty).find("select"), std::string::npos);
 }
@@ -252,10 +278,12 @@ TEST(Build, EveryInstructionMakesASoundBlockInEveryMode) {
     for (const u64 base : {rv64 | block_mode::vector, u64{block_mode::vector}}) {
         const BlockBuilder builder(base == block_mode::vector ? 32 : 64, true);
         for (const InstructionInfo& info : instruction_table()) {
-            for (const u64 mode : {base, base | block_mode::float_on, with_frm(base | block_mode::float_on | block_mode::float_dirty, 4),
-                                   with_frm(base | block_mode::float_on, 7)}) {
+            for (const u64 mode :
+                 {base, base | block_mode::float_on, with_frm(base | block_mode::float_on | block_mode::float_dirty, 4),
+                  with_frm(base | block_mode::float_on, 7)}) {
                 noise = noise * 1664525 + 1013904223;
-                const ir::Block block = builder.build_block(Code().word(info.encoding.value | (noise & ~info.encoding.mask)), 0x1000, mode, 4);
+                const ir::Block block = builder.build_block(
+                    Code().word(info.encoding.value | (noise & ~info.encoding.mask)), 0x1000, mode, 4);
                 ASSERT_FALSE(block.code.empty());
                 ASSERT_EQ(block.mode, mode);
                 const auto verified = ir::verify(block, slots);
@@ -271,10 +299,13 @@ TEST(Build, EveryInstructionMakesASoundBlockInEveryMode) {
 
 TEST(Build, HelpersAreSortedAndUnique) {
     const auto helpers = block_helpers();
-    EXPECT_TRUE(std::is_sorted(helpers.begin(), helpers.end(), [](const auto& a, const auto& b) { return std::string_view(a.name) < b.name; }));
+    EXPECT_TRUE(std::is_sorted(helpers.begin(), helpers.end(),
+                               [](const auto& a, const auto& b) { return std::string_view(a.name) < b.name; }));
     std::map<std::string_view, ir::HelperFunction> names;
-    for (const ir::Helper& helper : helpers) EXPECT_TRUE(names.emplace(helper.name, helper.function).second) << helper.name;
-    for (const char* name : {"illegal", "pause", "ecall", "csrrs", "cbo.zero", "vadd.vv", "vsetvli"}) EXPECT_NE(names[name], nullptr) << name;
+    for (const ir::Helper& helper : helpers)
+        EXPECT_TRUE(names.emplace(helper.name, helper.function).second) << helper.name;
+    for (const char* name : {"illegal", "pause", "ecall", "csrrs", "cbo.zero", "vadd.vv", "vsetvli"})
+        EXPECT_NE(names[name], nullptr) << name;
 }
 
 }  // namespace

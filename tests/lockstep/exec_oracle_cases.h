@@ -1,6 +1,6 @@
-// Random cases for the comparison of Exec with Build and the oracle: worlds (privilege, translation), pages full of instructions, states.
-// Promises: everything follows from the seed. Registers lean towards corner values and towards addresses in and around the sandbox, so that
-// accesses hit, miss, fault, cross pages and overwrite code.
+// Random cases for the comparison of Exec with Build and the oracle: worlds (privilege, translation), pages full of
+// instructions, states. Promises: everything follows from the seed. Registers lean towards corner values and towards
+// addresses in and around the sandbox, so that accesses hit, miss, fault, cross pages and overwrite code.
 #pragma once
 
 #include <string>
@@ -22,7 +22,10 @@ public:
     }
     u64 below(u64 limit) { return next() % limit; }
     bool percent(unsigned chance) { return below(100) < chance; }
-    template <class T, usize N> T one_of(const T (&all)[N]) { return all[below(N)]; }
+    template <class T, usize N>
+    T one_of(const T (&all)[N]) {
+        return all[below(N)];
+    }
 
 private:
     u64 state_;
@@ -58,8 +61,8 @@ private:
     State world_;
     u64 registers_x_[32] = {}, registers_f_[32] = {};  // of the last state; a few change from one to the next
     bool translated_ = false;
-    u64 sandbox_ = ram_base;      // virtual address of the code pages
-    std::vector<u16> offsets_;    // of the instructions in the code pages
+    u64 sandbox_ = ram_base;                    // virtual address of the code pages
+    std::vector<u16> offsets_;                  // of the instructions in the code pages
     std::vector<std::vector<u16>> extensions_;  // rows of the instruction table that the hart has, an extension each
 };
 

@@ -22,12 +22,12 @@ constexpr Window windows[] = {
     {ram_base + 2 * page_size, pte_r | pte_w},
     {ram_base + 3 * page_size, pte_r | pte_w},
     {ram_base + 4 * page_size, pte_r},
-    {ram_base + 5 * page_size, pte_r | pte_w},         // not dirty: the first store faults
+    {ram_base + 5 * page_size, pte_r | pte_w},  // not dirty: the first store faults
     {0, 0},
-    {ram_base + 3 * page_size, pte_r | pte_w},         // again, at another address
+    {ram_base + 3 * page_size, pte_r | pte_w},  // again, at another address
     {ram_base + 2 * page_size, pte_r | pte_w},
     {ram_base + 6 * page_size, pte_x},
-    {ram_base + 7 * page_size, pte_r | pte_w | pte_u}, // the other privilege's; see SUM
+    {ram_base + 7 * page_size, pte_r | pte_w | pte_u},  // the other privilege's; see SUM
     {device_base, pte_r | pte_w},
     {rom_base, pte_r | pte_w},
 };
@@ -35,15 +35,37 @@ constexpr usize window_count = std::size(windows);
 constexpr usize clean_window = 5;
 
 constexpr u16 known_csrs[] = {
-    0x001, 0x002, 0x003, 0x008, 0x009, 0x00a, 0x00f, 0x015, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d,
-    0x15d, 0x180, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306, 0x30a, 0x310, 0x31a, 0x320, 0x323, 0x340, 0x341, 0x342, 0x343, 0x344,
-    0x3a0, 0x3a2, 0x3b0, 0x3b1, 0x747, 0x7a0, 0x7a4, 0xb00, 0xb02, 0xb80, 0xb82, 0xc00, 0xc01, 0xc02, 0xc20, 0xc21, 0xc22, 0xc80, 0xf11,
-    0xf14,
+    0x001, 0x002, 0x003, 0x008, 0x009, 0x00a, 0x00f, 0x015, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141,
+    0x142, 0x143, 0x144, 0x14d, 0x15d, 0x180, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306, 0x30a, 0x310,
+    0x31a, 0x320, 0x323, 0x340, 0x341, 0x342, 0x343, 0x344, 0x3a0, 0x3a2, 0x3b0, 0x3b1, 0x747, 0x7a0, 0x7a4,
+    0xb00, 0xb02, 0xb80, 0xb82, 0xc00, 0xc01, 0xc02, 0xc20, 0xc21, 0xc22, 0xc80, 0xf11, 0xf14,
 };
 
 constexpr u64 corners[] = {
-    0, 1, 2, ~u64{0}, ~u64{1}, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff'ffff, 0x8000'0000, 0xffff'ffff, 0xffff'ffff'8000'0000,
-    0xffff'ffff'7fff'ffff, 0x7fff'ffff'ffff'ffff, 0x8000'0000'0000'0000, 0x5555'5555'5555'5555, 0x1'0000'0000, 31, 32, 63, 64,
+    0,
+    1,
+    2,
+    ~u64{0},
+    ~u64{1},
+    0x7f,
+    0x80,
+    0xff,
+    0x7fff,
+    0x8000,
+    0xffff,
+    0x7fff'ffff,
+    0x8000'0000,
+    0xffff'ffff,
+    0xffff'ffff'8000'0000,
+    0xffff'ffff'7fff'ffff,
+    0x7fff'ffff'ffff'ffff,
+    0x8000'0000'0000'0000,
+    0x5555'5555'5555'5555,
+    0x1'0000'0000,
+    31,
+    32,
+    63,
+    64,
 };
 
 }  // namespace
@@ -69,8 +91,10 @@ void Cases::map(u8* tables, u64 index, u64 physical, u64 flags) {
     if (flags != 0) flags |= pte_v | pte_a;
     const u64 entry = physical >> page_bits << 10 | flags;
     const unsigned last = rv32 ? 1 : 2;
-    if (rv32) store_le(tables + last * page_size + index * 4, static_cast<u32>(entry));
-    else store_le(tables + last * page_size + index * 8, entry);
+    if (rv32)
+        store_le(tables + last * page_size + index * 4, static_cast<u32>(entry));
+    else
+        store_le(tables + last * page_size + index * 8, entry);
 }
 
 void Cases::new_world(Machine& a, Machine& b) {
@@ -79,7 +103,8 @@ void Cases::new_world(Machine& a, Machine& b) {
     // Firmware's usual protection: everything allowed.
     world_.pmpcfg[0] = 0x1f;
     world_.pmpaddr[0] = rv32 ? low_mask(32) : low_mask(54);
-    world_.privilege = random_.one_of({Privilege::machine, Privilege::supervisor, Privilege::supervisor, Privilege::user, Privilege::user});
+    world_.privilege = random_.one_of(
+        {Privilege::machine, Privilege::supervisor, Privilege::supervisor, Privilege::user, Privilege::user});
     translated_ = random_.percent(60);
     sandbox_ = translated_ ? (rv32 ? 0x4000'0000 : 0x10'0000'0000) : ram_base;
     const bool through_mprv = translated_ && world_.privilege == Privilege::machine && random_.percent(60);
@@ -91,7 +116,8 @@ void Cases::new_world(Machine& a, Machine& b) {
         data = random_.percent(50) ? Privilege::supervisor : Privilege::user;
         world_.mstatus |= mstatus::mprv | static_cast<u64>(data) << mstatus::mpp_shift;
     } else if (random_.percent(50)) {
-        world_.mstatus |= static_cast<u64>(random_.one_of({Privilege::user, Privilege::supervisor, Privilege::machine})) << mstatus::mpp_shift;
+        world_.mstatus |= static_cast<u64>(random_.one_of({Privilege::user, Privilege::supervisor, Privilege::machine}))
+                          << mstatus::mpp_shift;
     }
     if (random_.percent(30)) world_.mstatus |= mstatus::sum;
     if (random_.percent(30)) world_.mstatus |= mstatus::mxr;
@@ -104,8 +130,10 @@ void Cases::new_world(Machine& a, Machine& b) {
     std::vector<u8> tables(table_pages * page_size);
     const auto pointer = [&](u64 page, u64 index, u64 to) {
         const u64 entry = (table_base + to * page_size) >> page_bits << 10 | pte_v;
-        if (rv32) store_le(tables.data() + page * page_size + index * 4, static_cast<u32>(entry));
-        else store_le(tables.data() + page * page_size + index * 8, entry);
+        if (rv32)
+            store_le(tables.data() + page * page_size + index * 4, static_cast<u32>(entry));
+        else
+            store_le(tables.data() + page * page_size + index * 8, entry);
     };
     if (rv32) {
         pointer(0, sandbox_ >> 22, 1);
@@ -144,7 +172,8 @@ u32 Cases::random_word() {
     if ((info.operands == Operands::csr || info.operands == Operands::csr_imm) && random_.percent(80))
         word = (word & 0xf'ffff) | u32{random_.one_of(known_csrs)} << 20;
     // Rounding modes, where the field is not fixed: the reserved ones are rare.
-    if ((info.operands == Operands::fr || info.operands == Operands::fr2 || info.operands == Operands::r4) && random_.percent(90)) {
+    if ((info.operands == Operands::fr || info.operands == Operands::fr2 || info.operands == Operands::r4) &&
+        random_.percent(90)) {
         const u32 mode = static_cast<u32>(random_.percent(40) ? 7 : random_.below(5)) << 12;
         word = (word & (~u32{0x7000} | info.encoding.mask)) | (mode & ~info.encoding.mask);
     }
@@ -153,15 +182,19 @@ u32 Cases::random_word() {
 
 void Cases::new_code(Machine& a, Machine& b) {
     std::vector<u8> ram(ram_pages * page_size);
-    for (usize i = 0; i < ram.size(); i += 8) store_le(ram.data() + i, random_.percent(50) ? random_integer() : random_float());
+    for (usize i = 0; i < ram.size(); i += 8)
+        store_le(ram.data() + i, random_.percent(50) ? random_integer() : random_float());
     offsets_.clear();
     for (usize at = 0; at < code_pages * page_size;) {
         offsets_.push_back(static_cast<u16>(at));
         // The last one may go on behind the code pages.
         const bool compressed = random_.percent(20);
-        if (at + 2 == code_pages * page_size && !compressed) store_le(ram.data() + at, static_cast<u16>(random_word()));
-        else if (compressed) store_le(ram.data() + at, random_half());
-        else store_le(ram.data() + at, random_word());
+        if (at + 2 == code_pages * page_size && !compressed)
+            store_le(ram.data() + at, static_cast<u16>(random_word()));
+        else if (compressed)
+            store_le(ram.data() + at, random_half());
+        else
+            store_le(ram.data() + at, random_word());
         at += compressed ? 2 : 4;
     }
     a.memory().write(ram_base, ram);
@@ -205,8 +238,10 @@ u64 Cases::random_float() {
     const auto value = [&](unsigned exponent_bits, unsigned fraction_bits) {
         const u64 top = low_mask(exponent_bits);
         const u64 exponents[] = {0, 1, top >> 1, (top >> 1) + random_.below(8), top - 1, top, random_.next() & top};
-        const u64 fractions[] = {0, 1, low_mask(fraction_bits), u64{1} << (fraction_bits - 1), random_.next() & low_mask(fraction_bits)};
-        return (random_.next() & 1) << (exponent_bits + fraction_bits) | random_.one_of(exponents) << fraction_bits | random_.one_of(fractions);
+        const u64 fractions[] = {0, 1, low_mask(fraction_bits), u64{1} << (fraction_bits - 1),
+                                 random_.next() & low_mask(fraction_bits)};
+        return (random_.next() & 1) << (exponent_bits + fraction_bits) | random_.one_of(exponents) << fraction_bits |
+               random_.one_of(fractions);
     };
     switch (random_.below(8)) {
         case 0:
@@ -236,9 +271,13 @@ void Cases::randomize_vector(State& s) {
 }
 
 void Cases::randomize_system(State& s) {
-    s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}, u64{3}}) << mstatus::fs_shift;
-    if (config_.vlen != 0) s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}}) << mstatus::vs_shift;
-    constexpr u64 free_bits = mstatus::sie | mstatus::mie | mstatus::spie | mstatus::mpie | mstatus::spp | mstatus::tvm | mstatus::tw | mstatus::tsr;
+    s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}, u64{3}})
+                 << mstatus::fs_shift;
+    if (config_.vlen != 0)
+        s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}})
+                     << mstatus::vs_shift;
+    constexpr u64 free_bits = mstatus::sie | mstatus::mie | mstatus::spie | mstatus::mpie | mstatus::spp |
+                              mstatus::tvm | mstatus::tw | mstatus::tsr;
     s.mstatus |= random_.next() & free_bits;
     s.frm = static_cast<u8>(random_.percent(50) ? 0 : random_.percent(80) ? random_.below(5) : random_.below(8));
     s.fflags = random_.percent(40) ? 0 : static_cast<u8>(random_.below(32));
@@ -260,7 +299,8 @@ void Cases::randomize_system(State& s) {
     s.trapped = random_.below(1000);
 }
 
-// Memory accesses find the sandbox more often than chance would have it, atomics an aligned address, store-conditionals a reservation.
+// Memory accesses find the sandbox more often than chance would have it, atomics an aligned address, store-conditionals
+// a reservation.
 void Cases::aim(State& s, Machine& machine) {
     u8 bytes[4];
     if (machine.read(s.pc, bytes) < 4) return;

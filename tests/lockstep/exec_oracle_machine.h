@@ -1,5 +1,5 @@
-// One hart in a small sandbox for the comparison of Exec with Build and the oracle: RAM, ROM, a device, page tables; and what the oracle
-// sees of it, which is what generated code would: memory through the hart's TLB, and helpers.
+// One hart in a small sandbox for the comparison of Exec with Build and the oracle: RAM, ROM, a device, page tables;
+// and what the oracle sees of it, which is what generated code would: memory through the hart's TLB, and helpers.
 #pragma once
 
 #include <array>
@@ -15,7 +15,8 @@
 namespace viv::riscv::test {
 
 // Physical layout. The RAM that tests compare is small; page tables lie apart.
-inline constexpr u64 ram_base = 0x8000'0000, ram_pages = 8, table_base = 0x9000'0000, table_pages = 8, rom_base = 0x1'0000, device_base = 0x2'0000;
+inline constexpr u64 ram_base = 0x8000'0000, ram_pages = 8, table_base = 0x9000'0000, table_pages = 8,
+                     rom_base = 0x1'0000, device_base = 0x2'0000;
 
 class PlainMemory final : public host::Memory {
 public:
@@ -75,8 +76,8 @@ public:
         code_pages_ = pages;
     }
 
-    // Builds and runs one block of at most `limit` instructions at s.pc; what the oracle leaves at, the interpreter does. Returns the
-    // instructions executed, at least 1.
+    // Builds and runs one block of at most `limit` instructions at s.pc; what the oracle leaves at, the interpreter
+    // does. Returns the instructions executed, at least 1.
     struct Result {
         unsigned instructions = 0;
         bool built = false;

@@ -13,10 +13,12 @@ Machine::Machine(const HartConfig& config) {
     CHECK(memory_.add(rom_base, page_size, GuestMemory::Kind::rom, "rom").ok());
     CHECK(bus_.map(device_base, page_size, device_, "recorder").ok());
     clock_.set_instruction_source([] { return u64{0}; }, 1);
-    hart_ = std::make_unique<Hart>(config, HartWiring{memory_, bus_, time_, timers_, inlet_, log_, nullptr, nullptr, [this](u64 page) { protect(page); }});
+    hart_ = std::make_unique<Hart>(config, HartWiring{memory_, bus_, time_, timers_, inlet_, log_, nullptr, nullptr,
+                                                      [this](u64 page) { protect(page); }});
     memory_.set_page_listener([this](u64 address, u64 size) {
         // The next block is built anew, whatever was written: its page is protected again then.
-        if (!hart_->code_changed(address, size)) memory_.page_flags(address)->fetch_and(static_cast<u8>(~page_has_code));
+        if (!hart_->code_changed(address, size))
+            memory_.page_flags(address)->fetch_and(static_cast<u8>(~page_has_code));
     });
 }
 
@@ -28,10 +30,13 @@ void Machine::protect(u64 physical_page) {
 
 void Machine::set_state(const State& wanted) {
     State& s = hart_->s;
-    const auto same_array = [](const auto& a, const auto& b) { return std::equal(std::begin(a), std::end(a), std::begin(b)); };
+    const auto same_array = [](const auto& a, const auto& b) {
+        return std::equal(std::begin(a), std::end(a), std::begin(b));
+    };
     const bool same_protection = same_array(s.pmpcfg, wanted.pmpcfg) && same_array(s.pmpaddr, wanted.pmpaddr);
     constexpr u64 translation = mstatus::mprv | mstatus::sum | mstatus::mxr | mstatus::mpp;
-    const bool same_mode = s.privilege == wanted.privilege && s.satp == wanted.satp && ((s.mstatus ^ wanted.mstatus) & translation) == 0;
+    const bool same_mode =
+        s.privilege == wanted.privilege && s.satp == wanted.satp && ((s.mstatus ^ wanted.mstatus) & translation) == 0;
     std::memcpy(static_cast<void*>(&s), &wanted, sizeof s);
     if (!same_protection) {
         hart_->restored();
@@ -68,7 +73,8 @@ Machine::Result Machine::run_block(const BlockBuilder& builder, unsigned limit) 
     }
     result.built = true;
     // As for generated code: writes to these pages must not go past the hart.
-    for (u64 at = block_.pc & ~page_mask; at < block_.pc + block_.size; at += page_size) protect(ram_base + (at - code_base_));
+    for (u64 at = block_.pc & ~page_mask; at < block_.pc + block_.size; at += page_size)
+        protect(ram_base + (at - code_base_));
     result.outcome = oracle_.run(block_, {reinterpret_cast<u8*>(&s), sizeof s}, hart_.get(), *this);
     hart_->budget = 0;
     hart_->leave_wanted = false;

@@ -1,6 +1,7 @@
-// Exec against Build and the oracle: random instructions of every extension, RV64 and RV32, from random states, one to eight at a time. The
-// same instructions run on an interpreting hart and, as IR, in the oracle; then all state, memory and device accesses are compared.
-// VIV_EXEC_ORACLE_INSTRUCTIONS sets how many instructions each test runs (a long run for a change of semantics), VIV_EXEC_ORACLE_SEED from where.
+// Exec against Build and the oracle: random instructions of every extension, RV64 and RV32, from random states, one to
+// eight at a time. The same instructions run on an interpreting hart and, as IR, in the oracle; then all state, memory
+// and device accesses are compared. VIV_EXEC_ORACLE_INSTRUCTIONS sets how many instructions each test runs (a long run
+// for a change of semantics), VIV_EXEC_ORACLE_SEED from where.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -47,7 +48,13 @@ std::string differences(const State& a, const State& b) {
 class Comparison {
 public:
     Comparison(const HartConfig& config, u64 seed)
-        : config_(config), seed_(seed), a_(config), b_(config), cases_(config, seed), random_(~seed), builder_(config.xlen, config.vlen != 0),
+        : config_(config),
+          seed_(seed),
+          a_(config),
+          b_(config),
+          cases_(config, seed),
+          random_(~seed),
+          builder_(config.xlen, config.vlen != 0),
           decoder_(config.xlen, config.vlen != 0) {
         executed_of_.resize(instruction_table().size());
     }
@@ -68,18 +75,24 @@ public:
             if (config_.vlen == 0 && info.operands == Operands::vector) continue;
             EXPECT_GT(executed_of_[row], 0u) << info.name << " was never executed";
         }
-        for (usize why = 0; why < outcomes_.size(); why++) EXPECT_GT(outcomes_[why], 0u) << "no block ended for reason " << why;
+        for (usize why = 0; why < outcomes_.size(); why++)
+            EXPECT_GT(outcomes_[why], 0u) << "no block ended for reason " << why;
         EXPECT_GT(conditional_stores_, 0u);
         const Machine::Accesses& made = b_.accesses();
-        for (const u64 count : {made.loads, made.stores, made.atomics, made.crossing, made.misaligned}) EXPECT_GT(count, 10u);
+        for (const u64 count : {made.loads, made.stores, made.atomics, made.crossing, made.misaligned})
+            EXPECT_GT(count, 10u);
     }
     std::string summary() const {
         std::string text = fmt::format("{} instructions in {} blocks; ended by", executed_, blocks_);
-        constexpr const char* names[] = {"jump", "taken", "not taken", "indirect", "leave", "helper", "load", "store", "atomic"};
+        constexpr const char* names[] = {"jump",   "taken", "not taken", "indirect", "leave",
+                                         "helper", "load",  "store",     "atomic"};
         for (usize why = 0; why < outcomes_.size(); why++) text += fmt::format(" {} {},", names[why], outcomes_[why]);
         const Machine::Accesses& made = b_.accesses();
-        return text + fmt::format(" not built {}; made by the oracle: loads {}, stores {}, atomics {}, of them misaligned {}, across pages {}, conditional stores {}",
-                                  unbuilt_, made.loads, made.stores, made.atomics, made.misaligned, made.crossing, conditional_stores_);
+        return text + fmt::format(
+                          " not built {}; made by the oracle: loads {}, stores {}, atomics {}, of them misaligned {}, "
+                          "across pages {}, conditional stores {}",
+                          unbuilt_, made.loads, made.stores, made.atomics, made.misaligned, made.crossing,
+                          conditional_stores_);
     }
 
 private:
@@ -91,12 +104,14 @@ private:
         a_.hart().s.cycle_offset += before_a, a_.hart().s.instret_offset += before_a;
         b_.hart().s.cycle_offset += before_b, b_.hart().s.instret_offset += before_b;
 
-        const Machine::Result result = b_.run_block(builder_, random_.percent(60) ? 1 : 1 + static_cast<unsigned>(random_.below(8)));
+        const Machine::Result result =
+            b_.run_block(builder_, random_.percent(60) ? 1 : 1 + static_cast<unsigned>(random_.below(8)));
         a_.hart().run(result.instructions, Cpu::Step::run);
 
         std::string wrong;
         if (a_.hart().instructions() != before_a + result.instructions)
-            wrong += fmt::format("  Exec executed {} instructions, Build {}\n", a_.hart().instructions() - before_a, result.instructions);
+            wrong += fmt::format("  Exec executed {} instructions, Build {}\n", a_.hart().instructions() - before_a,
+                                 result.instructions);
         State end_a, end_b;
         std::memcpy(static_cast<void*>(&end_a), &a_.hart().s, sizeof end_a);
         std::memcpy(static_cast<void*>(&end_b), &b_.hart().s, sizeof end_b);
@@ -104,12 +119,16 @@ private:
         normalize(end_b, before_b);
         if (std::memcmp(&end_a, &end_b, sizeof end_a) != 0) wrong += differences(end_a, end_b);
         const bool may_write = note(start, end_b, result);
-        if ((may_write || step % 64 == 0) && std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0) wrong += "  the RAM differs\n";
+        if ((may_write || step % 64 == 0) && std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0)
+            wrong += "  the RAM differs\n";
         if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
         if (result.built) wrong += check_block(step);
         if (wrong.empty()) return true;
-        ADD_FAILURE() << "xlen " << config_.xlen << ", seed " << seed_ << ", step " << step << ", " << result.instructions << " instructions from pc "
-                      << fmt::format("{:#x}, mstatus {:#x}, privilege {}", start.pc, start.mstatus, static_cast<unsigned>(start.privilege)) << ":\n"
+        ADD_FAILURE() << "xlen " << config_.xlen << ", seed " << seed_ << ", step " << step << ", "
+                      << result.instructions << " instructions from pc "
+                      << fmt::format("{:#x}, mstatus {:#x}, privilege {}", start.pc, start.mstatus,
+                                     static_cast<unsigned>(start.privilege))
+                      << ":\n"
                       << wrong << instructions(start) << (result.built ? ir::print(b_.block(), slots_) : "");
         return false;
     }
@@ -156,7 +175,8 @@ private:
             if (row < 0) continue;
             executed_of_[static_cast<usize>(row)]++;
             const bool conditional = (word & 0xf800'007f) == 0x1800'002f && reg(word, 7) != 0;
-            if (conditional && start.reservation_valid && !end.reservation_valid && end.x[reg(word, 7)] == 0 && count == 1 && !result.outcome.faulted())
+            if (conditional && start.reservation_valid && !end.reservation_valid && end.x[reg(word, 7)] == 0 &&
+                count == 1 && !result.outcome.faulted())
                 conditional_stores_++;
         }
         return writes;
@@ -181,7 +201,8 @@ void compare(const HartConfig& config, u64 instructions) {
     comparison.run(from_environment("VIV_EXEC_ORACLE_INSTRUCTIONS", instructions));
     if (!::testing::Test::HasFailure()) comparison.expect_coverage();
     ::testing::Test::RecordProperty("summary", comparison.summary());
-    if (std::getenv("VIV_EXEC_ORACLE_INSTRUCTIONS") != nullptr) fmt::print("xlen {}, vlen {}: {}\n", config.xlen, config.vlen, comparison.summary());
+    if (std::getenv("VIV_EXEC_ORACLE_INSTRUCTIONS") != nullptr)
+        fmt::print("xlen {}, vlen {}: {}\n", config.xlen, config.vlen, comparison.summary());
 }
 
 // Found by the comparison: the slot in execution is forgotten by what it writes.
@@ -199,6 +220,32 @@ TEST(ExecOracle, AnInstructionThatOverwritesItsOwnPageCountsOnce) {
         EXPECT_EQ(machine.hart().instructions(), i);
         EXPECT_EQ(machine.hart().s.pc, ram_base + page_size);
     }
+}
+
+// What a helper writes may be the code behind it, in the same block.
+TEST(ExecOracle, AHelperThatOverwritesCodeLeavesTheBlock) {
+    Machine machine({.xlen = 64, .vlen = 0, .code_pages = 8});
+    const BlockBuilder builder(64, false);
+    u8 code[12];
+    store_le(code, u32{0x0041'200f});      // cbo.zero (x2), in the machine's first 64 bytes
+    store_le(code + 4, u32{0x0010'8093});  // addi x1, x1, 1, in the 64 bytes that it clears
+    store_le(code + 8, u32{0x0010'8093});
+    machine.memory().write(ram_base + 60, code);
+    machine.set_code(ram_base, 1);
+    State s;
+    s.pc = ram_base + 60;
+    s.x[2] = ram_base + 64;
+    s.mtvec = ram_base + 0x100;
+    machine.set_state(s);
+    Machine::Result result = machine.run_block(builder, 3);
+    EXPECT_EQ(result.outcome.why, ir::Outcome::Why::helper);
+    EXPECT_EQ(result.instructions, 1u);
+    EXPECT_EQ(machine.hart().s.pc, ram_base + 64);
+    result = machine.run_block(builder, 3);
+    EXPECT_EQ(machine.hart().s.x[1], 0u);
+    EXPECT_EQ(machine.hart().s.mcause, static_cast<u64>(Cause::illegal));
+    EXPECT_EQ(machine.hart().s.mepc, ram_base + 64);
+    EXPECT_EQ(machine.hart().s.pc, ram_base + 0x100);
 }
 
 TEST(ExecOracle, Rv64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 500'000); }

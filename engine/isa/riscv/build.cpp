@@ -42,7 +42,8 @@ BlockBuilder::Fetched BlockBuilder::fetch(const CodeReader& code, u64 pc) const 
 }
 
 ir::Block BlockBuilder::build_block(const CodeReader& code, u64 pc, u64 mode, unsigned limit) const {
-    CHECK(((mode & block_mode::rv64) != 0) == (xlen_ == 64) && ((mode & block_mode::vector) != 0) == vector_ && limit > 0);
+    CHECK(((mode & block_mode::rv64) != 0) == (xlen_ == 64) && ((mode & block_mode::vector) != 0) == vector_ &&
+          limit > 0);
     ir::Block block{.pc = pc, .mode = mode};
     ir::Builder builder(block);
     Translation translation{
@@ -99,7 +100,8 @@ ir::SlotTable state_slots() {
 }
 
 std::vector<ir::Helper> block_helpers() {
-    // Bodies name their helpers themselves, so each instruction is translated once. The FPU is off, so float ones name what refuses them.
+    // Bodies name their helpers themselves, so each instruction is translated once. The FPU is off, so float ones name
+    // what refuses them.
     ir::Block block;
     ir::Builder builder(block);
     Translation translation{.b = builder, .length = 4};

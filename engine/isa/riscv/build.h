@@ -1,6 +1,7 @@
 // From guest code to IR: the blocks that every JIT, the oracle and the code tests start from.
-// Promises: a block means what the interpreter does with the same instructions, as long as the mode it was built for holds; it passes
-// ir::verify(). Laws and terms: semantics.md. Nothing here touches a hart but block_mode_of() and the helpers that blocks call.
+// Promises: a block means what the interpreter does with the same instructions, as long as the mode it was built for
+// holds; it passes ir::verify(). Laws and terms: semantics.md. Nothing here touches a hart but block_mode_of() and the
+// helpers that blocks call.
 #pragma once
 
 #include <span>
@@ -16,18 +17,21 @@ namespace viv::riscv {
 class CodeReader {
 public:
     virtual ~CodeReader() = default;
-    // Copies the bytes at virtual address `pc` and following as far as they can be fetched for execution, and returns how many; asked for
-    // at most 4. The pages of `pc` and of what follows may differ.
+    // Copies the bytes at virtual address `pc` and following as far as they can be fetched for execution, and returns
+    // how many; asked for at most 4. The pages of `pc` and of what follows may differ.
     virtual unsigned read(u64 pc, std::span<u8> out) const = 0;
 };
 
-// What a block is good for, besides its address. VS, vtype and the privilege are not here: only helpers consult them, when they run.
+// What a block is good for, besides its address. VS, vtype and the privilege are not here: only helpers consult them,
+// when they run.
 namespace block_mode {
 constexpr u64 rv64 = 1;
-constexpr u64 vector = 2;           // the hart has the V extension
-constexpr u64 float_on = 4;         // FS is not off
-constexpr u64 float_dirty = 8;      // FS is dirty; without it the block is right for every FS but off, and marks it dirty itself
-constexpr unsigned frm_shift = 4;   // three bits: the dynamic rounding mode, which so is a static one in the block; 0 while FS is off
+constexpr u64 vector = 2;    // the hart has the V extension
+constexpr u64 float_on = 4;  // FS is not off
+constexpr u64 float_dirty =
+    8;  // FS is dirty; without it the block is right for every FS but off, and marks it dirty itself
+constexpr unsigned frm_shift =
+    4;  // three bits: the dynamic rounding mode, which so is a static one in the block; 0 while FS is off
 constexpr u64 frm = u64{7} << frm_shift;
 }  // namespace block_mode
 
@@ -39,10 +43,10 @@ public:
     // As HartConfig's.
     BlockBuilder(unsigned xlen, bool vector) : decoder_(xlen, vector), xlen_(xlen), vector_(vector) {}
 
-    // The instructions from `pc` on, until one ends the block, the page ends, one cannot be fetched, or there are `limit` (at least 1). An instruction
-    // that crosses the page's end makes a block of its own. If not even the first can be fetched, the result has no code and size 0: the
-    // interpreter raises the fault.
-    // The state's pc is written only by helpers and before `leave`; other terminators name the address. `mode` must agree with xlen and vector.
+    // The instructions from `pc` on, until one ends the block, the page ends, one cannot be fetched, or there are
+    // `limit` (at least 1). An instruction that crosses the page's end makes a block of its own. If not even the first
+    // can be fetched, the result has no code and size 0: the interpreter raises the fault. The state's pc is written
+    // only by helpers and before `leave`; other terminators name the address. `mode` must agree with xlen and vector.
     ir::Block build_block(const CodeReader& code, u64 pc, u64 mode, unsigned limit) const;
 
 private:

@@ -1,6 +1,7 @@
 // The recording emitter: an instruction body run with it appends to a block what Exec would do at once.
-// Promises: the interface that bodies use is that of Exec (exec_emitter.h); values are ir::Ref; what bodies ask about the mode is answered from
-// the block's key. A helper is called with the instruction's word, its address and that of the next one.
+// Promises: the interface that bodies use is that of Exec (exec_emitter.h); values are ir::Ref; what bodies ask about
+// the mode is answered from the block's key. A helper is called with the instruction's word, its address and that of
+// the next one.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ namespace viv::riscv {
 inline constexpr exec::Slot outside_slot{};
 
 // What a block calls for a helper. 0: the pc is set, leave the block.
-template <bool (*Body)(Hart&, u32)> u64 call_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64) {
+template <bool (*Body)(Hart&, u32)>
+u64 call_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64) {
     Hart& hart = *static_cast<Hart*>(cpu);
     hart.page_va = pc;
     hart.page_slots = &outside_slot;
@@ -31,7 +33,8 @@ template <bool (*Body)(Hart&, u32)> u64 call_helper(void* cpu, u64 word, u64 pc,
 // x1 and x5 hold return addresses by convention (Unprivileged ISA, section 2.5.1).
 constexpr bool is_link(unsigned r) { return r == 1 || r == 5; }
 
-template <class XType> struct Build : FloatBuild<Build<XType>> {
+template <class XType>
+struct Build : FloatBuild<Build<XType>> {
     using X = XType;
 
     Translation& t;
@@ -45,33 +48,52 @@ template <class XType> struct Build : FloatBuild<Build<XType>> {
     }
     ir::Ref<u32> w(unsigned r) { return r == 0 ? constant<u32>(0) : ir::trunc<u32>(get<u64>(slots::x(r))); }
     ir::Ref<X> imm(i64 v) { return constant(static_cast<X>(v)); }
-    template <class T> ir::Ref<T> constant(T v) { return {&b, b.constant(ir::type_of<T>, v)}; }
-    template <class T> ir::Ref<X> sext(ir::Ref<T> v) { return ir::sext<X>(v); }
-    template <class T> ir::Ref<X> zext(ir::Ref<T> v) { return ir::zext<X>(v); }
+    template <class T>
+    ir::Ref<T> constant(T v) {
+        return {&b, b.constant(ir::type_of<T>, v)};
+    }
+    template <class T>
+    ir::Ref<X> sext(ir::Ref<T> v) {
+        return ir::sext<X>(v);
+    }
+    template <class T>
+    ir::Ref<X> zext(ir::Ref<T> v) {
+        return ir::zext<X>(v);
+    }
 
     ir::Ref<X> pc() { return constant(static_cast<X>(t.pc)); }
     ir::Ref<X> next_pc() { return constant(static_cast<X>(next())); }
     void branch(ir::Ref<bool> condition, i32 offset) { b.branch(condition.id, relative(offset), next()); }
-    void jump(i32 offset, unsigned link) { b.jump(relative(offset), is_link(link) ? ir::JumpHint::call : ir::JumpHint::none); }
+    void jump(i32 offset, unsigned link) {
+        b.jump(relative(offset), is_link(link) ? ir::JumpHint::call : ir::JumpHint::none);
+    }
     void jump_indirect(ir::Ref<X> to, unsigned link, unsigned from) {
-        const ir::JumpHint hint = is_link(link) ? ir::JumpHint::call : is_link(from) ? ir::JumpHint::return_ : ir::JumpHint::none;
+        const ir::JumpHint hint = is_link(link)   ? ir::JumpHint::call
+                                  : is_link(from) ? ir::JumpHint::return_
+                                                  : ir::JumpHint::none;
         b.jump_indirect(ir::zext<u64>(to).id, hint);
     }
 
     // Never false here: where the access cannot be made the block is left, and the rest of the body does not happen.
-    template <class T> struct Loaded {
+    template <class T>
+    struct Loaded {
         ir::Ref<T> value;
         explicit operator bool() const { return true; }
         ir::Ref<T> operator*() const { return value; }
     };
-    template <class T> Loaded<T> load(ir::Ref<X> address) { return {{&b, b.load(ir::type_of<T>, wide(address))}}; }
-    template <class T> bool store(ir::Ref<X> address, ir::Ref<T> value) {
+    template <class T>
+    Loaded<T> load(ir::Ref<X> address) {
+        return {{&b, b.load(ir::type_of<T>, wide(address))}};
+    }
+    template <class T>
+    bool store(ir::Ref<X> address, ir::Ref<T> value) {
         b.store(ir::type_of<T>, wide(address), value.id);
         return true;
     }
     void fence() { b.fence(); }
 
-    template <class T> void load_reserved(AmoFields f) {
+    template <class T>
+    void load_reserved(AmoFields f) {
         const ir::ValueId address = wide(x(f.rs1));
         const ir::Ref<u64> physical{&b, b.physical(ir::type_of<T>, address, ir::MemoryAccess::load)};
         const ir::Ref<T> value{&b, b.load_acquire(ir::type_of<T>, address)};
@@ -81,25 +103,30 @@ template <class XType> struct Build : FloatBuild<Build<XType>> {
         x(f.rd, sext(value));
     }
     // Without a reservation the exchange puts back what it finds: there is no branch, and nobody can tell.
-    template <class T> void store_conditional(AmoFields f) {
+    template <class T>
+    void store_conditional(AmoFields f) {
         const ir::ValueId address = wide(x(f.rs1));
         const ir::Ref<T> desired = ir::trunc<T>(x(f.rs2));
         const ir::Ref<u64> physical{&b, b.physical(ir::type_of<T>, address, ir::MemoryAccess::store)};
         const ir::Ref<bool> valid = ir::ne(get<u8>(slots::reservation_valid), constant<u8>(0));
         const ir::Ref<bool> reserved = valid & ir::eq(get<u64>(slots::reservation_address), physical);
         const ir::Ref<T> expected = ir::trunc<T>(get<u64>(slots::reservation_value));
-        const ir::Ref<T> found{&b, b.compare_exchange(ir::type_of<T>, address, expected.id, ir::select(reserved, desired, expected).id)};
+        const ir::Ref<T> found{
+            &b, b.compare_exchange(ir::type_of<T>, address, expected.id, ir::select(reserved, desired, expected).id)};
         const ir::Ref<bool> done = reserved & ir::eq(found, expected);
         set(slots::reservation_valid, constant<u8>(0));
         x(f.rd, zext(~done));
     }
-    template <class T, Rmw Kind> void atomic(AmoFields f) {
+    template <class T, Rmw Kind>
+    void atomic(AmoFields f) {
         const ir::Type type = ir::type_of<T>;
         const ir::ValueId address = wide(x(f.rs1));
         const ir::Ref<T> operand = ir::trunc<T>(x(f.rs2));
         ir::Ref<T> before{&b, ir::no_value};
-        if constexpr (Kind == Rmw::swap) before.id = b.exchange(type, address, operand.id);
-        else before.id = b.fetch_op(operation(Kind), type, address, operand.id);
+        if constexpr (Kind == Rmw::swap)
+            before.id = b.exchange(type, address, operand.id);
+        else
+            before.id = b.fetch_op(operation(Kind), type, address, operand.id);
         x(f.rd, sext(before));
     }
 
@@ -108,7 +135,8 @@ template <class XType> struct Build : FloatBuild<Build<XType>> {
         call_out("illegal", call_helper<raise_illegal>, 0, everything | ir::effect_ends_block);
         return false;
     }
-    template <bool (*Body)(Hart&, u32)> bool helper(const char* name, u32 word) {
+    template <bool (*Body)(Hart&, u32)>
+    bool helper(const char* name, u32 word) {
         // The arithmetic vector instructions (OP-V) touch no memory.
         constexpr u32 op_v = 0x57;
         ir::Effects effects = (word & 0x7f) == op_v ? ir::Effects{state | ir::effect_may_leave} : everything;
@@ -118,12 +146,19 @@ template <class XType> struct Build : FloatBuild<Build<XType>> {
     }
 
     // For FloatBuild.
-    template <class T> ir::Ref<T> get(u64 slot) { return {&b, b.get(ir::type_of<T>, slot)}; }
-    template <class T> void set(u64 slot, ir::Ref<T> value) { b.set(ir::type_of<T>, slot, value.id); }
+    template <class T>
+    ir::Ref<T> get(u64 slot) {
+        return {&b, b.get(ir::type_of<T>, slot)};
+    }
+    template <class T>
+    void set(u64 slot, ir::Ref<T> value) {
+        b.set(ir::type_of<T>, slot, value.id);
+    }
 
 private:
     static constexpr ir::Effects state = ir::effect_reads_state | ir::effect_writes_state;
-    static constexpr ir::Effects everything = state | ir::effect_reads_memory | ir::effect_writes_memory | ir::effect_may_leave;
+    static constexpr ir::Effects everything =
+        state | ir::effect_reads_memory | ir::effect_writes_memory | ir::effect_may_leave;
 
     static bool end_slice(Hart& hart, u32) {
         hart.end_slice();

@@ -1,4 +1,5 @@
-// From an instruction's body to the function that translates it: one row an instruction, in the order of the instruction table.
+// From an instruction's body to the function that translates it: one row an instruction, in the order of the
+// instruction table.
 #pragma once
 
 #include <array>
@@ -10,10 +11,12 @@
 namespace viv::riscv {
 
 struct BuildRow {
-    void (*of[2])(Translation& translation, u32 word) = {};  // [xlen is 64]; null if that xlen does not have the instruction
+    void (*of[2])(Translation& translation,
+                  u32 word) = {};  // [xlen is 64]; null if that xlen does not have the instruction
 };
 
-template <class P> constexpr auto build_rows() {
+template <class P>
+constexpr auto build_rows() {
     std::array<BuildRow, count_of<P>()> rows{};
     usize at = 0;
     for_each(P{}, [&]<class I>(const char*, Xlen width) {
@@ -22,8 +25,14 @@ template <class P> constexpr auto build_rows() {
             Build<X> e(translation);
             I::run(e, I::Fields::decode(word));
         };
-        if (width != Xlen::only64) row.of[0] = [](Translation& translation, u32 word) { decltype(body){}.template operator()<u32>(translation, word); };
-        if (width != Xlen::only32) row.of[1] = [](Translation& translation, u32 word) { decltype(body){}.template operator()<u64>(translation, word); };
+        if (width != Xlen::only64)
+            row.of[0] = [](Translation& translation, u32 word) {
+                decltype(body){}.template operator()<u32>(translation, word);
+            };
+        if (width != Xlen::only32)
+            row.of[1] = [](Translation& translation, u32 word) {
+                decltype(body){}.template operator()<u64>(translation, word);
+            };
     });
     return rows;
 }
