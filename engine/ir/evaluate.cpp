@@ -45,6 +45,9 @@ u128 unknown() {
 
 }  // namespace
 
+// The formatter takes the inclusions for parts of the macros before them.
+// clang-format off
+
 u128 evaluate_unary(Op op, Type type, u128 a) {
     if (type == Type::i1) {
         CHECK(op == Op::not_);
@@ -52,9 +55,8 @@ u128 evaluate_unary(Op op, Type type, u128 a) {
     }
     return with_integer(type, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_UNARY(name, text)                      \
-    case Op::name: return meaning::name<T>(T(a)); \
-        #include "engine/ir/ops.def"
+#define IR_UNARY(name, text) case Op::name: return meaning::name<T>(T(a));
+#include "engine/ir/ops.def"
             default: return unknown();
         }
     });
@@ -71,12 +73,10 @@ u128 evaluate_binary(Op op, Type type, u128 a, u128 b) {
     }
     return with_integer(type, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_BINARY(name, text)                                       \
-    case Op::name:                                                  \
-        if constexpr (!(is_high_half(Op::name) && sizeof(T) == 16)) \
-            return meaning::name<T>(T(a), T(b));                    \
-        else                                                        \
-            return unknown();
+#define IR_BINARY(name, text)                                                   \
+    case Op::name:                                                              \
+        if constexpr (!(is_high_half(Op::name) && sizeof(T) == 16)) return meaning::name<T>(T(a), T(b)); \
+        else return unknown();
 #include "engine/ir/ops.def"
             default: return unknown();
         }
@@ -90,9 +90,8 @@ bool evaluate_compare(Op op, Type operands, u128 a, u128 b) {
     }
     return with_integer(operands, [&]<class T>() -> bool {
         switch (op) {
-#define IR_COMPARE(name, text)                          \
-    case Op::name: return meaning::name<T>(T(a), T(b)); \
-        #include "engine/ir/ops.def"
+#define IR_COMPARE(name, text) case Op::name: return meaning::name<T>(T(a), T(b));
+#include "engine/ir/ops.def"
             default: return unknown() != 0;
         }
     });
@@ -107,13 +106,10 @@ u128 evaluate_convert(Op op, Type to, Type from, u128 a) {
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c) {
     return with_format(format, [&]<class T>() -> u128 {
         switch (op) {
-#define IR_FLOAT_UNARY(name, text)                                 \
-    case Op::name: return meaning::name<T>(env, T(a));             \
-        #define IR_FLOAT_BINARY(name, text)                        \
-    case Op::name: return meaning::name<T>(env, T(a), T(b));       \
-        #define IR_FLOAT_TERNARY(name, text)                       \
-    case Op::name: return meaning::name<T>(env, T(a), T(b), T(c)); \
-        #include "engine/ir/ops.def"
+#define IR_FLOAT_UNARY(name, text) case Op::name: return meaning::name<T>(env, T(a));
+#define IR_FLOAT_BINARY(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b));
+#define IR_FLOAT_TERNARY(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b), T(c));
+#include "engine/ir/ops.def"
             default: return unknown();
         }
     });
@@ -122,13 +118,14 @@ u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, 
 bool evaluate_float_compare(Op op, Type format, soft::Environment& env, u128 a, u128 b) {
     return with_format(format, [&]<class T>() -> bool {
         switch (op) {
-#define IR_FLOAT_COMPARE(name, text)                         \
-    case Op::name: return meaning::name<T>(env, T(a), T(b)); \
-        #include "engine/ir/ops.def"
+#define IR_FLOAT_COMPARE(name, text) case Op::name: return meaning::name<T>(env, T(a), T(b));
+#include "engine/ir/ops.def"
             default: return unknown() != 0;
         }
     });
 }
+
+// clang-format on
 
 u128 evaluate_float_convert(Op op, Type to, Type from, soft::Environment& env, u128 a) {
     switch (op) {
