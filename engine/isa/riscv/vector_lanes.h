@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <optional>
 
 #include "engine/isa/riscv/vector_unit.h"
@@ -54,31 +55,51 @@ D result_of([[maybe_unused]] Lanes& l, [[maybe_unused]] D old, A a, [[maybe_unus
     }
 }
 
+template <class Op, class C, class D, class A, class B> void element(Lanes& l, u32 i) {
+    put(l.d, i, result_of<Op, C>(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
+}
+// Elements i to i + count - 1.
+template <u32 count, class Op, class C, class D, class A, class B> void chunk(Lanes& l, u32 i) {
+    A a[count];
+    B b[count];
+    D d[count];
+    std::memcpy(a, l.a + usize{i} * sizeof(A), sizeof a);
+    std::memcpy(b, l.b + usize{i} * l.b_step * sizeof(B), sizeof b);
+    if constexpr (takes_old<Op, C>) std::memcpy(d, l.d + usize{i} * sizeof(D), sizeof d);
+    for (u32 k = 0; k < count; k++) {
+        if constexpr (takes_old<Op, C>) d[k] = result_of<Op, C>(l, d[k], a[k], b[k]);
+        else d[k] = result_of<Op, C>(l, D{}, a[k], b[k]);
+    }
+    std::memcpy(l.d + usize{i} * sizeof(D), d, sizeof d);
+}
+
 template <class Op, class C, class D, class A, class B> void elements(Lanes& l) {
-    constexpr auto result = result_of<Op, C, D, A, B>;
+    constexpr bool chunks = !takes_two_and_lanes<Op, C> && in_chunks<Op>;
     u32 i = l.start;
     if (l.mask == nullptr) {
-        if constexpr (!takes_two_and_lanes<Op, C> && in_chunks<Op>) {
+        if constexpr (chunks) {
             constexpr u32 count = chunk_bytes / std::min({sizeof(D), sizeof(A), sizeof(B)});
-            for (; i + count <= l.end; i += count) {
-                A a[count];
-                B b[count];
-                D d[count];
-                std::memcpy(a, l.a + usize{i} * sizeof(A), sizeof a);
-                std::memcpy(b, l.b + usize{i} * l.b_step * sizeof(B), sizeof b);
-                if constexpr (takes_old<Op, C>) std::memcpy(d, l.d + usize{i} * sizeof(D), sizeof d);
-                for (u32 k = 0; k < count; k++) {
-                    if constexpr (takes_old<Op, C>) d[k] = result(l, d[k], a[k], b[k]);
-                    else d[k] = result(l, D{}, a[k], b[k]);
-                }
-                std::memcpy(l.d + usize{i} * sizeof(D), d, sizeof d);
-            }
+            for (; i + count <= l.end; i += count) chunk<count, Op, C, D, A, B>(l, i);
         }
-        for (; i < l.end; i++) put(l.d, i, result(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
+        for (; i < l.end; i++) element<Op, C, D, A, B>(l, i);
         return;
     }
+    for (; i < l.end && (i & 7) != 0; i++)
+        if (get_bit(l.mask, i)) element<Op, C, D, A, B>(l, i);
+    for (; i + 8 <= l.end; i += 8) {
+        unsigned active = l.mask[i >> 3];
+        if constexpr (chunks) {
+            constexpr u32 count = std::min<u32>(8, chunk_bytes / std::min({sizeof(D), sizeof(A), sizeof(B)}));
+            if (active == 0xff) {
+                for (u32 k = 0; k < 8; k += count) chunk<count, Op, C, D, A, B>(l, i + k);
+                continue;
+            }
+        }
+        for (; active != 0; active &= active - 1)
+            element<Op, C, D, A, B>(l, i + static_cast<u32>(std::countr_zero(active)));
+    }
     for (; i < l.end; i++)
-        if (get_bit(l.mask, i)) put(l.d, i, result(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
+        if (get_bit(l.mask, i)) element<Op, C, D, A, B>(l, i);
 }
 
 // Writes one bit an element.
@@ -89,12 +110,30 @@ template <class Op, class T> void compare(Lanes& l) {
         else return Op::apply(a, b);
     };
     u32 i = l.start;
-    if (l.mask == nullptr && (i & 7) == 0)
-        for (; i + 8 <= l.end; i += 8) {
-            unsigned byte = 0;
-            for (u32 k = 0; k < 8; k++) byte |= unsigned{result(i + k)} << k;
-            l.d[i >> 3] = static_cast<u8>(byte);
-        }
+    if constexpr (!takes_two_and_lanes<Op, T>)
+        if ((i & 7) == 0)
+            for (; i + 16 <= l.end; i += 16) {
+                T a[16], b[16];
+                u8 each[16];
+                std::memcpy(a, l.a + usize{i} * sizeof(T), sizeof a);
+                // A scalar fills 16 bytes only.
+                const u8* from = l.b + usize{i} * l.b_step * sizeof(T);
+                for (usize at = 0; at < sizeof b; at += chunk_bytes)
+                    std::memcpy(reinterpret_cast<u8*>(b) + at, from + at * l.b_step, chunk_bytes);
+#ifdef __clang__
+#pragma clang loop unroll(disable)  // unrolled, it would no longer become vector instructions
+#endif
+                for (u32 k = 0; k < 16; k++) each[k] = Op::apply(a[k], b[k]);
+                // Bit 0 of byte k becomes bit k.
+                const auto gather = [&](u32 word) {
+                    return static_cast<u8>(get<u64>(each, word) * 0x0102'0408'1020'4080 >> 56);
+                };
+                for (u32 k = 0; k < 2; k++) {
+                    u8& d = l.d[(i >> 3) + k];
+                    const u8 active = l.mask == nullptr ? 0xff : l.mask[(i >> 3) + k];
+                    d = static_cast<u8>((d & ~active) | (gather(k) & active));
+                }
+            }
     for (; i < l.end; i++)
         if (l.mask == nullptr || get_bit(l.mask, i)) put_bit(l.d, i, result(i));
 }

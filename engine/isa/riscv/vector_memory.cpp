@@ -188,6 +188,17 @@ template <class T> bool load_first(const Operation& o, unsigned fields, unsigned
     for (u32 i = o.start; i < o.vl; i++) {
         if (!o.active(i)) continue;
         const u64 address = base_of(o) + u64{i} * fields * sizeof(T);
+        if (fields == 1 && !o.masked) {
+            const u64 from = o.wrapped(address), room = (page_size - (from & page_mask)) / sizeof(T);
+            const TlbEntry& entry = Tlb::at(o.hart.tlb, from);
+            if (room != 0 && entry.read == (from & ~page_mask)) {
+                const u32 run = static_cast<u32>(std::min<u64>(room, o.vl - i));
+                copy<Direction::load>(reinterpret_cast<u8*>(from + entry.addend), first + i * sizeof(T),
+                                      run * sizeof(T));
+                i += run - 1;
+                continue;
+            }
+        }
         T values[8] = {};
         for (unsigned f = 0; f < fields; f++) {
             const u64 at = o.wrapped(address + f * sizeof(T));

@@ -1,6 +1,8 @@
 // Vector permutations: scalar moves, slides, gathers, compress, whole-register moves.
 // Promises: sources that a destination may not overlap are refused, so elements can be moved in any order.
 // Specification: RISC-V Unprivileged ISA 20240411, section 31.16.
+#include <algorithm>
+
 #include "engine/isa/riscv/vector_lanes.h"
 
 namespace viv::riscv::vector {
@@ -64,18 +66,33 @@ u64 slide_amount(const Operation& o) { return o.form() == Form::vi ? o.vs1 : o.x
 
 // vd[i] = vs2[i - 1], and `first` at element 0.
 void slide_up_by_one(const Operation& o, u64 first) {
+    if (o.nothing_to_do()) return;
+    u8* d = o.reg(o.vd);
+    const u8* a = o.reg(o.vs2);
+    if (!o.masked) {
+        const u32 from = std::max(o.start, 1u);
+        std::memcpy(d + (usize{from} << o.sew), a + (usize{from - 1} << o.sew), usize{o.vl - from} << o.sew);
+        if (o.start == 0) with_element(o.sew, [&]<class T>() { put(d, 0, static_cast<T>(first)); });
+        return;
+    }
     with_element(o.sew, [&]<class T>() {
-        u8* d = o.reg(o.vd);
-        const u8* a = o.reg(o.vs2);
         for (u32 i = o.start; i < o.vl; i++)
             if (o.active(i)) put(d, i, i == 0 ? static_cast<T>(first) : get<T>(a, i - 1));
     });
 }
 // vd[i] = vs2[i + 1], and `last` at element vl - 1.
 void slide_down_by_one(const Operation& o, u64 last) {
+    if (o.nothing_to_do()) return;
+    u8* d = o.reg(o.vd);
+    const u8* a = o.reg(o.vs2);
+    if (!o.masked) {
+        // The source may be the destination.
+        std::memmove(d + (usize{o.start} << o.sew), a + (usize{o.start + 1} << o.sew),
+                     usize{o.vl - 1 - o.start} << o.sew);
+        with_element(o.sew, [&]<class T>() { put(d, o.vl - 1, static_cast<T>(last)); });
+        return;
+    }
     with_element(o.sew, [&]<class T>() {
-        u8* d = o.reg(o.vd);
-        const u8* a = o.reg(o.vs2);
         for (u32 i = o.start; i < o.vl; i++)
             if (o.active(i)) put(d, i, i == o.vl - 1 ? static_cast<T>(last) : get<T>(a, i + 1));
     });
@@ -86,12 +103,16 @@ void slide_down_by_one(const Operation& o, u64 last) {
 bool vslideup(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable || !slide_registers_legal(o) || o.vd == o.vs2) return o.illegal();
-    const u64 amount = slide_amount(o);
-    if (amount < o.vl)
+    const u64 amount = slide_amount(o), first = std::max<u64>(o.start, amount);
+    if (first >= o.vl) return o.done();
+    if (!o.masked)
+        std::memcpy(o.reg(o.vd) + (first << o.sew), o.reg(o.vs2) + ((first - amount) << o.sew),
+                    (o.vl - first) << o.sew);
+    else
         with_element(o.sew, [&]<class T>() {
             u8* d = o.reg(o.vd);
             const u8* a = o.reg(o.vs2);
-            for (u64 i = std::max<u64>(o.start, amount); i < o.vl; i++)
+            for (u64 i = first; i < o.vl; i++)
                 if (o.active(i)) put(d, i, get<T>(a, i - amount));
         });
     return o.done();
@@ -102,6 +123,15 @@ bool vslidedown(Hart& hart, u32 word) {
     if (!o.usable || !slide_registers_legal(o)) return o.illegal();
     const u64 maximum = o.vlmax();
     const u64 amount = std::min(slide_amount(o), maximum);
+    if (o.nothing_to_do()) return o.done();
+    if (!o.masked) {
+        // The source may be the destination.
+        const u64 moved = std::clamp<u64>(maximum - amount, o.start, o.vl);
+        std::memmove(o.reg(o.vd) + (u64{o.start} << o.sew), o.reg(o.vs2) + ((o.start + amount) << o.sew),
+                     (moved - o.start) << o.sew);
+        std::memset(o.reg(o.vd) + (moved << o.sew), 0, (o.vl - moved) << o.sew);
+        return o.done();
+    }
     with_element(o.sew, [&]<class T>() {
         u8* d = o.reg(o.vd);
         const u8* a = o.reg(o.vs2);
