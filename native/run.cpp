@@ -161,9 +161,9 @@ Result<void> Run::prepare() {
     if (!launch) {
         TRY_SET(launch, prepare_launch(options_.machine, catalog_, Purpose::console, extra_append()));
     }
+    session_.program.set_temporary_disk(first_temporary_disk(launch->options, launch->guest));
     if (!options_.save_at_end.empty())
-        if (const auto disk = first_temporary_disk(launch->options, launch->guest); !disk.empty())
-            return Error{fmt::format("--save-at-end: the changes to {} are kept in memory only and would be lost; give a disk without snapshot=on", disk)};
+        if (auto may = session_.program.may_save(); !may.ok()) return Error{"--save-at-end: " + may.error().message};
     Connections connections;
     for (const auto& serial : serials_) connections.serials.push_back(serial.port.get());
     if (launch->guest) {

@@ -335,6 +335,15 @@ class ControlTest(ProgramTest):
         result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1")
         self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1))
 
+    def test_a_machine_with_a_temporary_disk_is_not_saved(self):
+        (self.folder / "disk").write_bytes(bytes(1 << 16))
+        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--disk", "disk,snapshot=on")
+        self.connect("q", process).close()
+        result = self.viv("save", "--from", "unix:q", "vm.saved")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("the changes to disk are kept in memory only", result.stderr)
+        self.assertFalse((self.folder / "vm.saved").exists())
+
     def test_input_of_deterministic_runs_is_read_ahead(self):
         def once(text):
             return subprocess.run([VIV, "run", "--bios", self.bios, "--memory", "64M", "--deterministic", "--print-hash"], input=text,

@@ -100,6 +100,7 @@ Result<void> quit(CommandCall& call) {
 }
 
 Result<void> save(CommandCall& call) {
+    TRY(call.context.host.may_save());
     const std::string path = call.text_argument(0);
     TRY_SET(const auto sink, call.context.host.create_file(path));
     if (auto done = call.machine().save(*sink); !done.ok())
