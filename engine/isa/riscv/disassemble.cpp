@@ -4,6 +4,7 @@
 #include "engine/isa/riscv/hart.h"
 #include "engine/isa/riscv/names.h"
 #include "engine/isa/riscv/rv_c.h"
+#include "engine/isa/riscv/vector_disassemble.h"
 #include "engine/lang/bytes.h"
 
 namespace viv::riscv {
@@ -56,7 +57,7 @@ std::string operands(const InstructionInfo& info, u32 word, u64 pc) {
                                name.starts_with("fcvt") || name.starts_with("fsqrt") ? rounding(word) : "");
         case Operands::r4: return fmt::format("{},{},{},{}{}", f(7), f(15), f(20), f(27), rounding(word));
         case Operands::fence: return fmt::format("{},{}", fence_set(word >> 24 & 15), fence_set(word >> 20 & 15));
-        case Operands::vector: return fmt::format("v{},v{},v{}{}", reg(word, 7), reg(word, 20), reg(word, 15), (word >> 25 & 1) != 0 ? "" : ",v0.t");
+        case Operands::vector: return vector::operands(info.name, word);
         case Operands::cbo: return fmt::format("({})", x(15));
     }
     return "";
@@ -75,7 +76,8 @@ Cpu::Disassembly Hart::disassemble(u64 pc) {
     if (index < 0) return {length == 4 ? fmt::format("(illegal {:08x})", word) : fmt::format("(illegal {:04x})", half), length};
     const InstructionInfo& info = instruction_table()[static_cast<usize>(index)];
     const std::string text = operands(info, word, pc);
-    return {text.empty() ? info.name : fmt::format("{:<10} {}", info.name, text), length};
+    const std::string mnemonic = info.operands == Operands::vector ? vector::mnemonic(info.name, word) : info.name;
+    return {text.empty() ? mnemonic : fmt::format("{:<10} {}", mnemonic, text), length};
 }
 
 }  // namespace viv::riscv
