@@ -1,0 +1,32 @@
+// Made by ./dev bench from the JSON files beside it; index.html draws it.
+const history_of_runs = [
+ {
+  "date": "2026-11-22",
+  "commit": "1d60f554a",
+  "file": "2026-11-22-1d60f554a",
+  "means": {
+   "viv interpreter": {
+    "integer": 13.954291945962778,
+    "floating point": 28.21630994605368,
+    "memory": 17.954476561654534,
+    "control flow": 14.172236604707026,
+    "system": 13.946843204228973,
+    "integer, memory and control flow": 15.380155483251839,
+    "all": 16.29060678202619
+   },
+   "qemu": {
+    "integer": 8.228466809378121,
+    "floating point": 19.49500192390837,
+    "memory": 30.23923250788067,
+    "control flow": 25.860545910383873,
+    "system": 20.735684254264967,
+    "integer, memory and control flow": 20.031258440744676,
+    "all": 20.093218915503464
+   }
+  },
+  "boots": {
+   "viv interpreter": 3.4663495580007293,
+   "qemu": 5.402895352000996
+  }
+ }
+];
