@@ -48,7 +48,7 @@ struct CommandLine::Implementation {
 
     std::string verb;
     CLI::App app;
-    std::string heading;
+    std::string heading = "Options";
     mutable std::vector<std::string> longs;  // what the views in option_names() point to
 };
 
@@ -93,6 +93,10 @@ Result<CommandLine::Parsed> CommandLine::parse(std::span<const std::string> argu
     return Parsed::options;
 }
 
-std::string CommandLine::help() const { return implementation_->app.help(); }
+std::string CommandLine::help() const {
+    auto text = implementation_->app.help();
+    for (usize at = 0; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+    return text;
+}
 
 }  // namespace viv::native

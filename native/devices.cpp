@@ -94,7 +94,8 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
             disk.format = DiskOption::Format::raw;
             disk.snapshot = image.writes == Guest::Disk::Writes::discard ? OnOff::on : OnOff::off;
             DeviceSpec spec;
-            spec.name = image.device;
+            // A recipe names the device; which of its kinds the board knows.
+            spec.name = board.disk_device.starts_with(image.device + "-") ? std::string(board.disk_device) : image.device;
             TRY_SET(spec.disk, open_disk("guest " + guest->name + ":", disk));
             specs.push_back(std::move(spec));
         }

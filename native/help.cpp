@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/control/commands/command.h"
+
 namespace viv::native {
 
 namespace {
@@ -10,7 +12,7 @@ namespace {
 struct Topic {
     std::string_view name;
     std::string_view summary;
-    std::string_view text;
+    std::string_view text;  // empty: the monitor's commands, which describe themselves
 };
 
 constexpr Topic topics[] = {
@@ -54,6 +56,7 @@ constexpr Topic topics[] = {
      "  --net none       no network device (the default)\n"
      "  --net null       a network device whose cable goes nowhere\n"
      "  --net loopback   one that gets every frame back\n"},
+    {"monitor", "commands of the monitor", ""},
     {"gdb", "debugging a guest",
      "viv run GUEST --gdb :1234 --paused, and in gdb-multiarch: target remote :1234\n"
      "CPUs are threads; break- and watchpoints, single steps and Ctrl-C work; `monitor help` lists viv's own commands.\n"
@@ -101,9 +104,12 @@ std::string overview() {
     return text;
 }
 
-std::string_view help_topic(std::string_view name) {
-    for (const auto& topic : topics)
-        if (topic.name == name) return topic.text;
+std::string help_topic(std::string_view name) {
+    for (const auto& topic : topics) {
+        if (topic.name != name) continue;
+        if (!topic.text.empty()) return std::string(topic.text);
+        return "Ctrl-A c on the terminal, --monitor and --qmp on a socket, and `monitor` in gdb take these commands:\n\n" + commands_help();
+    }
     return {};
 }
 

@@ -9,7 +9,7 @@ namespace viv::native {
 
 std::string overview();
 // Empty if there is no such topic.
-std::string_view help_topic(std::string_view name);
+std::string help_topic(std::string_view name);
 std::vector<std::string_view> help_topic_names();
 
 }  // namespace viv::native

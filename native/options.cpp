@@ -292,7 +292,7 @@ Result<Command> parse_help(Arguments arguments) {
         const std::vector<std::string> ask = {"--help"};
         return verb->parse(Arguments(ask));
     }
-    if (const auto text = help_topic(topic); !text.empty()) return Command(HelpOptions{std::string(text)});
+    if (auto text = help_topic(topic); !text.empty()) return Command(HelpOptions{std::move(text)});
     auto names = help_topic_names();
     for (const auto& verb : verbs) names.push_back(verb.name);
     return Error{fmt::format("help {}: is no topic; viv help lists them{}", topic, suggestion(topic, names))};

@@ -162,6 +162,8 @@ TEST(Options, HelpCoversVerbsTopicsAndOptions) {
     EXPECT_NE(parsed<HelpOptions>({"help"}).text.find("viv run GUEST"), std::string::npos);
     EXPECT_NE(parsed<HelpOptions>({"--help"}).text.find("viv exec"), std::string::npos);
     EXPECT_NE(parsed<HelpOptions>({"help", "keys"}).text.find("Ctrl-A x"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"help", "monitor"}).text.find("system_powerdown"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"help", "save"}).text.find("--from"), std::string::npos);
     for (const char* option : {"--machine", "--disk", "--serial", "--gdb", "--restore", "--deterministic"}) {
         EXPECT_NE(parsed<HelpOptions>({"help", "run"}).text.find(option), std::string::npos) << option;
         EXPECT_NE(parsed<HelpOptions>({"run", "--help"}).text.find(option), std::string::npos) << option;
