@@ -28,10 +28,10 @@ namespace block_mode {
 constexpr u64 rv64 = 1;
 constexpr u64 vector = 2;    // the hart has the V extension
 constexpr u64 float_on = 4;  // FS is not off
-constexpr u64 float_dirty =
-    8;  // FS is dirty; without it the block is right for every FS but off, and marks it dirty itself
-constexpr unsigned frm_shift =
-    4;  // three bits: the dynamic rounding mode, which so is a static one in the block; 0 while FS is off
+// FS is dirty; without it the block is right for every FS but off, and marks it dirty itself.
+constexpr u64 float_dirty = 8;
+// Three bits: the dynamic rounding mode, which so is a static one in the block; 0 while FS is off.
+constexpr unsigned frm_shift = 4;
 constexpr u64 frm = u64{7} << frm_shift;
 }  // namespace block_mode
 
