@@ -1,4 +1,5 @@
-// Walking and writing trees. See agent_copy.h. On the host every step below the destination is one openat() that follows no link.
+// Walking and writing trees. See agent_copy.h. On the host every step below the destination is one openat() that
+// follows no link.
 #include "native/agent_copy.h"
 
 #include <fcntl.h>
@@ -20,7 +21,9 @@ namespace {
 enum class Kind : u8 { file = 1, folder = 2, link = 3 };
 constexpr u32 permission_bits = 0777;
 
-std::string join(const std::string& folder, const std::string& name) { return folder.empty() ? name : folder + "/" + name; }
+std::string join(const std::string& folder, const std::string& name) {
+    return folder.empty() ? name : folder + "/" + name;
+}
 
 std::string last_part(std::string path) {
     while (!path.empty() && path.back() == '/') path.pop_back();
@@ -35,13 +38,16 @@ AgentUpload::~AgentUpload() = default;
 Result<void> AgentUpload::check(const std::string& from) {
     struct stat status {};
     if (stat(from.c_str(), &status) != 0) return Error{fmt::format("--copy-in {}: {}", from, error_text(errno))};
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return Error{fmt::format("--copy-in {}: is no file and no folder", from)};
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return Error{fmt::format("--copy-in {}: is no file and no folder", from)};
     if (access(from.c_str(), S_ISDIR(status.st_mode) ? R_OK | X_OK : R_OK) != 0)
         return Error{fmt::format("--copy-in {}: {}", from, error_text(errno))};
     return {};
 }
 
-std::string AgentUpload::host_path(const std::string& relative) const { return relative.empty() ? from_ : from_ + "/" + relative; }
+std::string AgentUpload::host_path(const std::string& relative) const {
+    return relative.empty() ? from_ : from_ + "/" + relative;
+}
 
 void AgentUpload::abandon(std::string message) {
     send(FrameType::cancel, {});
@@ -52,7 +58,8 @@ void AgentUpload::begin() {
     std::error_code error;
     // "." and paths that end with ".." have a name too.
     auto name = last_part(from_);
-    if (name.empty() || name == "." || name == "..") name = std::filesystem::canonical(from_, error).filename().string();
+    if (name.empty() || name == "." || name == "..")
+        name = std::filesystem::canonical(from_, error).filename().string();
     PayloadWriter payload;
     payload.put_string(to_).put_string(name.empty() ? "root" : name);
     send(FrameType::put, payload.bytes());
@@ -62,7 +69,8 @@ Result<AgentUpload::Folder> AgentUpload::read_folder(const std::string& relative
     Folder folder;
     folder.path = relative;
     std::error_code error;
-    for (std::filesystem::directory_iterator each(host_path(relative), error), end; each != end && !error; each.increment(error))
+    for (std::filesystem::directory_iterator each(host_path(relative), error), end; each != end && !error;
+         each.increment(error))
         folder.names.push_back(each->path().filename().string());
     if (error) return Error{fmt::format("{}: {}", host_path(relative), error_text(error.value()))};
     std::sort(folder.names.begin(), folder.names.end());
@@ -126,8 +134,10 @@ bool AgentUpload::send_data() {
         abandon(fmt::format("{}: {}", file_path_, error_text(errno)));
         return false;
     }
-    if (count == 0) file_.reset();
-    else send(FrameType::data, {buffer.data(), static_cast<usize>(count)});
+    if (count == 0)
+        file_.reset();
+    else
+        send(FrameType::data, {buffer.data(), static_cast<usize>(count)});
     return true;
 }
 
@@ -158,14 +168,15 @@ bool AgentUpload::send_next() {
 }
 
 void AgentUpload::step() {
-    while (!done() && send_next()) {
-    }
+    while (!done() && send_next()) {}
 }
 
 void AgentUpload::receive(const Frame& frame) {
     if (frame.type != FrameType::end) return;
-    if (end_sent_) finish();
-    else abandon("the guest's agent ended the copy early");
+    if (end_sent_)
+        finish();
+    else
+        abandon("the guest's agent ended the copy early");
 }
 
 AgentDownload::AgentDownload(std::string from, std::string to, std::function<void(std::string_view)> warn)
@@ -182,13 +193,17 @@ Result<AgentDownload::Place> AgentDownload::place_of(const std::string& from, co
     if (folder || to.ends_with('/')) {
         place = {to, last_part(from)};
         if (place.name.empty() || place.name == "." || place.name == "..")
-            return Error{fmt::format("--copy-out {}:{}: {} has no name to use in the folder {}; name the destination itself", from, to, from, to)};
+            return Error{
+                fmt::format("--copy-out {}:{}: {} has no name to use in the folder {}; name the destination itself",
+                            from, to, from, to)};
     } else {
         const auto slash = to.rfind('/');
         place = {slash == std::string::npos ? "." : to.substr(0, std::max<usize>(slash, 1)), last_part(to)};
     }
-    if (stat(place.folder.c_str(), &status) != 0) return Error{fmt::format("--copy-out {}:{}: the folder {}: {}", from, to, place.folder, error_text(errno))};
-    if (!S_ISDIR(status.st_mode)) return Error{fmt::format("--copy-out {}:{}: {} is no folder", from, to, place.folder)};
+    if (stat(place.folder.c_str(), &status) != 0)
+        return Error{fmt::format("--copy-out {}:{}: the folder {}: {}", from, to, place.folder, error_text(errno))};
+    if (!S_ISDIR(status.st_mode))
+        return Error{fmt::format("--copy-out {}:{}: {} is no folder", from, to, place.folder)};
     return place;
 }
 
@@ -216,7 +231,8 @@ void AgentDownload::begin() {
 }
 
 Error AgentDownload::host_error(const std::string& relative, int error_number) const {
-    return Error{fmt::format("{}: {}: {}", subject(), printable(join(place_.folder + "/" + place_.name, relative)), error_text(error_number))};
+    return Error{fmt::format("{}: {}: {}", subject(), printable(join(place_.folder + "/" + place_.name, relative)),
+                             error_text(error_number))};
 }
 
 // The folder that holds `relative`, and the last part of it.
@@ -235,10 +251,12 @@ Result<Descriptor> AgentDownload::open_parent(const std::string& relative, std::
 Result<void> AgentDownload::close_file() {
     if (!writing_) return {};
     const auto writing = std::move(writing_);
-    const timespec times[2] = {{0, UTIME_NOW}, {static_cast<time_t>(writing->seconds), static_cast<long>(writing->nanoseconds)}};
+    const timespec times[2] = {{0, UTIME_NOW},
+                               {static_cast<time_t>(writing->seconds), static_cast<long>(writing->nanoseconds)}};
     futimens(writing->file.number(), times);
     const bool complete = fchmod(writing->file.number(), writing->mode) == 0 &&
-                          renameat(writing->parent.number(), writing->temporary.c_str(), writing->parent.number(), writing->name.c_str()) == 0;
+                          renameat(writing->parent.number(), writing->temporary.c_str(), writing->parent.number(),
+                                   writing->name.c_str()) == 0;
     if (complete) return {};
     const auto error = host_error(writing->relative, errno);
     unlinkat(writing->parent.number(), writing->temporary.c_str(), 0);
@@ -273,7 +291,8 @@ Result<void> AgentDownload::entry(std::span<const u8> payload) {
         return {};
     }
     struct stat status {};
-    if (fstatat(parent.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) return host_error(relative, EISDIR);
+    if (fstatat(parent.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
+        return host_error(relative, EISDIR);
     const auto temporary = fmt::format(".{}.{}.partial", name.substr(0, 200), getpid());
     unlinkat(parent.number(), temporary.c_str(), 0);
     if (kind == Kind::link) {
@@ -285,9 +304,11 @@ Result<void> AgentDownload::entry(std::span<const u8> payload) {
         }
         return {};
     }
-    Descriptor file(openat(parent.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    Descriptor file(
+        openat(parent.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return host_error(relative, errno);
-    writing_ = std::make_unique<Writing>(Writing{std::move(parent), std::move(file), relative, name, temporary, mode, seconds, nanoseconds});
+    writing_ = std::make_unique<Writing>(
+        Writing{std::move(parent), std::move(file), relative, name, temporary, mode, seconds, nanoseconds});
     return {};
 }
 

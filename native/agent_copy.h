@@ -1,6 +1,6 @@
 // Copies between host and guest as operations of an agent session: PUT and GET of guests/agent/PROTOCOL.md.
-// Promises: copying out writes below its destination only, whatever paths and links the guest sends; files appear under their names when complete; set-id
-// bits are dropped. Errors name the host's path or quote the guest.
+// Promises: copying out writes below its destination only, whatever paths and links the guest sends; files appear under
+// their names when complete; set-id bits are dropped. Errors name the host's path or quote the guest.
 #pragma once
 
 #include <functional>

@@ -29,7 +29,8 @@ std::optional<Frame> FrameParser::next() {
     }
     if (available - frame_header_size < length) return std::nullopt;
     start_ += frame_header_size + length;
-    return Frame{static_cast<FrameType>(header[4]), header[5], load_le<u16>(header + 6), {header + frame_header_size, length}};
+    return Frame{
+        static_cast<FrameType>(header[4]), header[5], load_le<u16>(header + 6), {header + frame_header_size, length}};
 }
 
 u64 PayloadReader::integer(usize size) {

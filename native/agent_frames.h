@@ -1,5 +1,6 @@
 // Frames of the guest agent's protocol, version 1: guests/agent/PROTOCOL.md.
-// Promises: the guest is not trusted: a length is checked before anything is decoded, a payload that is too short reads as zeroes and is marked bad.
+// Promises: the guest is not trusted: a length is checked before anything is decoded, a payload that is too short reads
+// as zeroes and is marked bad.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,6 @@
 // The console port behind which a guest's agent sits, as the transport of an AgentSession.
-// Promises: what the agent sends waits in a bounded buffer until service(); the session is used between slices only, except for taking its output.
+// Promises: what the agent sends waits in a bounded buffer until service(); the session is used between slices only,
+// except for taking its output.
 #pragma once
 
 #include <vector>

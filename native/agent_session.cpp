@@ -107,9 +107,12 @@ void AgentSession::hello(const Frame& frame) {
     const u32 peer_window = reader.read_u32();
     reader.read_string(agent_name_limit);
     const auto release = reader.read_string(agent_name_limit);
-    if (!reader.good() || magic != protocol_magic || peer_window < least_window) return lose("the guest's agent does not greet as it should");
+    if (!reader.good() || magic != protocol_magic || peer_window < least_window)
+        return lose("the guest's agent does not greet as it should");
     if (version != protocol_version)
-        return lose(fmt::format("the guest's agent speaks version {} of the protocol, this viv version {}; build the guest again", version, protocol_version));
+        return lose(fmt::format(
+            "the guest's agent speaks version {} of the protocol, this viv version {}; build the guest again", version,
+            protocol_version));
     if (nonce == 0) {
         if (state_ == State::ready) return lose("the guest's agent has started anew");
         return greet();
@@ -130,10 +133,12 @@ void AgentSession::for_operation(const Frame& frame) {
         PayloadReader reader(frame.payload);
         reader.read_u32();  // the errno is in the text too
         const auto text = reader.read_string(frame_payload_limit);
-        operation.fail(fmt::format("{}: {}", operation.subject(), reader.good() ? printable(text) : "an error without a text"));
+        operation.fail(
+            fmt::format("{}: {}", operation.subject(), reader.good() ? printable(text) : "an error without a text"));
     } else {
         if (costs_credit(frame.type)) {
-            if (frame.payload.size() > operation.receive_credit_) return lose("the guest's agent sends more than it may");
+            if (frame.payload.size() > operation.receive_credit_)
+                return lose("the guest's agent sends more than it may");
             operation.receive_credit_ -= frame.payload.size();
         }
         operation.receive(frame);
@@ -167,9 +172,11 @@ Result<void> AgentProcess::check(const Start& start) {
     usize size = 12 + start.folder.size();
     for (const auto* list : {&start.command, &start.environment})
         for (const auto& text : *list) size += 4 + text.size();
-    if (size > frame_payload_limit || start.command.size() > 0xffff || start.environment.size() > 0xffff || start.folder.size() > agent_name_limit)
-        return Error{fmt::format("the command is too long: {} bytes with its variables, at most {} can be sent; use --copy-in and a script", size,
-                                 frame_payload_limit)};
+    if (size > frame_payload_limit || start.command.size() > 0xffff || start.environment.size() > 0xffff ||
+        start.folder.size() > agent_name_limit)
+        return Error{fmt::format(
+            "the command is too long: {} bytes with its variables, at most {} can be sent; use --copy-in and a script",
+            size, frame_payload_limit)};
     return {};
 }
 

@@ -1,6 +1,6 @@
-// The host's side of the guest agent's protocol: the session and one operation at a time. Specification: guests/agent/PROTOCOL.md.
-// Promises: knows no descriptors: bytes go in by receive() and out by output(); what the guest sends is bounded by the window it was given, and anything
-// else ends the session with a line that says so.
+// The host's side of the guest agent's protocol: the session and one operation at a time. Specification:
+// guests/agent/PROTOCOL.md. Promises: knows no descriptors: bytes go in by receive() and out by output(); what the
+// guest sends is bounded by the window it was given, and anything else ends the session with a line that says so.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,7 @@ protected:
     friend class AgentSession;
     virtual void begin() = 0;  // sends the first frame
     virtual void receive(const Frame& frame) = 0;
-    virtual void step() {}     // sends what credit and room allow
+    virtual void step() {}                    // sends what credit and room allow
     virtual std::string subject() const = 0;  // what the guest's errors are about
 
     void send(FrameType type, std::span<const u8> payload, u8 flags = 0);

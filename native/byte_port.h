@@ -1,7 +1,7 @@
-// The host's end of a serial port or console port: moves bytes between a device of the machine and a stream of the host.
-// Promises: what the device sends waits in a bounded buffer, and the device is held back when that is full; output while nobody is connected is
-// dropped; input is offered only as fast as the device takes it. put() and input_wanted() come from within run(), on whichever thread a hart
-// has; everything else is called between slices.
+// The host's end of a serial port or console port: moves bytes between a device of the machine and a stream of the
+// host. Promises: what the device sends waits in a bounded buffer, and the device is held back when that is full;
+// output while nobody is connected is dropped; input is offered only as fast as the device takes it. put() and
+// input_wanted() come from within run(), on whichever thread a hart has; everything else is called between slices.
 #pragma once
 
 #include "engine/dev/ports.h"
@@ -38,8 +38,8 @@ private:
     bool offering_ = false;
 };
 
-// A port that ends in a file or socket. It may be made without one, so that a machine can be made, and found wrong, before anything is created
-// on the host: output is dropped until open().
+// A port that ends in a file or socket. It may be made without one, so that a machine can be made, and found wrong,
+// before anything is created on the host: output is dropped until open().
 class SourcePort final : public BytePort {
 public:
     SourcePort() = default;

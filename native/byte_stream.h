@@ -1,6 +1,6 @@
 // A two-way stream of bytes with bounded buffers: standard input and output, a socket, a file being written.
-// Promises: never blocks, never buffers more than its limits; it reads only while its input buffer has room, so a slow consumer slows the writer
-// down. The owner looks at it between slices (service()); nothing calls back.
+// Promises: never blocks, never buffers more than its limits; it reads only while its input buffer has room, so a slow
+// consumer slows the writer down. The owner looks at it between slices (service()); nothing calls back.
 #pragma once
 
 #include <memory>

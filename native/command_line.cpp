@@ -10,7 +10,8 @@
 namespace viv::native {
 
 struct CommandLine::Implementation {
-    explicit Implementation(std::string name, std::string about) : verb(std::move(name)), app(std::move(about), "viv " + verb) {
+    explicit Implementation(std::string name, std::string about)
+        : verb(std::move(name)), app(std::move(about), "viv " + verb) {
         app.set_help_flag("-h,--help", "This text");
         app.get_formatter()->column_width(34);
     }
@@ -30,7 +31,8 @@ struct CommandLine::Implementation {
         if (!name.starts_with('-')) return Error{fmt::format("{}: one word too many: {}", verb, word)};
         if (name.size() > 2 && name[1] != '-' && std::find(names.begin(), names.end(), "-" + name) != names.end())
             return Error{fmt::format("{}: {}: options take two dashes: -{}", verb, word, name)};
-        return Error{fmt::format("{}: unknown option {}{}", verb, name, suggestion(name.starts_with("--") ? name : "-" + name, names))};
+        return Error{fmt::format("{}: unknown option {}{}", verb, name,
+                                 suggestion(name.starts_with("--") ? name : "-" + name, names))};
     }
 
     Error translate(const CLI::ParseError& problem) const {
@@ -39,9 +41,11 @@ struct CommandLine::Implementation {
         if (const auto colon = text.find(": "); colon != std::string::npos && text.starts_with("--")) {
             const auto name = text.substr(0, colon);
             const CLI::Option* option = app.get_option_no_throw(name);
-            if (option != nullptr && option->count() > 1 && option->get_expected_max() == 1) return Error{fmt::format("{}: {}: is given twice", verb, name)};
+            if (option != nullptr && option->count() > 1 && option->get_expected_max() == 1)
+                return Error{fmt::format("{}: {}: is given twice", verb, name)};
             if (option != nullptr && text.find("missing") != std::string::npos)
-                return Error{fmt::format("{}: {}: a value is missing: {} {}", verb, name, name, option->get_type_name())};
+                return Error{
+                    fmt::format("{}: {}: a value is missing: {} {}", verb, name, name, option->get_type_name())};
         }
         return Error{fmt::format("{}: {}", verb, text)};
     }
@@ -61,16 +65,26 @@ void CommandLine::group(std::string heading) { implementation_->heading = std::m
 void CommandLine::value(std::string name, std::optional<std::string>& into, std::string form, std::string help) {
     auto* option = implementation_->app.add_option_function<std::string>(
         name, [&into](const std::string& text) { into = text; }, help);
-    option->type_name(form)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->group(implementation_->heading);
+    option->type_name(form)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+        ->group(implementation_->heading);
 }
 
 void CommandLine::values(std::string name, std::vector<std::string>& into, std::string form, std::string help) {
     auto* option = implementation_->app.add_option(name, into, help);
-    option->type_name(form)->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->group(implementation_->heading);
+    option->type_name(form)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(implementation_->heading);
 }
 
 void CommandLine::flag(std::string name, bool& into, std::string help) {
-    implementation_->app.add_flag_callback(name, [&into] { into = true; }, help)->group(implementation_->heading);
+    implementation_->app
+        .add_flag_callback(
+            name, [&into] { into = true; }, help)
+        ->group(implementation_->heading);
 }
 
 void CommandLine::positional(std::string name, std::optional<std::string>& into, std::string help) {

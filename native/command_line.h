@@ -1,6 +1,6 @@
 // One verb's options on top of CLI11: declares them, parses, and turns CLI11's exceptions into our one-line errors.
-// Promises: no value is converted by CLI11 (that is values.h's task, which names the option); an option that takes one value refuses a second;
-// unknown options get the nearest name; a single-dash long option is told to take two dashes.
+// Promises: no value is converted by CLI11 (that is values.h's task, which names the option); an option that takes one
+// value refuses a second; unknown options get the nearest name; a single-dash long option is told to take two dashes.
 #pragma once
 
 #include <memory>

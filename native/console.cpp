@@ -28,7 +28,8 @@ void Console::stop() {
 }
 
 void Console::attach_monitor(Machine& machine, CommandHost& host) {
-    monitor_ = std::make_unique<MonitorSession>(machine, host, MonitorSession::Echo::on, [this](std::string_view text) { write(text); });
+    monitor_ = std::make_unique<MonitorSession>(machine, host, MonitorSession::Echo::on,
+                                                [this](std::string_view text) { write(text); });
 }
 
 void Console::write(std::string_view text) { stream_->write({reinterpret_cast<const u8*>(text.data()), text.size()}); }
@@ -60,8 +61,10 @@ std::span<const u8> Console::available() {
 }
 
 void Console::taken(usize count) {
-    if (terminal_.present()) typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(count));
-    else piped_.taken(count);
+    if (terminal_.present())
+        typed_.erase(typed_.begin(), typed_.begin() + static_cast<std::ptrdiff_t>(count));
+    else
+        piped_.taken(count);
 }
 
 void Console::guest_opened(bool open) {
@@ -77,8 +80,10 @@ void Console::pressed(EscapeKeys::Key key) {
             focus_ = focus_ == Focus::guest ? Focus::monitor : Focus::guest;
             show("\n");
             if (focus_ == Focus::guest) break;
-            if (std::exchange(monitor_started_, true)) monitor_->show_prompt();
-            else monitor_->start();
+            if (std::exchange(monitor_started_, true))
+                monitor_->show_prompt();
+            else
+                monitor_->start();
             break;
     }
 }
@@ -116,8 +121,10 @@ void Console::take_pipe() {
 
 void Console::service() {
     if (terminal_.present()) {
-        if (!stream_->input().empty()) take_keys();
-        else if (stream_->input_ended()) quit_();  // the terminal has hung up
+        if (!stream_->input().empty())
+            take_keys();
+        else if (stream_->input_ended())
+            quit_();  // the terminal has hung up
     } else {
         take_pipe();
     }

@@ -1,5 +1,6 @@
-// Standard input and output as a machine's console: a terminal with escape keys and a monitor behind it, or a pipe that is typed in line by line.
-// Promises: a terminal is raw only between start() and stop(); with a pipe, what is typed depends on guest time and guest output alone.
+// Standard input and output as a machine's console: a terminal with escape keys and a monitor behind it, or a pipe that
+// is typed in line by line. Promises: a terminal is raw only between start() and stop(); with a pipe, what is typed
+// depends on guest time and guest output alone.
 #pragma once
 
 #include <functional>
@@ -20,9 +21,9 @@ class Console final : public BytePort {
 public:
     struct Setup {
         int input = 0, output = 1;
-        std::string ready;                  // the guest shows this when it waits for input; empty: not known
+        std::string ready;  // the guest shows this when it waits for input; empty: not known
         PipedInput::Patience patience;
-        std::vector<u8> input_so_far;       // read ahead by the caller (deterministic runs), who then gives -1 as input
+        std::vector<u8> input_so_far;  // read ahead by the caller (deterministic runs), who then gives -1 as input
     };
     // `quit` is called for Ctrl-A x, and when the terminal hangs up.
     Console(EventLoop& loop, StandardErrorLog& log, Setup setup, std::function<void()> quit);
@@ -70,11 +71,11 @@ private:
     PipedInput piped_;
     usize read_ahead_used_ = 0;
     bool pipe_ended_ = false;
-    std::vector<u8> typed_;     // on the terminal, for the guest
-    bool printed_ = false;      // since the last observe()
+    std::vector<u8> typed_;  // on the terminal, for the guest
+    bool printed_ = false;   // since the last observe()
     bool line_open_ = false;
     bool ready_seen_ = false;
-    std::string tail_;          // the last bytes printed, one less than `ready` has
+    std::string tail_;  // the last bytes printed, one less than `ready` has
 };
 
 }  // namespace viv::native

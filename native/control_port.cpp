@@ -5,8 +5,10 @@
 
 namespace viv::native {
 
-ControlPort::ControlPort(std::unique_ptr<StreamSource> source, Accept accept) : source_(std::move(source)), accept_(std::move(accept)) {}
-ControlPort::ControlPort(std::unique_ptr<ByteStream> stream, Accept accept) : stream_(std::move(stream)), accept_(std::move(accept)) {}
+ControlPort::ControlPort(std::unique_ptr<StreamSource> source, Accept accept)
+    : source_(std::move(source)), accept_(std::move(accept)) {}
+ControlPort::ControlPort(std::unique_ptr<ByteStream> stream, Accept accept)
+    : stream_(std::move(stream)), accept_(std::move(accept)) {}
 
 void ControlPort::hand_over() {
     const usize taken = stream()->write({reinterpret_cast<const u8*>(replies_.data()), replies_.size()});
@@ -36,8 +38,10 @@ void ControlPort::service() {
     const bool over = stream()->output_ended() || (stream()->input_ended() && replies_.empty());
     if (!over && replies_.size() <= reply_limit) return;
     session_.reset();
-    if (source_) source_->disconnect();
-    else ended_ = true;
+    if (source_)
+        source_->disconnect();
+    else
+        ended_ = true;
 }
 
 }  // namespace viv::native

@@ -1,6 +1,6 @@
 // A monitor, QMP or gdb endpoint: hands each client a session of its own and carries its bytes.
-// Promises: one client at a time; what a session says is kept until the client reads it, up to a limit, at which the client is dropped; a client
-// that does not read is not listened to.
+// Promises: one client at a time; what a session says is kept until the client reads it, up to a limit, at which the
+// client is dropped; a client that does not read is not listened to.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,6 @@
 // A file descriptor with one owner.
-// Promises: closed exactly once; -1 means none. Descriptors that belong to the process (standard input) are borrowed, not owned: use their number.
+// Promises: closed exactly once; -1 means none. Descriptors that belong to the process (standard input) are borrowed,
+// not owned: use their number.
 #pragma once
 
 #include <unistd.h>

@@ -21,9 +21,17 @@ struct ImageFormat {
     usize offset = 0;
 };
 constexpr ImageFormat foreign_formats[] = {
-    {"qcow2", std::string_view("QFI\xfb", 4)}, {"VMDK", "KDMV"},  {"VMDK", "# Disk DescriptorFile"},
-    {"VDI", "<<< ", 0},                        {"VHDX", "vhdxfile"}, {"VHD", "conectix"},
-    {"gzip", "\x1f\x8b"},                      {"xz", std::string_view("\xfd" "7zXZ\0", 6)}, {"zstd", "\x28\xb5\x2f\xfd"},
+    {"qcow2", std::string_view("QFI\xfb", 4)},
+    {"VMDK", "KDMV"},
+    {"VMDK", "# Disk DescriptorFile"},
+    {"VDI", "<<< ", 0},
+    {"VHDX", "vhdxfile"},
+    {"VHD", "conectix"},
+    {"gzip", "\x1f\x8b"},
+    {"xz", std::string_view("\xfd"
+                            "7zXZ\0",
+                            6)},
+    {"zstd", "\x28\xb5\x2f\xfd"},
 };
 
 Result<void> check_format(host::File& file, std::string_view option, const std::string& path) {
@@ -32,14 +40,18 @@ Result<void> check_format(host::File& file, std::string_view option, const std::
     TRY(file.read_at(0, head));
     for (const auto& format : foreign_formats) {
         if (std::memcmp(head.data() + format.offset, format.magic.data(), format.magic.size()) != 0) continue;
-        return Error{fmt::format("{} {}: is a {} image; only raw images can be used: convert it (qemu-img convert -O raw), or say format=raw if its "
-                                 "bytes are meant as they are",
-                                 option, path, format.name)};
+        return Error{
+            fmt::format("{} {}: is a {} image; only raw images can be used: convert it (qemu-img convert -O raw), or "
+                        "say format=raw if its "
+                        "bytes are meant as they are",
+                        option, path, format.name)};
     }
     return {};
 }
 
-Error with_option(std::string_view option, const Error& error) { return Error{fmt::format("{} {}", option, error.message)}; }
+Error with_option(std::string_view option, const Error& error) {
+    return Error{fmt::format("{} {}", option, error.message)};
+}
 
 Result<std::unique_ptr<host::Folder>> open_share(std::string_view option, const ShareOption& share) {
     FolderOptions folder_options;
@@ -58,7 +70,9 @@ Result<DeviceSpec> plug(const DeviceOption& option) {
     auto kind = find_device(option.name);
     if (!kind.ok()) return with_option(name, kind.error());
     if ((*kind)->bus == DeviceBus::board)
-        return Error{fmt::format("{} {}: is part of the board and cannot be plugged in; `viv list devices` shows which can", name, option.name)};
+        return Error{
+            fmt::format("{} {}: is part of the board and cannot be plugged in; `viv list devices` shows which can",
+                        name, option.name)};
     DeviceSpec spec;
     spec.name = option.name;
     spec.properties = option.properties;
@@ -79,13 +93,16 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
     auto file = open_file(disk.file, writes_file ? FileAccess::read_write : FileAccess::read_only);
     if (!file.ok()) return with_option(option, file.error());
     if (disk.format == DiskOption::Format::by_content) TRY(check_format(**file, option, disk.file));
-    auto raw = block::open_raw(std::move(*file), disk.file, writes_file ? block::Access::read_write : block::Access::read_only);
+    auto raw = block::open_raw(std::move(*file), disk.file,
+                               writes_file ? block::Access::read_write : block::Access::read_only);
     if (!raw.ok()) return with_option(option, raw.error());
-    if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off) return block::make_temporary_overlay(std::move(*raw));
+    if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off)
+        return block::make_temporary_overlay(std::move(*raw));
     return std::move(*raw);
 }
 
-Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest, const BoardKind& board) {
+Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
+                                             const BoardKind& board) {
     std::vector<DeviceSpec> specs;
     if (guest) {
         for (const auto& image : guest->disks) {
@@ -95,7 +112,8 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
             disk.snapshot = image.writes == Guest::Disk::Writes::discard ? OnOff::on : OnOff::off;
             DeviceSpec spec;
             // A recipe names the device; which of its kinds the board knows.
-            spec.name = board.disk_device.starts_with(image.device + "-") ? std::string(board.disk_device) : image.device;
+            spec.name =
+                board.disk_device.starts_with(image.device + "-") ? std::string(board.disk_device) : image.device;
             TRY_SET(spec.disk, open_disk("guest " + guest->name + ":", disk));
             specs.push_back(std::move(spec));
         }

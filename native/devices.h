@@ -1,5 +1,6 @@
-// The devices of a machine from their options: disk images, shared folders and networks opened and put into DeviceSpecs.
-// Promises: an image of a format that is not supported, or that another program uses, is refused with one line that names option and file.
+// The devices of a machine from their options: disk images, shared folders and networks opened and put into
+// DeviceSpecs. Promises: an image of a format that is not supported, or that another program uses, is refused with one
+// line that names option and file.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,8 @@
 namespace viv::native {
 
 // In the order: the guest's own disks, --disk, --net, --share, --device.
-Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest, const BoardKind& board);
+Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
+                                             const BoardKind& board);
 
 Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk);
 

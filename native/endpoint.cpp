@@ -37,8 +37,10 @@ bool parse_host_port(std::string_view text, Endpoint& endpoint) {
     if (colon == std::string_view::npos) return false;
     auto host = text.substr(0, colon);
     const auto port = text.substr(colon + 1);
-    if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    else if (host.find(':') != std::string_view::npos) return false;
+    if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
+    else if (host.find(':') != std::string_view::npos)
+        return false;
     unsigned number = 0;
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
     if (error != std::errc{} || end != port.data() + port.size() || number == 0 || number > 65535) return false;
@@ -73,16 +75,19 @@ Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, 
         for (const auto& [key, value] : list.properties) {
             TRY_SET(const bool on, parse_switch(option, key, value));
             // QEMU's words for "listen, and do not wait for the other side" are understood, since that is what happens.
-            if (key == "server" && on) endpoint.role = Endpoint::Role::listen;
+            if (key == "server" && on)
+                endpoint.role = Endpoint::Role::listen;
             else if (!(key == "nowait" && on) && !(key == "wait" && !on))
-                return Error{fmt::format("{} {}: {}={} is not understood; only server may follow the address", option, text, key, value)};
+                return Error{fmt::format("{} {}: {}={} is not understood; only server may follow the address", option,
+                                         text, key, value)};
         }
         if (!tcp) {
             endpoint.kind = Endpoint::Kind::unix_socket;
             endpoint.path = list.head;
             if (list.head.empty()) return wrong(option, text, use);
             if (list.head.size() >= sizeof(sockaddr_un::sun_path))
-                return Error{fmt::format("{} {}: the path of a socket has at most {} characters", option, text, sizeof(sockaddr_un::sun_path) - 1)};
+                return Error{fmt::format("{} {}: the path of a socket has at most {} characters", option, text,
+                                         sizeof(sockaddr_un::sun_path) - 1)};
             return endpoint;
         }
         if (!parse_host_port(list.head, endpoint)) return wrong(option, text, use);

@@ -1,5 +1,6 @@
-// Where a byte stream ends on the host, as options write it: stdio, null, file:F, tcp:HOST:PORT[,server], unix:PATH[,server].
-// Promises: parsing touches nothing on the host; the error names the option and lists what that option can take.
+// Where a byte stream ends on the host, as options write it: stdio, null, file:F, tcp:HOST:PORT[,server],
+// unix:PATH[,server]. Promises: parsing touches nothing on the host; the error names the option and lists what that
+// option can take.
 #pragma once
 
 #include <string>

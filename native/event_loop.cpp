@@ -54,12 +54,15 @@ void EventLoop::apply(Watch& watch, Interest interest) {
         return;
     }
     epoll_event event{};
-    event.events = (includes(interest, Interest::read) ? EPOLLIN : 0u) | (includes(interest, Interest::write) ? EPOLLOUT : 0u);
+    event.events =
+        (includes(interest, Interest::read) ? EPOLLIN : 0u) | (includes(interest, Interest::write) ? EPOLLOUT : 0u);
     event.data.u64 = u64{watch.generation} << 32 | static_cast<u32>(watch.descriptor);
     // Nothing wanted means not in the set: epoll would report a hang-up for ever.
     int operation = EPOLL_CTL_MOD;
-    if (interest == Interest::none) operation = EPOLL_CTL_DEL;
-    else if (before == Interest::none) operation = EPOLL_CTL_ADD;
+    if (interest == Interest::none)
+        operation = EPOLL_CTL_DEL;
+    else if (before == Interest::none)
+        operation = EPOLL_CTL_ADD;
     if (before == Interest::none && interest == Interest::none) return;
     const bool done = epoll_ctl(epoll_.number(), operation, watch.descriptor, &event) == 0;
     if (operation == EPOLL_CTL_DEL) return;  // a descriptor that was closed has left the set by itself
@@ -84,8 +87,10 @@ int EventLoop::wait(void* events, int capacity, u64 timeout_ns) {
     // Kernels before 5.11: whole milliseconds, rounded up so that nobody spins.
     constexpr u64 millisecond = 1'000'000;
     const u64 wanted = timeout_ns / millisecond + (timeout_ns % millisecond != 0);
-    const int milliseconds =
-        timeout_ns == for_ever ? -1 : static_cast<int>(wanted < u64{std::numeric_limits<int>::max()} ? wanted : u64{std::numeric_limits<int>::max()});
+    const int milliseconds = timeout_ns == for_ever ? -1
+                                                    : static_cast<int>(wanted < u64{std::numeric_limits<int>::max()}
+                                                                           ? wanted
+                                                                           : u64{std::numeric_limits<int>::max()});
     return epoll_wait(epoll_.number(), list, capacity, milliseconds);
 }
 
@@ -96,7 +101,8 @@ void EventLoop::poll(u64 timeout_ns) {
     CHECK(count >= 0 || errno == EINTR, "epoll_wait");
     for (int i = 0; i < count; i++) {
         const auto found = watches_.find(static_cast<int>(static_cast<u32>(events[i].data.u64)));
-        if (found == watches_.end() || found->second->generation != static_cast<u32>(events[i].data.u64 >> 32)) continue;
+        if (found == watches_.end() || found->second->generation != static_cast<u32>(events[i].data.u64 >> 32))
+            continue;
         const auto watch = found->second;  // the handler may remove it
         const bool broken = (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
         watch->handler({(events[i].events & EPOLLIN) != 0 || broken, (events[i].events & EPOLLOUT) != 0 || broken});

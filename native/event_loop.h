@@ -1,6 +1,7 @@
 // Waits for descriptors on behalf of everything that talks to the outside: one epoll set, one thread.
-// Promises: a handler runs only from poll(), never for a watch that was removed before, also within the same poll(); descriptors that epoll
-// refuses because they are always ready (regular files, /dev/null) are handled as such; time-outs are exact to the kernel's timer slack.
+// Promises: a handler runs only from poll(), never for a watch that was removed before, also within the same poll();
+// descriptors that epoll refuses because they are always ready (regular files, /dev/null) are handled as such;
+// time-outs are exact to the kernel's timer slack.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,9 @@
 namespace viv::native {
 
 enum class Interest : u8 { none = 0, read = 1, write = 2, read_write = 3 };
-constexpr Interest operator|(Interest a, Interest b) { return static_cast<Interest>(static_cast<u8>(a) | static_cast<u8>(b)); }
+constexpr Interest operator|(Interest a, Interest b) {
+    return static_cast<Interest>(static_cast<u8>(a) | static_cast<u8>(b));
+}
 constexpr bool includes(Interest set, Interest one) { return (static_cast<u8>(set) & static_cast<u8>(one)) != 0; }
 
 class EventLoop {
@@ -38,7 +41,8 @@ public:
     void change(int descriptor, Interest interest);
     void remove(int descriptor);
 
-    // Runs the handlers of all that is ready, waiting for the first at most `timeout_ns`; returns early when a signal arrives.
+    // Runs the handlers of all that is ready, waiting for the first at most `timeout_ns`; returns early when a signal
+    // arrives.
     void poll(u64 timeout_ns);
 
 private:

@@ -88,7 +88,8 @@ Result<void> Exec::prepare() {
     u8 nonce[4];
     entropy.fill(nonce);
     port_ = std::make_unique<AgentPort>(load_le<u32>(nonce) | 1);
-    console_ = std::make_unique<ConsoleTail>(options_.verbose == OnOff::on ? ByteStream::standard(session_.events, -1, STDERR_FILENO) : nullptr);
+    console_ = std::make_unique<ConsoleTail>(
+        options_.verbose == OnOff::on ? ByteStream::standard(session_.events, -1, STDERR_FILENO) : nullptr);
     Connections connections;
     connections.serials.push_back(console_.get());
     connections.agent = port_.get();
@@ -96,7 +97,8 @@ Result<void> Exec::prepare() {
     TRY_SET(auto machine, make_machine(std::move(launch), connections, session_.host));
     auto& board = machine->board();
     ByteDevice* device = board.console_port(guest_->exec_port);
-    if (device == nullptr) return Error{fmt::format("exec: {} has no console port for the guest's agent", board.machine())};
+    if (device == nullptr)
+        return Error{fmt::format("exec: {} has no console port for the guest's agent", board.machine())};
     session_.adopt(std::move(machine));
     port_->attach(device);
     console_->attach(board.serial(0));
@@ -134,7 +136,9 @@ void Exec::signalled(int signal) {
 // Does anything of this machine outlive it? Then it has to be shut down, not switched off.
 bool Exec::keeps_anything() const {
     const auto& machine = options_.machine;
-    const auto keeps = [](const DiskOption& disk) { return disk.read_only == OnOff::off && disk.snapshot == OnOff::off; };
+    const auto keeps = [](const DiskOption& disk) {
+        return disk.read_only == OnOff::off && disk.snapshot == OnOff::off;
+    };
     for (const auto& disk : guest_->disks)
         if (disk.writes == Guest::Disk::Writes::keep) return true;
     for (const auto& device : machine.devices)
@@ -143,13 +147,16 @@ bool Exec::keeps_anything() const {
 }
 
 std::unique_ptr<AgentProcess> Exec::make_process() const {
-    AgentProcess::Start start{options_.command, options_.environment, options_.folder, options_.terminal == OnOff::on, 0, 0};
+    AgentProcess::Start start{
+        options_.command, options_.environment, options_.folder, options_.terminal == OnOff::on, 0, 0};
     if (start.terminal) {
         const auto size = streams_->size();
         start.rows = size.rows;
         start.columns = size.columns;
-        const bool given = std::any_of(start.environment.begin(), start.environment.end(), [](const auto& text) { return text.starts_with("TERM="); });
-        if (const char* name = std::getenv("TERM"); name != nullptr && !given) start.environment.push_back(fmt::format("TERM={}", name));
+        const bool given = std::any_of(start.environment.begin(), start.environment.end(),
+                                       [](const auto& text) { return text.starts_with("TERM="); });
+        if (const char* name = std::getenv("TERM"); name != nullptr && !given)
+            start.environment.push_back(fmt::format("TERM={}", name));
     }
     return std::make_unique<AgentProcess>(std::move(start));
 }
@@ -183,7 +190,9 @@ void Exec::next_operation() {
     if (stage_ == Stage::copy_out) {
         if (copies_done_ < options_.copy_out.size()) {
             const auto& copy = options_.copy_out[copies_done_++];
-            operation_ = std::make_unique<AgentDownload>(copy.from, copy.to, [](std::string_view line) { complain(Error{fmt::format("exec: --copy-out: {}", line)}, 0); });
+            operation_ = std::make_unique<AgentDownload>(copy.from, copy.to, [](std::string_view line) {
+                complain(Error{fmt::format("exec: --copy-out: {}", line)}, 0);
+            });
             return agent().start(*operation_);
         }
         if (!keeps_anything()) {
@@ -205,16 +214,23 @@ void Exec::step() {
     }
     if (agent().state() == AgentSession::State::lost) return end_with_failure(agent().problem() + console_end());
     if (machine.state() == RunState::powered_off)
-        return end_with_failure((stage_ == Stage::boot ? "the guest powered off before its agent answered" : "the guest powered off before the end") + console_end());
+        return end_with_failure((stage_ == Stage::boot ? "the guest powered off before its agent answered"
+                                                       : "the guest powered off before the end") +
+                                console_end());
     if (stage_ == Stage::boot) {
-        if (agent().state() == AgentSession::State::ready) next_operation();
-        else if (waited_ns > boot_patience_ns) end_with_failure(fmt::format("the guest's agent did not answer within {} s{}", boot_patience_ns / second_ns, console_end()));
+        if (agent().state() == AgentSession::State::ready)
+            next_operation();
+        else if (waited_ns > boot_patience_ns)
+            end_with_failure(fmt::format("the guest's agent did not answer within {} s{}", boot_patience_ns / second_ns,
+                                         console_end()));
         return;
     }
     if (operation_ == nullptr || !operation_->done()) return;
     if (operation_->failure()) return end_with_failure(operation_->failure()->message);
     // All that the command has written must have been taken over first.
-    if (process_ != nullptr && !(process_->output(AgentProcess::Stream::out).empty() && process_->output(AgentProcess::Stream::error).empty())) return;
+    if (process_ != nullptr &&
+        !(process_->output(AgentProcess::Stream::out).empty() && process_->output(AgentProcess::Stream::error).empty()))
+        return;
     next_operation();
 }
 
@@ -230,8 +246,10 @@ void Exec::live() {
         if (now_ns >= deadline_ns) {
             streams_->stop();
             const double seconds = static_cast<double>(*options_.timeout_ns) / 1e9;
-            const auto booting = stage_ == Stage::boot ? "; the guest's agent has not answered" + console_end() : std::string();
-            code_ = complain(Error{fmt::format("exec: --timeout: {:g} seconds are over{}", seconds, booting)}, exit_timeout);
+            const auto booting =
+                stage_ == Stage::boot ? "; the guest's agent has not answered" + console_end() : std::string();
+            code_ = complain(Error{fmt::format("exec: --timeout: {:g} seconds are over{}", seconds, booting)},
+                             exit_timeout);
             stage_ = Stage::over;
             ended_early_ = true;
             break;
@@ -245,15 +263,19 @@ int Exec::execute() {
     if (options_.qmp) controls_.push_back({"--qmp", *options_.qmp, ControlEndpoint::Protocol::qmp});
     if (options_.gdb) controls_.push_back({"--gdb", *options_.gdb, ControlEndpoint::Protocol::gdb});
     if (auto good = check(); !good.ok()) return complain(good.error(), exit_bad_input);
-    if (const int code = ensure_guest(catalog_, options_.machine.guest); code != 0) return code == exit_bad_input ? code : exit_exec_failed;
+    if (const int code = ensure_guest(catalog_, options_.machine.guest); code != 0)
+        return code == exit_bad_input ? code : exit_exec_failed;
     const auto quit = [this] { end_with_failure("ended by Ctrl-A x"); };
-    streams_ = std::make_unique<ExecStreams>(session_.events, session_.host.log, ExecStreams::Descriptors{},
-                                             options_.terminal == OnOff::on ? ExecStreams::Mode::terminal : ExecStreams::Mode::plain, quit);
+    streams_ = std::make_unique<ExecStreams>(
+        session_.events, session_.host.log, ExecStreams::Descriptors{},
+        options_.terminal == OnOff::on ? ExecStreams::Mode::terminal : ExecStreams::Mode::plain, quit);
     if (auto prepared = prepare(); !prepared.ok()) return complain(prepared.error(), exit_bad_input);
     const auto resized = [this] {
-        if (process_ != nullptr && options_.terminal == OnOff::on) process_->resize(streams_->size().rows, streams_->size().columns);
+        if (process_ != nullptr && options_.terminal == OnOff::on)
+            process_->resize(streams_->size().rows, streams_->size().columns);
     };
-    signals_ = std::make_unique<Signals>(session_.events, [this](int signal) { signalled(signal); }, resized);
+    signals_ = std::make_unique<Signals>(
+        session_.events, [this](int signal) { signalled(signal); }, resized);
     live();
     const auto go_on = [this] { return !signal_; };
     const auto pending = [this] {

@@ -9,7 +9,8 @@
 
 namespace viv::native {
 
-ExecStreams::ExecStreams(EventLoop& loop, StandardErrorLog& log, Descriptors descriptors, Mode mode, std::function<void()> quit)
+ExecStreams::ExecStreams(EventLoop& loop, StandardErrorLog& log, Descriptors descriptors, Mode mode,
+                         std::function<void()> quit)
     : log_(log),
       mode_(mode),
       quit_(std::move(quit)),
@@ -71,7 +72,8 @@ void ExecStreams::flush() {
 }
 
 usize ExecStreams::pending() const {
-    return (output_->output_ended() ? 0 : output_->output_pending()) + (error_->output_ended() ? 0 : error_->output_pending());
+    return (output_->output_ended() ? 0 : output_->output_pending()) +
+           (error_->output_ended() ? 0 : error_->output_pending());
 }
 
 void ConsoleTail::service() {

@@ -1,6 +1,6 @@
 // The standard streams of a command in a guest, joined with viv's own.
-// Promises: bytes go through unchanged and in order, output is taken from the guest only as fast as it is read here; a reader that has gone is told to
-// the command as SIGPIPE.
+// Promises: bytes go through unchanged and in order, output is taken from the guest only as fast as it is read here; a
+// reader that has gone is told to the command as SIGPIPE.
 #pragma once
 
 #include <functional>

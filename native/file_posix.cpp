@@ -1,6 +1,6 @@
 // Disk images and block devices with positioned I/O. See engine/host/file.h and host_posix.h.
-// Promises: short transfers are continued, interrupted ones repeated, the end of the file is an error; a file that somebody else
-// writes is refused (advisory whole-file locks, fcntl(2) open file description locks).
+// Promises: short transfers are continued, interrupted ones repeated, the end of the file is an error; a file that
+// somebody else writes is refused (advisory whole-file locks, fcntl(2) open file description locks).
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
@@ -20,7 +20,8 @@ enum class Nature : u8 { regular, block_device };
 
 class PosixFile final : public host::File {
 public:
-    PosixFile(int descriptor, std::string path, Nature nature) : fd_(descriptor), path_(std::move(path)), nature_(nature) {}
+    PosixFile(int descriptor, std::string path, Nature nature)
+        : fd_(descriptor), path_(std::move(path)), nature_(nature) {}
     ~PosixFile() override { close(fd_); }
     PosixFile(const PosixFile&) = delete;
     PosixFile& operator=(const PosixFile&) = delete;
@@ -64,8 +65,10 @@ public:
     }
 
     bool punch_hole(u64 offset, u64 length) override {
-        // KEEP_SIZE: a hole at the end must not shorten the disk. On block devices the kernel zeroes or unmaps the range.
-        return fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0;
+        // KEEP_SIZE: a hole at the end must not shorten the disk. On block devices the kernel zeroes or unmaps the
+        // range.
+        return fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                         static_cast<off_t>(length)) == 0;
     }
 
 private:
@@ -86,8 +89,9 @@ Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAcces
     const int fd = open(path.c_str(), (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         const bool permission = errno == EACCES || errno == EPERM || errno == EROFS;
-        return Error{fmt::format("{}: cannot open: {}{}", path, error_text(errno),
-                                 writing && permission ? "; readonly=on or snapshot=on needs no permission to write" : "")};
+        return Error{
+            fmt::format("{}: cannot open: {}{}", path, error_text(errno),
+                        writing && permission ? "; readonly=on or snapshot=on needs no permission to write" : "")};
     }
     struct stat status {};
     const bool known = fstat(fd, &status) == 0;
@@ -102,8 +106,9 @@ Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAcces
     lock.l_whence = SEEK_SET;
     if (fcntl(fd, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
         close(fd);
-        return Error{fmt::format("{}: is in use by another program{}", path,
-                                 writing ? "; end that one first, or give a copy of the file" : " that writes it; end that one first")};
+        return Error{fmt::format(
+            "{}: is in use by another program{}", path,
+            writing ? "; end that one first, or give a copy of the file" : " that writes it; end that one first")};
     }
     const auto nature = S_ISBLK(status.st_mode) ? Nature::block_device : Nature::regular;
     return std::unique_ptr<host::File>(std::make_unique<PosixFile>(fd, path, nature));

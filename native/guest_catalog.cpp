@@ -28,7 +28,8 @@ constexpr i64 known_format = 1;
 
 bool is_guest_name(std::string_view name) {
     if (name.empty() || name.front() == '-') return false;
-    return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+    return std::all_of(name.begin(), name.end(),
+                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 bool is_file(const std::string& path) {
@@ -58,7 +59,8 @@ public:
     const std::string& first_problem() const { return problem_; }
 
 private:
-    template <class T> std::optional<T> get(std::string_view name) const {
+    template <class T>
+    std::optional<T> get(std::string_view name) const {
         if (table_ == nullptr) return std::nullopt;
         return (*table_)[name].value<T>();
     }
@@ -98,11 +100,15 @@ GuestCatalog GuestCatalog::of_this_user() {
     const char* cache_home = std::getenv("XDG_CACHE_HOME");
     const char* home = std::getenv("HOME");
     // A relative $XDG_CACHE_HOME is to be ignored, says the XDG Base Directory Specification.
-    std::string cache = cache_home != nullptr && *cache_home == '/' ? cache_home : std::string(home != nullptr ? home : "/root") + "/.cache";
+    std::string cache = cache_home != nullptr && *cache_home == '/'
+                            ? cache_home
+                            : std::string(home != nullptr ? home : "/root") + "/.cache";
     return GuestCatalog(std::move(guests), cache + "/vivarium");
 }
 
-std::string GuestCatalog::ready_path(std::string_view name) const { return fmt::format("{}/guests/{}/ready.toml", cache_, name); }
+std::string GuestCatalog::ready_path(std::string_view name) const {
+    return fmt::format("{}/guests/{}/ready.toml", cache_, name);
+}
 
 std::vector<GuestCatalog::Row> GuestCatalog::list() const {
     std::vector<Row> rows;
@@ -133,20 +139,24 @@ Result<void> GuestCatalog::check_name(std::string_view name) const {
     for (const auto& row : rows) names.push_back(row.name);
     if (std::find(names.begin(), names.end(), name) != names.end()) return {};
     if (rows.empty())
-        return Error{fmt::format("{}: no guests are known: {} holds no recipes; set VIVARIUM_GUESTS to the folder guests of the source tree", name,
-                                 guests_.empty() ? "no folder" : guests_)};
+        return Error{fmt::format(
+            "{}: no guests are known: {} holds no recipes; set VIVARIUM_GUESTS to the folder guests of the source tree",
+            name, guests_.empty() ? "no folder" : guests_)};
     return Error{fmt::format("{}: is no guest; there are {}{}", name, fmt::join(names, ", "), suggestion(name, names))};
 }
 
 Result<Guest> parse_ready(std::string_view text, const std::string& path) {
     const auto parsed = toml::parse(text, path);
     if (!parsed)
-        return Error{fmt::format("{}: line {}: {}", path, parsed.error().source().begin.line, std::string_view(parsed.error().description()))};
+        return Error{fmt::format("{}: line {}: {}", path, parsed.error().source().begin.line,
+                                 std::string_view(parsed.error().description()))};
     const toml::table& root = parsed.table();
     Fields top(&root, path);
     const i64 format = top.number("format");
     if (top.first_problem().empty() && format != known_format)
-        return Error{fmt::format("{}: has format {}, this viv reads {}; build the guest again with guests/tools/guest.py", path, format, known_format)};
+        return Error{
+            fmt::format("{}: has format {}, this viv reads {}; build the guest again with guests/tools/guest.py", path,
+                        format, known_format)};
     Guest guest;
     guest.name = top.text("name");
     guest.title = top.text("title");
@@ -166,7 +176,8 @@ Result<Guest> parse_ready(std::string_view text, const std::string& path) {
     for (const auto* fields : {&top, &machine, &boot, &console, &exec})
         if (!fields->first_problem().empty()) return Error{fields->first_problem()};
     TRY_SET(guest.memory, parse_size(path + ": memory", memory));
-    if (cpus < 1 || cpus > 4096) return Error{fmt::format("{}: [machine]: cpus is {}; 1 to 4096 is needed", path, cpus)};
+    if (cpus < 1 || cpus > 4096)
+        return Error{fmt::format("{}: [machine]: cpus is {}; 1 to 4096 is needed", path, cpus)};
     guest.cpus = static_cast<unsigned>(cpus);
     if (const auto* disks = root["disk"].as_array(); disks != nullptr) {
         for (const auto& entry : *disks) {
@@ -201,8 +212,10 @@ Result<Guest> GuestCatalog::build(std::string_view name) const {
     TRY(check_name(name));
     const auto tool = guests_ + "/tools/guest.py";
     if (!is_file(tool))
-        return Error{fmt::format("{}: is not built, and the tool that builds it is not at {}; set VIVARIUM_GUESTS to the folder guests of the source tree",
-                                 name, tool)};
+        return Error{
+            fmt::format("{}: is not built, and the tool that builds it is not at {}; set VIVARIUM_GUESTS to the folder "
+                        "guests of the source tree",
+                        name, tool)};
     const std::string guest_name(name);
     const char* arguments[] = {"python3", tool.c_str(), "build", guest_name.c_str(), nullptr};
     const pid_t child = fork();
@@ -217,11 +230,14 @@ Result<Guest> GuestCatalog::build(std::string_view name) const {
     }
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) return Error{fmt::format("{}: the tool that builds it was lost: {}", name, error_text(errno))};
+        if (errno != EINTR)
+            return Error{fmt::format("{}: the tool that builds it was lost: {}", name, error_text(errno))};
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return Error{fmt::format("{}: could not be built; the reason is above, the command was: {} {} build {}", name, arguments[0], tool, name)};
+        return Error{fmt::format("{}: could not be built; the reason is above, the command was: {} {} build {}", name,
+                                 arguments[0], tool, name)};
     TRY_SET(auto guest, find(name));
-    if (!guest) return Error{fmt::format("{}: was built, but {} or a file it names is missing", name, ready_path(name))};
+    if (!guest)
+        return Error{fmt::format("{}: was built, but {} or a file it names is missing", name, ready_path(name))};
     return std::move(*guest);
 }
 

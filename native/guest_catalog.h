@@ -1,6 +1,6 @@
-// The guests that can be named on the command line: recipes in the guests folder, built ones in the cache. Formats: guests/README.md.
-// Promises: reads only; a missing, broken or foreign file is one line that names it and says what to run; building is done by guests/tools/guest.py
-// with its progress on standard error.
+// The guests that can be named on the command line: recipes in the guests folder, built ones in the cache. Formats:
+// guests/README.md. Promises: reads only; a missing, broken or foreign file is one line that names it and says what to
+// run; building is done by guests/tools/guest.py with its progress on standard error.
 #pragma once
 
 #include <optional>
@@ -33,7 +33,8 @@ class GuestCatalog {
 public:
     // `guests` holds the recipes (empty: there are none), `cache` the built guests in `cache`/guests.
     GuestCatalog(std::string guests, std::string cache) : guests_(std::move(guests)), cache_(std::move(cache)) {}
-    // $VIVARIUM_GUESTS or the source tree that this program was built in; $XDG_CACHE_HOME/vivarium or ~/.cache/vivarium.
+    // $VIVARIUM_GUESTS or the source tree that this program was built in; $XDG_CACHE_HOME/vivarium or
+    // ~/.cache/vivarium.
     static GuestCatalog of_this_user();
 
     const std::string& guests_folder() const { return guests_; }

@@ -25,7 +25,8 @@ constexpr Topic topics[] = {
     {"script", "viv run without a terminal",
      "With standard input from a file or pipe, viv run types it into the console line by line, each when the guest\n"
      "seems to wait for it. At its end comes Ctrl-D, which ends the shell; a guest of the catalogue then powers off.\n"
-     "If the guest stays on and silent for a minute, its power button is pressed; if that does not help, viv ends with exit code 1.\n"
+     "If the guest stays on and silent for a minute, its power button is pressed; if that does not help, viv ends with "
+     "exit code 1.\n"
      "For commands and their exit codes, viv exec is the better tool.\n"},
     {"serial", "where serial ports and monitors end",
      "  stdio                      standard input and output\n"
@@ -35,7 +36,8 @@ constexpr Topic topics[] = {
      "  tcp:HOST:PORT,server       serial ports listen there\n"
      "  unix:PATH, unix:PATH,server  the same with a Unix socket, open to this user only\n"
      "No HOST means 127.0.0.1. One client at a time; output while there is none is dropped.\n"
-     "Whoever reaches a monitor or gdb port owns the machine and can read and write files as you: do not offer it to a network.\n"},
+     "Whoever reaches a monitor or gdb port owns the machine and can read and write files as you: do not offer it to a "
+     "network.\n"},
     {"disk", "disk images",
      "--disk F or --disk file=F,key=value,...  (a comma inside a value is written twice)\n"
      "  readonly=on   the guest cannot write; needs no permission to write\n"
@@ -44,8 +46,10 @@ constexpr Topic topics[] = {
      "  serial=TEXT   the serial number that the guest sees\n"
      "The first --disk is the first disk of the guest, after those that a guest of the catalogue brings along.\n"},
     {"share", "sharing a host folder",
-     "--share DIR:TAG gives the guest the folder DIR as a 9p file system, --share DIR:TAG:ro without the right to write.\n"
-     "Guests of the catalogue mount it at /mnt/TAG; others with: mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt\n"
+     "--share DIR:TAG gives the guest the folder DIR as a 9p file system, --share DIR:TAG:ro without the right to "
+     "write.\n"
+     "Guests of the catalogue mount it at /mnt/TAG; others with: mount -t 9p -o trans=virtio,version=9p2000.L TAG "
+     "/mnt\n"
      "The guest acts in it with your rights, and reaches nothing outside it.\n"},
     {"device", "devices by name",
      "--device NAME,key=value plugs in any device of viv list devices. Besides its own properties:\n"
@@ -59,16 +63,21 @@ constexpr Topic topics[] = {
     {"monitor", "commands of the monitor", ""},
     {"gdb", "debugging a guest",
      "viv run GUEST --gdb :1234 --paused, and in gdb-multiarch: target remote :1234\n"
-     "CPUs are threads; break- and watchpoints, single steps and Ctrl-C work; `monitor help` lists viv's own commands.\n"
+     "CPUs are threads; break- and watchpoints, single steps and Ctrl-C work; `monitor help` lists viv's own "
+     "commands.\n"
      "With --gdb stdio gdb starts viv itself: target remote | viv run GUEST --serial null --gdb stdio\n"},
     {"deterministic", "runs that repeat exactly",
-     "--deterministic makes guest time a function of the executed instructions, and random numbers one of --seed. The same\n"
+     "--deterministic makes guest time a function of the executed instructions, and random numbers one of --seed. The "
+     "same\n"
      "options and input then give the same course on any host: --max-instructions N --print-hash shows it.\n"
      "Standard input that is no terminal is read to its end before the machine starts. Harts run in turn.\n"},
     {"save", "saving and restoring machines",
-     "viv run ... --qmp unix:vm.sock, then viv save --from unix:vm.sock vm.saved, or viv run ... --save-at-end vm.saved.\n"
-     "viv run --restore vm.saved goes on. The file holds memory, devices, kernel and firmware, and is checked by hash;\n"
-     "disks and shared folders are not in it and must be given again with the same --disk, --share and --device options.\n"},
+     "viv run ... --qmp unix:vm.sock, then viv save --from unix:vm.sock vm.saved, or viv run ... --save-at-end "
+     "vm.saved.\n"
+     "viv run --restore vm.saved goes on. The file holds memory, devices, kernel and firmware, and is checked by "
+     "hash;\n"
+     "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
+     "options.\n"},
     {"exit-codes", "what viv's exit code means",
      "viv run:\n"
      "  0     the guest powered off, or Ctrl-A x\n"
@@ -80,8 +89,10 @@ constexpr Topic topics[] = {
      "  the command's own; 128 + n if signal n killed it; 2 and 124 as above\n"
      "  125   viv failed: the guest did not boot, a copy failed; the console's end is shown\n"},
     {"guests", "guests of the catalogue",
-     "viv list guests shows them. The first use builds a guest into the cache ($XDG_CACHE_HOME/vivarium, else ~/.cache/vivarium):\n"
-     "packages are fetched from the distribution's archive and verified by its signatures. Later uses need no network.\n"
+     "viv list guests shows them. The first use builds a guest into the cache ($XDG_CACHE_HOME/vivarium, else "
+     "~/.cache/vivarium):\n"
+     "packages are fetched from the distribution's archive and verified by its signatures. Later uses need no "
+     "network.\n"
      "$VIVARIUM_GUESTS names another folder of recipes.\n"},
 };
 
@@ -108,7 +119,9 @@ std::string help_topic(std::string_view name) {
     for (const auto& topic : topics) {
         if (topic.name != name) continue;
         if (!topic.text.empty()) return std::string(topic.text);
-        return "Ctrl-A c on the terminal, --monitor and --qmp on a socket, and `monitor` in gdb take these commands:\n\n" + commands_help();
+        return "Ctrl-A c on the terminal, --monitor and --qmp on a socket, and `monitor` in gdb take these "
+               "commands:\n\n" +
+               commands_help();
     }
     return {};
 }

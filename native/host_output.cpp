@@ -1,4 +1,5 @@
-// A second open of the same pipe or terminal gives an open file of our own, which may be non-blocking. See host_output.h.
+// A second open of the same pipe or terminal gives an open file of our own, which may be non-blocking. See
+// host_output.h.
 #include "native/host_output.h"
 
 #include <fcntl.h>
@@ -29,7 +30,8 @@ HostOutput HostOutput::borrow(int descriptor) {
     } else if (S_ISREG(status.st_mode)) {
         output.way_ = Way::file;  // a second open would have an offset of its own
     } else {
-        output.owned_ = Descriptor(open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        output.owned_ = Descriptor(
+            open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         if (!output.owned_) output.way_ = Way::blocking;
     }
     // A number of its own: two streams may write to the same descriptor.

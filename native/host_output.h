@@ -1,5 +1,6 @@
-// Writing to a descriptor without ever blocking, also where O_NONBLOCK must not be set because others share the open file (standard output).
-// Promises: write() returns at once with what was taken; a reader that has gone is "ended", never a signal (SIGPIPE is ignored by the program).
+// Writing to a descriptor without ever blocking, also where O_NONBLOCK must not be set because others share the open
+// file (standard output). Promises: write() returns at once with what was taken; a reader that has gone is "ended",
+// never a signal (SIGPIPE is ignored by the program).
 #pragma once
 
 #include <span>

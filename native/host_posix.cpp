@@ -66,10 +66,12 @@ void PosixEntropy::fill(std::span<u8> out) {
 Result<std::unique_ptr<host::MemoryBlock>> PosixMemory::allocate(u64 size) {
     void* start = MAP_FAILED;
     if (size <= ~usize{0})
-        start = mmap(nullptr, static_cast<usize>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        start = mmap(nullptr, static_cast<usize>(size), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return Error{fmt::format("cannot allocate {} MiB of guest memory: {}", size >> 20, error_text(errno))};
-    return std::unique_ptr<host::MemoryBlock>(std::make_unique<Mapping>(static_cast<u8*>(start), static_cast<usize>(size)));
+    return std::unique_ptr<host::MemoryBlock>(
+        std::make_unique<Mapping>(static_cast<u8*>(start), static_cast<usize>(size)));
 }
 
 void StandardErrorLog::write(LogLevel level, std::string_view component, std::string_view line) {

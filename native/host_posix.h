@@ -42,7 +42,8 @@ public:
 };
 
 enum class FileAccess : u8 { read_only, read_write };
-// A regular file or a block device, locked against a second writer (and against a writer while it is read). The error names `path`.
+// A regular file or a block device, locked against a second writer (and against a writer while it is read). The error
+// names `path`.
 Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access);
 
 // Lines of `level` and graver go to standard error, as "viv: component: line".

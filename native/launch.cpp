@@ -22,7 +22,8 @@ std::string launch_text(const MachineOptions& options) {
 
 std::vector<std::string> launch_words(std::string_view text) {
     std::vector<std::string> words;
-    for (usize end = 0; (end = text.find('\0')) != std::string_view::npos; text.remove_prefix(end + 1)) words.emplace_back(text.substr(0, end));
+    for (usize end = 0; (end = text.find('\0')) != std::string_view::npos; text.remove_prefix(end + 1))
+        words.emplace_back(text.substr(0, end));
     return words;
 }
 
@@ -63,10 +64,13 @@ Result<void> merge_saved(MachineOptions& saved, const MachineOptions& given, con
     const bool devices_needed = touches_host(saved.devices);
     const bool same_disks = given.disks.size() == saved.disks.size();
     const bool same_shares = given.shares.size() == saved.shares.size();
-    const bool same_devices = given.devices.size() == saved.devices.size() || (given.devices.empty() && !devices_needed);
+    const bool same_devices =
+        given.devices.size() == saved.devices.size() || (given.devices.empty() && !devices_needed);
     if (!same_disks || !same_shares || !same_devices) {
         const auto text = repeat_text(saved);
-        if (text.empty()) return Error{fmt::format("--restore {}: was saved without --disk, --share and --device; leave them out", file)};
+        if (text.empty())
+            return Error{
+                fmt::format("--restore {}: was saved without --disk, --share and --device; leave them out", file)};
         return Error{fmt::format("--restore {}: the same devices are needed as when it was saved: {}", file, text)};
     }
     saved.disks = given.disks;
@@ -90,12 +94,15 @@ Result<void> check_host_memory(u64 bytes, u64 host_bytes) {
 Result<void> check_machine(const MachineOptions& options) {
     if (!options.machine.empty()) TRY(find_board(options.machine));
     if (options.memory) TRY(check_host_memory(*options.memory, host_memory_bytes()));
-    for (const auto& [option, path] : {std::pair{"--kernel", &options.kernel}, {"--initrd", &options.initrd}, {"--bios", &options.bios}})
+    for (const auto& [option, path] :
+         {std::pair{"--kernel", &options.kernel}, {"--initrd", &options.initrd}, {"--bios", &options.bios}})
         if (!path->empty()) TRY(check_readable(option, *path));
     for (const auto& disk : options.disks)
-        if (auto file = open_file(disk.file, FileAccess::read_only); !file.ok()) return Error{"--disk " + file.error().message};
+        if (auto file = open_file(disk.file, FileAccess::read_only); !file.ok())
+            return Error{"--disk " + file.error().message};
     for (const auto& device : options.devices)
-        if (auto kind = find_device(device.name); !kind.ok()) return Error{fmt::format("--device {}: {}", device.name, kind.error().message)};
+        if (auto kind = find_device(device.name); !kind.ok())
+            return Error{fmt::format("--device {}: {}", device.name, kind.error().message)};
     return {};
 }
 
@@ -106,11 +113,13 @@ std::string first_temporary_disk(const MachineOptions& options, const std::optio
     for (const auto& disk : options.disks)
         if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off) return disk.file;
     for (const auto& device : options.devices)
-        if (device.disk && device.disk->snapshot == OnOff::on && device.disk->read_only == OnOff::off) return device.disk->file;
+        if (device.disk && device.disk->snapshot == OnOff::on && device.disk->read_only == OnOff::off)
+            return device.disk->file;
     return {};
 }
 
-Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose, const std::string& extra_append) {
+Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose,
+                              const std::string& extra_append) {
     Launch launch;
     launch.options = options;
     if (!options.guest.empty()) {
@@ -132,7 +141,8 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     if (options.append) append_words(board.append, *options.append);
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     TRY(check_sizes(board, *kind));
-    const auto load = [&](const char* option, const std::string& given, const std::string& guests, std::optional<Blob>& into) -> Result<void> {
+    const auto load = [&](const char* option, const std::string& given, const std::string& guests,
+                          std::optional<Blob>& into) -> Result<void> {
         const auto& path = given.empty() ? guests : given;
         if (path.empty()) return {};
         TRY_SET(into, read_blob(given.empty() ? "" : option, path, board.memory));
@@ -155,7 +165,9 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     Launch launch;
     launch.restore = file;
     auto saved = parse_machine_arguments(launch_words(head->launch));
-    if (!saved.ok()) return Error{fmt::format("--restore {}: holds options that this viv does not know: {}", file, saved.error().message)};
+    if (!saved.ok())
+        return Error{
+            fmt::format("--restore {}: holds options that this viv does not know: {}", file, saved.error().message)};
     launch.options = std::move(*saved);
     TRY(merge_saved(launch.options, options, file));
     if (!launch.options.guest.empty()) {
@@ -171,7 +183,8 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     board.initrd = std::move(head->initrd);
     board.bios = std::move(head->bios);
     TRY_SET(const BoardKind* kind, find_board(board.machine));
-    if (auto fits = check_sizes(board, *kind); !fits.ok()) return Error{fmt::format("--restore {}: {}", file, fits.error().message)};
+    if (auto fits = check_sizes(board, *kind); !fits.ok())
+        return Error{fmt::format("--restore {}: {}", file, fits.error().message)};
     launch.config.determinism = head->deterministic ? Determinism::deterministic : Determinism::live;
     launch.config.seed = head->seed;
     launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : head->harts;

@@ -1,6 +1,6 @@
 // From options to a machine: the guest's defaults, files, disks, shares and devices, plugged together.
-// Promises: everything that can be found wrong is found before anything is created or opened for writing; errors name the option. What a saved
-// file must know to be restored is in MachineConfig::launch.
+// Promises: everything that can be found wrong is found before anything is created or opened for writing; errors name
+// the option. What a saved file must know to be restored is in MachineConfig::launch.
 #pragma once
 
 #include <memory>
@@ -36,19 +36,22 @@ struct Connections {
 
 // A machine that has been described completely but not yet made.
 struct Launch {
-    MachineConfig config;          // devices and serials are added by make_machine()
+    MachineConfig config;  // devices and serials are added by make_machine()
     std::optional<Guest> guest;
-    MachineOptions options;        // as given, or as saved
-    std::string restore;           // the saved file, if it is one
+    MachineOptions options;  // as given, or as saved
+    std::string restore;     // the saved file, if it is one
 };
 
 // `purpose` decides what is added to the guest's kernel command line.
 enum class Purpose : u8 { console, exec };
 
-// What can be found wrong with the options without touching more than their files: before a guest is built, which may take minutes.
+// What can be found wrong with the options without touching more than their files: before a guest is built, which may
+// take minutes.
 Result<void> check_machine(const MachineOptions& options);
-// Finds the built guest, reads kernel, initrd and firmware. `extra_append` is added to the kernel command line of a guest.
-Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose, const std::string& extra_append);
+// Finds the built guest, reads kernel, initrd and firmware. `extra_append` is added to the kernel command line of a
+// guest.
+Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose,
+                              const std::string& extra_append);
 // The same from a saved file's head; `options` may give disks, shares, devices and the mode of harts only.
 Result<Launch> prepare_restore(const std::string& file, const MachineOptions& options, const GuestCatalog& catalog);
 

@@ -20,15 +20,19 @@ namespace {
 std::string machines() {
     std::string text;
     for (const auto& board : board_catalog())
-        text += fmt::format("{:14}{} (up to {} CPUs, default {})\n", board.name, board.description, board.maximum_cpus, board.default_cpu);
+        text += fmt::format("{:14}{} (up to {} CPUs, default {})\n", board.name, board.description, board.maximum_cpus,
+                            board.default_cpu);
     return text;
 }
 
 std::string guests(const GuestCatalog& catalog) {
     std::string text;
     for (const auto& row : catalog.list())
-        text += fmt::format("{:18}{:10}{}\n", row.name, row.state == GuestCatalog::Row::State::ready ? "ready" : "not built", row.title);
-    if (text.empty()) text = fmt::format("no recipes in {}; set VIVARIUM_GUESTS to the folder guests of the source tree\n", catalog.guests_folder());
+        text += fmt::format("{:18}{:10}{}\n", row.name,
+                            row.state == GuestCatalog::Row::State::ready ? "ready" : "not built", row.title);
+    if (text.empty())
+        text = fmt::format("no recipes in {}; set VIVARIUM_GUESTS to the folder guests of the source tree\n",
+                           catalog.guests_folder());
     return text;
 }
 
@@ -84,7 +88,9 @@ std::string host_information(const GuestCatalog& catalog) {
     row("hardware threads", std::to_string(threads.hardware_threads()));
     row("memory", fmt::format("{} MiB", host_memory_bytes() >> 20));
     row("page size", std::to_string(sysconf(_SC_PAGESIZE)));
-    row("/dev/kvm", access("/dev/kvm", R_OK | W_OK) == 0 ? "usable" : access("/dev/kvm", F_OK) == 0 ? "present, not accessible" : "absent");
+    row("/dev/kvm", access("/dev/kvm", R_OK | W_OK) == 0 ? "usable"
+                    : access("/dev/kvm", F_OK) == 0      ? "present, not accessible"
+                                                         : "absent");
     row("guest recipes", catalog.guests_folder());
     row("cache", catalog.cache_folder());
     return text;

@@ -38,7 +38,8 @@ MachineLoop::Ran MachineLoop::run(u64 last_instruction) {
     ran.may_sleep = slice.idle;
     ran.sleep_ns = slice.idle_ns;
     if (machine_.config().determinism == Determinism::deterministic && !slice.idle) {
-        const u64 busy_ns = (machine_.instructions() - instructions_before) / std::max(1u, machine_.config().board.cpus);
+        const u64 busy_ns =
+            (machine_.instructions() - instructions_before) / std::max(1u, machine_.config().board.cpus);
         ran.idle = ran.guest_now_ns - time_before > 2 * busy_ns;
     }
     return ran;

@@ -1,6 +1,6 @@
 // The main loop's two halves: a slice of the machine, and the wait for what the outside brings, on one thread.
-// Promises: a busy machine is interrupted about every millisecond for a poll that costs about a microsecond; an idle one sleeps in the kernel until
-// its next timer or the next input.
+// Promises: a busy machine is interrupted about every millisecond for a poll that costs about a microsecond; an idle
+// one sleeps in the kernel until its next timer or the next input.
 #pragma once
 
 #include <functional>
@@ -20,13 +20,14 @@ public:
 
     struct Ran {
         u64 guest_now_ns = 0;
-        bool idle = false;        // the guest waits; deterministic: it spent most of the time waiting
-        bool may_sleep = false;   // nothing will happen without time passing or input
-        u64 sleep_ns = 0;         // and this is how long at most
+        bool idle = false;       // the guest waits; deterministic: it spent most of the time waiting
+        bool may_sleep = false;  // nothing will happen without time passing or input
+        u64 sleep_ns = 0;        // and this is how long at most
     };
     // One slice; no instruction past `last_instruction` (in total since power-on) is executed.
     Ran run(u64 last_instruction);
-    // Polls; sleeps if nothing has happened since `ran`, until guest time `wake_at_ns` and for `longest_ns` at most (~0: no bound).
+    // Polls; sleeps if nothing has happened since `ran`, until guest time `wake_at_ns` and for `longest_ns` at most
+    // (~0: no bound).
     void wait(const Ran& ran, u64 wake_at_ns, u64 longest_ns);
 
 private:

@@ -32,7 +32,9 @@ Result<DiskOption> take_disk(Properties& properties, std::string_view option, st
     disk.file = std::move(file);
     if (const auto format = take(properties, "format"); format) {
         if (*format != "raw")
-            return Error{fmt::format("{} {}: format={}: only raw images can be used; convert it with `qemu-img convert -O raw`", option, disk.file, *format)};
+            return Error{
+                fmt::format("{} {}: format={}: only raw images can be used; convert it with `qemu-img convert -O raw`",
+                            option, disk.file, *format)};
         disk.format = DiskOption::Format::raw;
     }
     TRY_SET(disk.snapshot, take_switch(properties, option, "snapshot"));
@@ -61,15 +63,17 @@ std::string disk_argument(const DiskOption& disk) {
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     TRY_SET(auto list, parse_properties(option, text, Head::optional));
     auto file = take(list.properties, "file");
-    if (file && !list.head.empty()) return Error{fmt::format("{} {}: names two files, {} and {}", option, text, list.head, *file)};
+    if (file && !list.head.empty())
+        return Error{fmt::format("{} {}: names two files, {} and {}", option, text, list.head, *file)};
     if (!file) file = list.head;
-    if (file->empty()) return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
+    if (file->empty())
+        return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
     constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
-            return Error{fmt::format("{} {}: {} is not known; file, format, snapshot, readonly and serial are{}", option, text, key,
-                                     suggestion(key, known))};
+            return Error{fmt::format("{} {}: {} is not known; file, format, snapshot, readonly and serial are{}",
+                                     option, text, key, suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;
 }
@@ -83,12 +87,14 @@ Result<ShareOption> parse_share(std::string_view option, std::string_view text) 
     }
     const auto colon = rest.rfind(':');
     if (colon == std::string_view::npos || colon == 0 || colon + 1 == rest.size())
-        return Error{fmt::format("{} {}: a folder and a tag are needed, as in {} work:host or work:host:ro", option, text, option)};
+        return Error{fmt::format("{} {}: a folder and a tag are needed, as in {} work:host or work:host:ro", option,
+                                 text, option)};
     share.folder = rest.substr(0, colon);
     share.tag = rest.substr(colon + 1);
     // The tag is a word of the guest's mount command; the limit is virtio-9p's configuration as Linux reads it.
     if (share.tag.size() > 31 || share.tag.find_first_of("/, ") != std::string::npos)
-        return Error{fmt::format("{} {}: the tag {} must be a word of at most 31 characters without / , or spaces", option, text, share.tag)};
+        return Error{fmt::format("{} {}: the tag {} must be a word of at most 31 characters without / , or spaces",
+                                 option, text, share.tag)};
     return share;
 }
 
@@ -99,14 +105,16 @@ Result<NetOption> parse_net(std::string_view option, std::string_view text) {
     constexpr std::string_view later[] = {"user", "tap", "socket", "bridge", "slirp", "websocket"};
     const auto kind = text.substr(0, text.find_first_of(":,"));
     const bool planned = std::find(std::begin(later), std::end(later), kind) != std::end(later);
-    return Error{fmt::format("{} {}: {}; use none, null (a cable to nowhere) or loopback (every frame comes back)", option, text,
-                             planned ? "this network is not in this version yet" : "is no network")};
+    return Error{fmt::format("{} {}: {}; use none, null (a cable to nowhere) or loopback (every frame comes back)",
+                             option, text, planned ? "this network is not in this version yet" : "is no network")};
 }
 
 Result<DeviceOption> parse_device(std::string_view text) {
     constexpr std::string_view option = "--device";
     TRY_SET(auto list, parse_properties(option, text, Head::required));
-    if (list.head.empty()) return Error{fmt::format("{} {}: the name of a device is missing; `viv list devices` shows them", option, text)};
+    if (list.head.empty())
+        return Error{
+            fmt::format("{} {}: the name of a device is missing; `viv list devices` shows them", option, text)};
     DeviceOption device;
     device.text = text;
     device.name = list.head;
@@ -138,7 +146,8 @@ void MachineArguments::declare(CommandLine& line) {
     line.value("--append", append_, "TEXT", "Kernel command line; added to the guest's own if it has one");
     line.value("--bios", bios_, "FILE", "Firmware instead of the board's own");
     line.group("Devices");
-    line.values("--disk", disks_, "FILE[,...]", "A disk image or block device: [file=]F,readonly=on,snapshot=on,format=raw,serial=S");
+    line.values("--disk", disks_, "FILE[,...]",
+                "A disk image or block device: [file=]F,readonly=on,snapshot=on,format=raw,serial=S");
     line.value("--net", net_, "KIND", "none, null or loopback");
     line.values("--share", shares_, "DIR:TAG[:ro]", "A host folder as 9p file system");
     line.values("--device", devices_, "NAME[,...]", "A device by name (viv list devices), with key=value properties");
@@ -175,7 +184,8 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
     for (const auto& text : shares_) {
         TRY_SET(auto share, parse_share("--share", text));
         for (const auto& other : options.shares)
-            if (other.tag == share.tag) return Error{fmt::format("--share {}: the tag {} is given twice", text, share.tag)};
+            if (other.tag == share.tag)
+                return Error{fmt::format("--share {}: the tag {} is given twice", text, share.tag)};
         options.shares.push_back(std::move(share));
     }
     for (const auto& text : devices_) {
@@ -184,11 +194,13 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
     }
     options.deterministic = deterministic_ ? OnOff::on : OnOff::off;
     if (seed_) {
-        if (!deterministic_) return Error{fmt::format("{}: --seed {}: has a meaning only with --deterministic", verb, *seed_)};
+        if (!deterministic_)
+            return Error{fmt::format("{}: --seed {}: has a meaning only with --deterministic", verb, *seed_)};
         TRY_SET(options.seed, parse_count("--seed", *seed_, 0, ~u64{0}));
     }
     if (harts_) {
-        if (*harts_ != "in-turn" && *harts_ != "parallel") return Error{fmt::format("--harts {}: in-turn or parallel is needed", *harts_)};
+        if (*harts_ != "in-turn" && *harts_ != "parallel")
+            return Error{fmt::format("--harts {}: in-turn or parallel is needed", *harts_)};
         options.parallel_harts = *harts_ == "parallel" ? OnOff::on : OnOff::off;
         if (options.parallel_harts == OnOff::on && deterministic_)
             return Error{"--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"};
@@ -215,7 +227,8 @@ std::vector<std::string> machine_arguments(const MachineOptions& options) {
     if (options.memory) add("--memory", fmt::format("{}K", *options.memory / 1024));
     if (options.cpus) add("--cpus", std::to_string(*options.cpus));
     for (const auto& disk : options.disks) add("--disk", disk_argument(disk));
-    if (options.net) add("--net", *options.net == NetOption::none ? "none" : *options.net == NetOption::null ? "null" : "loopback");
+    if (options.net)
+        add("--net", *options.net == NetOption::none ? "none" : *options.net == NetOption::null ? "null" : "loopback");
     for (const auto& share : options.shares)
         add("--share", fmt::format("{}:{}:{}", share.folder, share.tag, share.read_only == OnOff::on ? "ro" : "rw"));
     for (const auto& device : options.devices) add("--device", device.text);

@@ -1,5 +1,6 @@
 // The options that make a machine, shared by `viv run`, `viv exec` and saved files. See options.h for what they mean.
-// Promises: declare() binds a CommandLine to raw texts; convert() turns them into checked values with errors that name the option.
+// Promises: declare() binds a CommandLine to raw texts; convert() turns them into checked values with errors that name
+// the option.
 #pragma once
 
 #include "native/command_line.h"
@@ -13,7 +14,8 @@ public:
     Result<MachineOptions> convert(std::string_view verb) const;
 
 private:
-    std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_, harts_;
+    std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_,
+        harts_;
     std::vector<std::string> disks_, shares_, devices_;
     bool deterministic_ = false;
 };

@@ -1,4 +1,5 @@
-// The verbs and their options. See options.h; the machine's own options are in machine_options.cpp, the topics of `viv help` in help.cpp.
+// The verbs and their options. See options.h; the machine's own options are in machine_options.cpp, the topics of `viv
+// help` in help.cpp.
 #include "native/options.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,8 @@ using Arguments = std::span<const std::string>;
 
 OnOff on_off(bool on) { return on ? OnOff::on : OnOff::off; }
 
-Result<std::optional<Endpoint>> convert_endpoint(std::string_view option, const std::optional<std::string>& text, EndpointUse use) {
+Result<std::optional<Endpoint>> convert_endpoint(std::string_view option, const std::optional<std::string>& text,
+                                                 EndpointUse use) {
     if (!text) return std::optional<Endpoint>();
     TRY_SET(auto endpoint, parse_endpoint(option, *text, use));
     return std::optional<Endpoint>(std::move(endpoint));
@@ -45,7 +47,8 @@ public:
         machine_.declare(line);
         line.group("Connections");
         line.values("--serial", serials_, "WHERE",
-                    "A serial port's other end: stdio, null, file:F, tcp:HOST:PORT[,server], unix:PATH[,server] (default stdio)");
+                    "A serial port's other end: stdio, null, file:F, tcp:HOST:PORT[,server], unix:PATH[,server] "
+                    "(default stdio)");
         line.value("--monitor", monitor_, "WHERE", "Monitor with a prompt: stdio, tcp:HOST:PORT or unix:PATH");
         control_.declare(line);
         line.group("Course");
@@ -94,8 +97,9 @@ private:
         }
         // A saved machine is what it was: only what hangs on the host can be said anew.
         constexpr std::pair<const char*, std::string MachineOptions::*> texts[] = {
-            {"GUEST", &MachineOptions::guest},   {"--machine", &MachineOptions::machine}, {"--cpu", &MachineOptions::cpu},
-            {"--kernel", &MachineOptions::kernel}, {"--initrd", &MachineOptions::initrd},   {"--bios", &MachineOptions::bios}};
+            {"GUEST", &MachineOptions::guest},     {"--machine", &MachineOptions::machine},
+            {"--cpu", &MachineOptions::cpu},       {"--kernel", &MachineOptions::kernel},
+            {"--initrd", &MachineOptions::initrd}, {"--bios", &MachineOptions::bios}};
         std::string given;
         for (const auto& [name, field] : texts)
             if (!(machine.*field).empty()) given = name;
@@ -104,7 +108,8 @@ private:
         if (machine.cpus) given = "--cpus";
         if (machine.net) given = "--net";
         if (machine.deterministic == OnOff::on) given = "--deterministic";
-        if (!given.empty()) return Error{fmt::format("{}: cannot be given with --restore: the saved machine has its own", given)};
+        if (!given.empty())
+            return Error{fmt::format("{}: cannot be given with --restore: the saved machine has its own", given)};
         return {};
     }
 
@@ -135,7 +140,8 @@ Result<CopyOption> parse_copy(std::string_view option, std::string_view text, st
     if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size())
         return Error{fmt::format("{} {}: {} is needed", option, text, form)};
     if (text.find(':', colon + 1) != std::string_view::npos)
-        return Error{fmt::format("{} {}: more than one colon; a path with a colon cannot be given, but its folder can", option, text)};
+        return Error{fmt::format("{} {}: more than one colon; a path with a colon cannot be given, but its folder can",
+                                 option, text)};
     return CopyOption{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
@@ -158,7 +164,8 @@ public:
     Result<ExecOptions> convert(Arguments command) const {
         ExecOptions options;
         TRY_SET(options.machine, machine_.convert("exec"));
-        if (options.machine.guest.empty()) return Error{"exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"};
+        if (options.machine.guest.empty())
+            return Error{"exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"};
         TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout_));
         for (const auto& text : copy_in_) {
             TRY_SET(auto copy, parse_copy("--copy-in", text, "HOST:GUEST"));
@@ -169,7 +176,8 @@ public:
             options.copy_out.push_back(std::move(copy));
         }
         for (const auto& text : environment_)
-            if (text.find('=') == std::string::npos || text.front() == '=') return Error{fmt::format("--env {}: NAME=VALUE is needed", text)};
+            if (text.find('=') == std::string::npos || text.front() == '=')
+                return Error{fmt::format("--env {}: NAME=VALUE is needed", text)};
         options.environment = environment_;
         options.folder = folder_.value_or("");
         options.terminal = on_off(terminal_);
@@ -177,7 +185,8 @@ public:
         TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
         for (const auto* endpoint : {&options.qmp, &options.gdb})
             if (*endpoint && (*endpoint)->kind == Endpoint::Kind::stdio)
-                return Error{fmt::format("{} stdio: standard input belongs to the command; give tcp: or unix:", endpoint == &options.qmp ? "--qmp" : "--gdb")};
+                return Error{fmt::format("{} stdio: standard input belongs to the command; give tcp: or unix:",
+                                         endpoint == &options.qmp ? "--qmp" : "--gdb")};
         options.verbose = on_off(verbose_);
         options.command.assign(command.begin(), command.end());
         return options;
@@ -209,8 +218,9 @@ Result<Command> parse_run(Arguments arguments) {
 }
 
 Result<Command> parse_exec(Arguments arguments) {
-    CommandLine line("exec", "Boots a guest, runs a command in it, and ends with the command's exit code:\n"
-                             "viv exec [options] GUEST -- COMMAND [ARGUMENTS]");
+    CommandLine line("exec",
+                     "Boots a guest, runs a command in it, and ends with the command's exit code:\n"
+                     "viv exec [options] GUEST -- COMMAND [ARGUMENTS]");
     ExecArguments exec;
     exec.declare(line);
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -224,15 +234,18 @@ Result<Command> parse_exec(Arguments arguments) {
 }
 
 Result<Command> parse_save(Arguments arguments) {
-    CommandLine line("save", "Saves the machine of a running viv to a file, for `viv run --restore`.\n"
-                             "That viv must have been started with --qmp.");
+    CommandLine line("save",
+                     "Saves the machine of a running viv to a file, for `viv run --restore`.\n"
+                     "That viv must have been started with --qmp.");
     std::optional<std::string> from, file;
     line.positional("FILE", file, "The file to write");
     line.value("--from", from, "WHERE", "The running viv's --qmp: tcp:HOST:PORT or unix:PATH");
     TRY_SET(auto help, parse(line, arguments));
     if (help) return Command(std::move(*help));
-    if (!file || file->empty()) return Error{"save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"};
-    if (!from) return Error{"save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"};
+    if (!file || file->empty())
+        return Error{"save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"};
+    if (!from)
+        return Error{"save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"};
     TRY_SET(auto endpoint, parse_endpoint("--from", *from, EndpointUse::monitor));
     if (endpoint.kind == Endpoint::Kind::stdio) return Error{"--from stdio: tcp:HOST:PORT or unix:PATH is needed"};
     endpoint.role = Endpoint::Role::connect;
@@ -248,8 +261,9 @@ Result<Command> parse_list(Arguments arguments) {
     constexpr std::string_view names[] = {"machines", "guests", "devices"};
     const auto found = std::find(std::begin(names), std::end(names), what.value_or(""));
     if (found == std::end(names))
-        return Error{what ? fmt::format("list {}: there are machines, guests and devices{}", *what, suggestion(*what, names))
-                          : "list: what? machines, guests or devices"};
+        return Error{
+            what ? fmt::format("list {}: there are machines, guests and devices{}", *what, suggestion(*what, names))
+                 : "list: what? machines, guests or devices"};
     return Command(ListOptions{static_cast<ListOptions::What>(found - std::begin(names))});
 }
 
@@ -280,7 +294,8 @@ constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},       {"sa
                           {"info", parse_info}, {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {
-    const auto found = std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& verb) { return verb.name == name; });
+    const auto found =
+        std::find_if(std::begin(verbs), std::end(verbs), [&](const Verb& verb) { return verb.name == name; });
     return found == std::end(verbs) ? nullptr : found;
 }
 
@@ -308,8 +323,10 @@ Result<Command> parse_command_line(std::span<const std::string> arguments) {
     if (const Verb* verb = find_verb(first); verb != nullptr) return verb->parse(arguments.subspan(1));
     std::vector<std::string_view> names;
     for (const auto& verb : verbs) names.push_back(verb.name);
-    if (first.starts_with('-')) return Error{fmt::format("{}: an option before the command; write viv run {} ...", first, first)};
-    return Error{fmt::format("{}: is no command; there are {}{}", first, fmt::join(names, ", "), suggestion(first, names))};
+    if (first.starts_with('-'))
+        return Error{fmt::format("{}: an option before the command; write viv run {} ...", first, first)};
+    return Error{
+        fmt::format("{}: is no command; there are {}{}", first, fmt::join(names, ", "), suggestion(first, names))};
 }
 
 }  // namespace viv::native

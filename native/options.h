@@ -1,6 +1,7 @@
 // What the command line says, parsed and checked as far as that is possible without looking at the host.
-// Promises: every error is one line that names the option or word at fault and what would be right, with the nearest name for a misspelling; nothing is
-// opened, created or started here. Everything about a machine that a saved file must remember can be written back as options (machine_arguments).
+// Promises: every error is one line that names the option or word at fault and what would be right, with the nearest
+// name for a misspelling; nothing is opened, created or started here. Everything about a machine that a saved file must
+// remember can be written back as options (machine_arguments).
 #pragma once
 
 #include <map>
@@ -22,7 +23,10 @@ enum class OnOff : u8 { off, on };
 // --disk [file=]F,format=raw,snapshot=on,readonly=on; what remains are properties of the device (serial=...).
 struct DiskOption {
     std::string file;
-    enum class Format : u8 { by_content, raw } format = Format::by_content;  // by content: raw, but an image of another format is refused
+    enum class Format : u8 {
+        by_content,
+        raw
+    } format = Format::by_content;  // by content: raw, but an image of another format is refused
     OnOff snapshot = OnOff::off;
     OnOff read_only = OnOff::off;
     std::map<std::string, std::string> device_properties;
@@ -50,7 +54,7 @@ struct MachineOptions {
     std::string guest;
     std::string machine, cpu, kernel, initrd, bios;
     std::optional<std::string> append;
-    std::optional<u64> memory;   // bytes
+    std::optional<u64> memory;  // bytes
     std::optional<unsigned> cpus;
     std::vector<DiskOption> disks;
     std::optional<NetOption> net;
@@ -104,7 +108,8 @@ struct HelpOptions {
     std::string text;  // to print
 };
 
-using Command = std::variant<RunOptions, ExecOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
+using Command =
+    std::variant<RunOptions, ExecOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

@@ -1,7 +1,7 @@
 // When to type standard input into a guest's console if it is no terminal, and how to end the guest when it is used up.
-// A console has no end of file and drops what is typed before somebody reads, so input is handed over a line at a time, each when the guest
-// seems to wait for it; what arrives while the guest is already talking is an answer to it and goes at once. At the end comes Ctrl-D, which ends
-// a shell, and a guest whose init ends with its shell powers off.
+// A console has no end of file and drops what is typed before somebody reads, so input is handed over a line at a time,
+// each when the guest seems to wait for it; what arrives while the guest is already talking is an answer to it and goes
+// at once. At the end comes Ctrl-D, which ends a shell, and a guest whose init ends with its shell powers off.
 // Promises: works on guest time only, so that a deterministic run stays one; never waits for ever.
 #pragma once
 
@@ -18,15 +18,16 @@ public:
     enum class Prompt : u8 { unknown, known };
     struct Patience {
         Prompt prompt = Prompt::unknown;
-        u64 first_idle_ns = 1'000'000'000;        // idle and silent for so long before the first line, unless the guest is known to listen
-        u64 first_busy_ns = 10'000'000'000;       // the same for a guest that polls, as firmware does
-        u64 line_idle_ns = 20'000'000;            // before each further line
+        u64 first_idle_ns =
+            1'000'000'000;  // idle and silent for so long before the first line, unless the guest is known to listen
+        u64 first_busy_ns = 10'000'000'000;  // the same for a guest that polls, as firmware does
+        u64 line_idle_ns = 20'000'000;       // before each further line
         u64 line_busy_ns = 1'000'000'000;
-        u64 budget_bytes = 2048;                  // typed without a pause of line_busy_ns: a terminal line buffer holds 4096
-        u64 again_ns = 5'000'000'000;             // Ctrl-D is repeated once after this, if a program took the first
-        u64 end_idle_ns = 60'000'000'000;         // silent for so long after the end: the power button
+        u64 budget_bytes = 2048;           // typed without a pause of line_busy_ns: a terminal line buffer holds 4096
+        u64 again_ns = 5'000'000'000;      // Ctrl-D is repeated once after this, if a program took the first
+        u64 end_idle_ns = 60'000'000'000;  // silent for so long after the end: the power button
         u64 end_busy_ns = 300'000'000'000;
-        u64 button_ns = 30'000'000'000;           // and after that: give up
+        u64 button_ns = 30'000'000'000;  // and after that: give up
     };
     enum class Advice : u8 { none, press_power_button, give_up };
 
@@ -42,7 +43,8 @@ public:
     void printed(u64 now_ns);
     void listening() { listening_ = true; }
 
-    // Called after each slice, with whether the guest waits for something: decides whether another line may be typed, and what to do with a guest that does not end.
+    // Called after each slice, with whether the guest waits for something: decides whether another line may be typed,
+    // and what to do with a guest that does not end.
     Advice step(u64 now_ns, bool idle);
     // What may be typed now; the caller reports what the console took.
     std::span<const u8> typable() const { return {typed_.data() + typed_head_, typed_.size() - typed_head_}; }
@@ -67,11 +69,11 @@ private:
     bool repeated_ = false;   // Ctrl-D
     bool line_open_ = false;  // the last byte typed was no newline
     u64 now_ns_ = 0;
-    u64 activity_ns_ = 0;     // the last output or typing
-    u64 busy_ns_ = 0;         // when the guest was last found working
-    u64 spent_bytes_ = 0;     // of the budget
+    u64 activity_ns_ = 0;  // the last output or typing
+    u64 busy_ns_ = 0;      // when the guest was last found working
+    u64 spent_bytes_ = 0;  // of the budget
     std::vector<u8> waiting_;
-    std::vector<u8> typed_;   // decided, not yet taken by the console
+    std::vector<u8> typed_;  // decided, not yet taken by the console
     usize typed_head_ = 0;
 };
 

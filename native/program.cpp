@@ -25,7 +25,8 @@ namespace {
 // Whoever closed a standard descriptor meant it to lead nowhere, not to the next file that is opened.
 void open_standard_descriptors() {
     for (int descriptor = 0; descriptor <= 2; descriptor++)
-        if (fcntl(descriptor, F_GETFD) < 0) [[maybe_unused]] const int opened = open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY);
+        if (fcntl(descriptor, F_GETFD) < 0) [[maybe_unused]]
+            const int opened = open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY);
 }
 
 int print(const std::string& text) {
@@ -33,7 +34,9 @@ int print(const std::string& text) {
     while (done < text.size()) {
         const ssize_t count = write(STDOUT_FILENO, text.data() + done, text.size() - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return errno == EPIPE ? 128 + SIGPIPE : complain(Error{fmt::format("standard output: {}", error_text(errno))}, exit_failed);
+        if (count < 0)
+            return errno == EPIPE ? 128 + SIGPIPE
+                                  : complain(Error{fmt::format("standard output: {}", error_text(errno))}, exit_failed);
         done += static_cast<usize>(count);
     }
     return 0;

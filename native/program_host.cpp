@@ -15,7 +15,9 @@ std::string_view program_version() {
 
 Result<void> ProgramHost::may_save() {
     if (temporary_disk_.empty()) return {};
-    return Error{fmt::format("the changes to {} are kept in memory only and would be lost; give a disk without snapshot=on", temporary_disk_)};
+    return Error{
+        fmt::format("the changes to {} are kept in memory only and would be lost; give a disk without snapshot=on",
+                    temporary_disk_)};
 }
 
 }  // namespace viv::native

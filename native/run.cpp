@@ -38,7 +38,8 @@ Result<std::vector<u8>> read_standard_input() {
         if (count == 0) return content;
         content.insert(content.end(), buffer, buffer + count);
         if (content.size() > read_ahead_limit)
-            return Error{fmt::format("standard input: is longer than {} MiB, which is what --deterministic reads ahead", read_ahead_limit >> 20)};
+            return Error{fmt::format("standard input: is longer than {} MiB, which is what --deterministic reads ahead",
+                                     read_ahead_limit >> 20)};
     }
 }
 
@@ -100,8 +101,10 @@ private:
 
 // Everything on the host's side that can be wrong before a guest is built or a machine made.
 Result<void> Run::check_hosts_side() const {
-    if (options_.restore.empty()) TRY(check_machine(options_.machine));
-    else TRY(check_readable("--restore", options_.restore));
+    if (options_.restore.empty())
+        TRY(check_machine(options_.machine));
+    else
+        TRY(check_readable("--restore", options_.restore));
     if (!options_.save_at_end.empty()) TRY(check_writable("--save-at-end", options_.save_at_end));
     for (const auto& serial : serials_) TRY(StreamSource::check("--serial", serial.endpoint));
     return Session::check_controls(controls_);
@@ -136,7 +139,8 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
             setup.input_so_far = std::move(*read_ahead);
             setup.patience.end_idle_ns = deterministic_patience_ns;
         }
-        auto console = std::make_unique<Console>(session_.events, session_.host.log, std::move(setup), [this] { ending_ = Ending::quit; });
+        auto console = std::make_unique<Console>(session_.events, session_.host.log, std::move(setup),
+                                                 [this] { ending_ = Ending::quit; });
         console_ = console.get();
         serial.port = std::move(console);
     }
@@ -186,7 +190,8 @@ Result<void> Run::connect() {
         ByteDevice* device = machine.board().serial(static_cast<unsigned>(i));
         if (device == nullptr && options_.serials.empty()) continue;  // a board without serial ports
         if (device == nullptr)
-            return Error{fmt::format("--serial {}: {} has {} serial port{}", serials_[i].endpoint.text, machine.board().machine(), i, i == 1 ? "" : "s")};
+            return Error{fmt::format("--serial {}: {} has {} serial port{}", serials_[i].endpoint.text,
+                                     machine.board().machine(), i, i == 1 ? "" : "s")};
         serials_[i].port->attach(device);
         session_.loop().add([port = serials_[i].port.get()] { port->service(); });
     }
@@ -221,19 +226,27 @@ void Run::live() {
         const auto ran = session_.loop().run(last_instruction);
         const u64 now_ns = deadline_ns == ~u64{0} ? 0 : session_.now_ns();
         if (ending_ != Ending::none) break;
-        if (machine.state() == RunState::powered_off) ending_ = Ending::powered_off;
-        else if (machine.instructions() >= last_instruction) ending_ = Ending::instructions;
-        else if (now_ns >= deadline_ns) ending_ = Ending::timeout;
-        else if (console_ != nullptr && console_->output_ended()) ending_ = Ending::output_gone;
-        else if (session_.controls_ended()) ending_ = Ending::quit;
+        if (machine.state() == RunState::powered_off)
+            ending_ = Ending::powered_off;
+        else if (machine.instructions() >= last_instruction)
+            ending_ = Ending::instructions;
+        else if (now_ns >= deadline_ns)
+            ending_ = Ending::timeout;
+        else if (console_ != nullptr && console_->output_ended())
+            ending_ = Ending::output_gone;
+        else if (session_.controls_ended())
+            ending_ = Ending::quit;
         if (ending_ != Ending::none) break;
         u64 wake_at_ns = ~u64{0};
         if (console_ != nullptr) {
-            // A deterministic guest that waits for input alone has stopped its own clock: what would be decided some time is decided now.
-            const bool stopped = ran.may_sleep && machine.timers().clock().deterministic() && machine.state() == RunState::running;
+            // A deterministic guest that waits for input alone has stopped its own clock: what would be decided some
+            // time is decided now.
+            const bool stopped =
+                ran.may_sleep && machine.timers().clock().deterministic() && machine.state() == RunState::running;
             const u64 decision_ns = console_->next_decision_ns();
             const bool skip = stopped && decision_ns != ~u64{0};
-            const auto advice = console_->observe(skip ? std::max(decision_ns, ran.guest_now_ns) : ran.guest_now_ns, ran.idle);
+            const auto advice =
+                console_->observe(skip ? std::max(decision_ns, ran.guest_now_ns) : ran.guest_now_ns, ran.idle);
             if (advice == PipedInput::Advice::press_power_button) power_off();
             if (advice == PipedInput::Advice::give_up) {
                 ending_ = Ending::gave_up;
@@ -264,14 +277,18 @@ void Run::finish_output() {
     session_.drain_controls(no_signal);
     for (auto& serial : serials_)
         if (serial.source != nullptr)
-            session_.drain([&] { return serial.source->service(), serial.source->output_pending(); }, no_signal, u64{1'000'000'000});
+            session_.drain([&] { return serial.source->service(), serial.source->output_pending(); }, no_signal,
+                           u64{1'000'000'000});
 }
 
 Result<void> Run::save() {
     Machine& machine = session_.machine();
-    if (machine.state() == RunState::powered_off) return Error{fmt::format("--save-at-end {}: the guest has powered off; nothing is saved", options_.save_at_end)};
+    if (machine.state() == RunState::powered_off)
+        return Error{
+            fmt::format("--save-at-end {}: the guest has powered off; nothing is saved", options_.save_at_end)};
     TRY_SET(const auto sink, FileSink::create("--save-at-end", options_.save_at_end));
-    if (auto saved = machine.save(*sink); !saved.ok()) return Error{fmt::format("--save-at-end {}: {}", options_.save_at_end, saved.error().message)};
+    if (auto saved = machine.save(*sink); !saved.ok())
+        return Error{fmt::format("--save-at-end {}: {}", options_.save_at_end, saved.error().message)};
     return {};
 }
 
@@ -279,8 +296,12 @@ int Run::result() {
     switch (ending_) {
         case Ending::powered_off: return session_.machine().exit_code();
         case Ending::timeout:
-            return complain(Error{fmt::format("run: --timeout: {:g} seconds are over", static_cast<double>(*options_.timeout_ns) / 1e9)}, exit_timeout);
-        case Ending::gave_up: return complain(Error{"run: the guest stayed on after the end of its input, and was switched off"}, exit_failed);
+            return complain(Error{fmt::format("run: --timeout: {:g} seconds are over",
+                                              static_cast<double>(*options_.timeout_ns) / 1e9)},
+                            exit_timeout);
+        case Ending::gave_up:
+            return complain(Error{"run: the guest stayed on after the end of its input, and was switched off"},
+                            exit_failed);
         case Ending::output_gone: return 128 + SIGPIPE;
         default: return 0;
     }
@@ -320,8 +341,10 @@ int Run::execute() {
         console_->attach_monitor(machine, session_.program);
         console_->start();
     }
-    if (options_.paused == OnOff::on) machine.pause(StopReason::user);
-    else machine.resume();
+    if (options_.paused == OnOff::on)
+        machine.pause(StopReason::user);
+    else
+        machine.resume();
     live();
     const bool line_open = console_ != nullptr && console_->line_open();
     finish_output();
@@ -329,7 +352,8 @@ int Run::execute() {
     if (!options_.save_at_end.empty())
         if (auto saved = save(); !saved.ok()) code = complain(saved.error(), exit_failed);
     if (options_.print_hash == OnOff::on)
-        print_line(fmt::format("{}state {} after {} instructions\n", line_open ? "\n" : "", machine.hash().hex(), machine.instructions()));
+        print_line(fmt::format("{}state {} after {} instructions\n", line_open ? "\n" : "", machine.hash().hex(),
+                               machine.instructions()));
     return code;
 }
 

@@ -28,7 +28,8 @@ public:
     }
 
     // The next message that `wanted` accepts, events and others passed over.
-    template <class Wanted> Result<nlohmann::json> message(Wanted wanted) {
+    template <class Wanted>
+    Result<nlohmann::json> message(Wanted wanted) {
         auto* stream = source_->stream();
         while (true) {
             stream->service();
@@ -36,14 +37,17 @@ public:
             text_.append(input.begin(), input.end());
             stream->consume(input.size());
             for (usize end = 0; (end = text_.find('\n')) != std::string::npos; text_.erase(0, end + 1)) {
-                auto value = nlohmann::json::parse(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+                auto value = nlohmann::json::parse(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(end),
+                                                   nullptr, false);
                 if (value.is_object() && wanted(value)) {
                     text_.erase(0, end + 1);
                     return value;
                 }
             }
-            if (text_.size() > longest_message) return Error{fmt::format("--from {}: does not speak QMP", endpoint_.text)};
-            if (stream->input_ended()) return Error{fmt::format("--from {}: the connection was closed", endpoint_.text)};
+            if (text_.size() > longest_message)
+                return Error{fmt::format("--from {}: does not speak QMP", endpoint_.text)};
+            if (stream->input_ended())
+                return Error{fmt::format("--from {}: the connection was closed", endpoint_.text)};
             stream->service();
             events_.poll(EventLoop::for_ever);
         }
@@ -52,7 +56,9 @@ public:
     Result<void> execute(const char* command, const nlohmann::json& arguments) {
         const auto text = nlohmann::json{{"execute", command}, {"arguments", arguments}}.dump() + "\n";
         source_->stream()->write({reinterpret_cast<const u8*>(text.data()), text.size()});
-        TRY_SET(const auto reply, message([](const nlohmann::json& value) { return value.contains("return") || value.contains("error"); }));
+        TRY_SET(const auto reply, message([](const nlohmann::json& value) {
+                    return value.contains("return") || value.contains("error");
+                }));
         const auto error = reply.find("error");
         if (error == reply.end()) return {};
         return Error{fmt::format("save: {}", error->is_object() ? error->value("desc", "refused") : "refused")};

@@ -1,5 +1,6 @@
 // `viv save`: asks a running viv, over its QMP endpoint, to save its machine.
-// Promises: the other viv writes the file, under a temporary name until it is complete; its refusal is shown as it says it.
+// Promises: the other viv writes the file, under a temporary name until it is complete; its refusal is shown as it says
+// it.
 #pragma once
 
 #include "native/options.h"

@@ -28,7 +28,9 @@ private:
 
 class QmpClient final : public ControlSession {
 public:
-    QmpClient(Machine& machine, CommandHost& host, ControlPort::Send send) : session_(machine, host, std::move(send)) { session_.start(); }
+    QmpClient(Machine& machine, CommandHost& host, ControlPort::Send send) : session_(machine, host, std::move(send)) {
+        session_.start();
+    }
     void receive(std::span<const u8> bytes) override { session_.receive(bytes); }
 
 private:
@@ -37,7 +39,9 @@ private:
 
 class GdbClient final : public ControlSession {
 public:
-    GdbClient(Machine& machine, CommandHost& host, ControlPort::Send send) : stub_(machine, host, std::move(send)) { stub_.connected(); }
+    GdbClient(Machine& machine, CommandHost& host, ControlPort::Send send) : stub_(machine, host, std::move(send)) {
+        stub_.connected();
+    }
     void receive(std::span<const u8> bytes) override { stub_.receive(bytes); }
 
 private:
@@ -90,10 +94,13 @@ std::unique_ptr<ControlSession> Session::accept(Protocol protocol, ControlPort::
 
 Result<void> Session::open_controls(const std::vector<ControlEndpoint>& controls) {
     for (const auto& control : controls) {
-        const auto make_client = [this, protocol = control.protocol](ControlPort::Send send) { return accept(protocol, std::move(send)); };
+        const auto make_client = [this, protocol = control.protocol](ControlPort::Send send) {
+            return accept(protocol, std::move(send));
+        };
         std::unique_ptr<ControlPort> port;
         if (control.endpoint.kind == Endpoint::Kind::stdio) {
-            port = std::make_unique<ControlPort>(ByteStream::standard(events, STDIN_FILENO, STDOUT_FILENO), make_client);
+            port =
+                std::make_unique<ControlPort>(ByteStream::standard(events, STDIN_FILENO, STDOUT_FILENO), make_client);
         } else {
             TRY_SET(auto source, StreamSource::open(events, control.option, control.endpoint));
             port = std::make_unique<ControlPort>(std::move(source), make_client);

@@ -1,5 +1,6 @@
-// What `viv run` and `viv exec` share around a machine: host services, events, monitor and debugger endpoints, the last output.
-// Promises: members are destroyed in the order that their references need; nothing here prints to standard output.
+// What `viv run` and `viv exec` share around a machine: host services, events, monitor and debugger endpoints, the last
+// output. Promises: members are destroyed in the order that their references need; nothing here prints to standard
+// output.
 #pragma once
 
 #include <functional>

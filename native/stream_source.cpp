@@ -63,7 +63,8 @@ Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint) {
     // No host means this host: a machine's console is not offered to the network unless that is asked for.
     const std::string host = endpoint.host.empty() ? "127.0.0.1" : endpoint.host;
     Addresses addresses;
-    if (const int error = getaddrinfo(host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &addresses.list); error != 0)
+    if (const int error = getaddrinfo(host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &addresses.list);
+        error != 0)
         return failure(option, endpoint, fmt::format("cannot find the host {}: {}", host, gai_strerror(error)));
     int problem = 0;
     for (const addrinfo* each = addresses.list; each != nullptr; each = each->ai_next) {
@@ -75,7 +76,8 @@ Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint) {
         const int on = 1;
         if (listening) {
             setsockopt(descriptor.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-            const bool bound = bind(descriptor.number(), each->ai_addr, each->ai_addrlen) == 0 && ::listen(descriptor.number(), 4) == 0;
+            const bool bound = bind(descriptor.number(), each->ai_addr, each->ai_addrlen) == 0 &&
+                               ::listen(descriptor.number(), 4) == 0;
             problem = bound ? 0 : errno;
         } else {
             problem = connect_patiently(descriptor.number(), each->ai_addr, each->ai_addrlen);
@@ -83,9 +85,11 @@ Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint) {
         }
         if (problem == 0) return descriptor;
     }
-    if (problem == EADDRINUSE) return failure(option, endpoint, "the port is in use; choose another, or end the program that has it");
+    if (problem == EADDRINUSE)
+        return failure(option, endpoint, "the port is in use; choose another, or end the program that has it");
     if (!listening && problem == ECONNREFUSED)
-        return failure(option, endpoint, "nobody listens there; start the other side first, or add ,server to listen here");
+        return failure(option, endpoint,
+                       "nobody listens there; start the other side first, or add ,server to listen here");
     return failure(option, endpoint, error_text(problem));
 }
 
@@ -97,14 +101,17 @@ Result<Descriptor> open_unix(std::string_view option, const Endpoint& endpoint) 
     if (endpoint.role == Endpoint::Role::connect) {
         const int problem = connect_patiently(descriptor.number(), generic, sizeof address);
         if (problem == 0) return descriptor;
-        return failure(option, endpoint, fmt::format("{}; start the other side first, or add ,server to listen here", error_text(problem)));
+        return failure(
+            option, endpoint,
+            fmt::format("{}; start the other side first, or add ,server to listen here", error_text(problem)));
     }
     struct stat status {};
     if (lstat(endpoint.path.c_str(), &status) == 0) {
         if (!S_ISSOCK(status.st_mode)) return failure(option, endpoint, "exists and is no socket; give another path");
         Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         if (connect(probe.number(), generic, sizeof address) == 0 || errno != ECONNREFUSED)
-            return failure(option, endpoint, "the socket is in use; choose another path, or end the program that has it");
+            return failure(option, endpoint,
+                           "the socket is in use; choose another path, or end the program that has it");
         unlink(endpoint.path.c_str());
     }
     // Whoever reaches the socket owns the machine: only this user, from the start.
@@ -131,20 +138,24 @@ Result<void> StreamSource::check(std::string_view option, const Endpoint& endpoi
     if (!creates_name) return {};
     const auto folder = folder_of(endpoint.path);
     struct stat status {};
-    if (stat(folder.c_str(), &status) != 0) return failure(option, endpoint, fmt::format("the folder {}: {}", folder, error_text(errno)));
+    if (stat(folder.c_str(), &status) != 0)
+        return failure(option, endpoint, fmt::format("the folder {}: {}", folder, error_text(errno)));
     if (!S_ISDIR(status.st_mode)) return failure(option, endpoint, fmt::format("{} is no folder", folder));
     const bool exists = stat(endpoint.path.c_str(), &status) == 0;
-    if (endpoint.kind == Endpoint::Kind::file && exists && S_ISDIR(status.st_mode)) return failure(option, endpoint, "is a folder; a file is needed");
+    if (endpoint.kind == Endpoint::Kind::file && exists && S_ISDIR(status.st_mode))
+        return failure(option, endpoint, "is a folder; a file is needed");
     const bool writable = exists && endpoint.kind == Endpoint::Kind::file ? access(endpoint.path.c_str(), W_OK) == 0
-                                                                        : access(folder.c_str(), W_OK | X_OK) == 0;
+                                                                          : access(folder.c_str(), W_OK | X_OK) == 0;
     if (!writable) return failure(option, endpoint, error_text(errno));
     return {};
 }
 
-Result<std::unique_ptr<StreamSource>> StreamSource::open(EventLoop& loop, std::string_view option, const Endpoint& endpoint) {
+Result<std::unique_ptr<StreamSource>> StreamSource::open(EventLoop& loop, std::string_view option,
+                                                         const Endpoint& endpoint) {
     std::unique_ptr<StreamSource> source(new StreamSource(loop, endpoint));
     if (endpoint.kind == Endpoint::Kind::file) {
-        Descriptor file(::open(endpoint.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));
+        Descriptor file(
+            ::open(endpoint.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666));
         if (!file) return failure(option, endpoint, error_text(errno));
         source->stream_ = ByteStream::writing(loop, std::move(file));
     } else if (endpoint.kind == Endpoint::Kind::tcp || endpoint.kind == Endpoint::Kind::unix_socket) {

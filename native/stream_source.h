@@ -1,6 +1,7 @@
 // Makes an endpoint's streams: opens files, connects, listens and takes one client at a time.
-// Promises: open() either succeeds or leaves nothing behind, with one line that names the option and the endpoint; a listening Unix socket is removed at
-// the end, a stale one of a program that has died is replaced, a live one or any other file never.
+// Promises: open() either succeeds or leaves nothing behind, with one line that names the option and the endpoint; a
+// listening Unix socket is removed at the end, a stale one of a program that has died is replaced, a live one or any
+// other file never.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,10 @@ namespace viv::native {
 
 class StreamSource {
 public:
-    // Standard input and output are not opened here: an Endpoint::Kind::stdio is our caller's to handle. Null never has a stream.
-    static Result<std::unique_ptr<StreamSource>> open(EventLoop& loop, std::string_view option, const Endpoint& endpoint);
+    // Standard input and output are not opened here: an Endpoint::Kind::stdio is our caller's to handle. Null never has
+    // a stream.
+    static Result<std::unique_ptr<StreamSource>> open(EventLoop& loop, std::string_view option,
+                                                      const Endpoint& endpoint);
     // Would open() have a chance? Looks only: nothing is created, bound or connected.
     static Result<void> check(std::string_view option, const Endpoint& endpoint);
     ~StreamSource();
@@ -25,7 +28,8 @@ public:
     // The stream in use; null while nobody is connected. Valid until the next service() or disconnect().
     ByteStream* stream() { return stream_.get(); }
     const ByteStream* stream() const { return stream_.get(); }
-    // Takes a waiting client if there is none now, and drives the stream. A stream that has broken is kept until disconnect().
+    // Takes a waiting client if there is none now, and drives the stream. A stream that has broken is kept until
+    // disconnect().
     void service();
     void disconnect();
     // The other side has gone: its input is consumed and at its end, or it takes no more output.

@@ -1,5 +1,6 @@
-// Signal handlers need static storage: it is all here, of constant initial value, and touched through Terminal and Signals only.
-// Only async-signal-safe functions are called in handlers (signal-safety(7)): tcsetattr, write, sigaction, raise. See terminal.h.
+// Signal handlers need static storage: it is all here, of constant initial value, and touched through Terminal and
+// Signals only. Only async-signal-safe functions are called in handlers (signal-safety(7)): tcsetattr, write,
+// sigaction, raise. See terminal.h.
 #include "native/terminal.h"
 
 #include <sys/eventfd.h>
@@ -91,7 +92,9 @@ void install(int signal, void (*plain)(int), void (*with_details)(int, siginfo_t
     }
     sigaction(signal, nullptr, &old_actions[signal]);
     // What was ignored when the program was started (nohup, a shell's background job) stays ignored.
-    if (plain != nullptr && (old_actions[signal].sa_flags & SA_SIGINFO) == 0 && old_actions[signal].sa_handler == SIG_IGN) return;
+    if (plain != nullptr && (old_actions[signal].sa_flags & SA_SIGINFO) == 0 &&
+        old_actions[signal].sa_handler == SIG_IGN)
+        return;
     sigaction(signal, &action, nullptr);
 }
 
@@ -128,7 +131,10 @@ WindowSize Terminal::size() const {
 }
 
 Signals::Signals(EventLoop& loop, std::function<void(int)> end_asked, std::function<void()> resized)
-    : loop_(loop), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), end_asked_(std::move(end_asked)), resized_(std::move(resized)) {
+    : loop_(loop),
+      event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      end_asked_(std::move(end_asked)),
+      resized_(std::move(resized)) {
     CHECK(static_cast<bool>(event_) && event_descriptor.load() < 0, "two Signals objects");
     event_descriptor = event_.number();
     pending = 0;

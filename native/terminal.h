@@ -1,6 +1,7 @@
 // The user's terminal in raw mode, and the signals that a program with a raw terminal must mind.
-// Promises: the terminal gets its old settings back at the end of the object, at exit(), on every signal that ends the program (crashes included) and
-// while the program is stopped; a second signal to end ends the program at once, even when the main loop hangs.
+// Promises: the terminal gets its old settings back at the end of the object, at exit(), on every signal that ends the
+// program (crashes included) and while the program is stopped; a second signal to end ends the program at once, even
+// when the main loop hangs.
 #pragma once
 
 #include <functional>
@@ -46,7 +47,8 @@ public:
     Signals(const Signals&) = delete;
     Signals& operator=(const Signals&) = delete;
 
-    // Called from the handler itself, for what must not wait for the loop: only async-signal-safe calls. Set before it can be needed, or null.
+    // Called from the handler itself, for what must not wait for the loop: only async-signal-safe calls. Set before it
+    // can be needed, or null.
     using Prompt = void (*)(void*);
     void set_prompt(Prompt prompt, void* argument);
 

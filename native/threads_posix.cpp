@@ -93,7 +93,8 @@ std::unique_ptr<host::Condition> PosixThreads::make_condition() { return std::ma
 std::unique_ptr<host::Thread> PosixThreads::start(std::string name, std::function<void()> body) {
     auto thread = std::make_unique<PosixThread>(std::move(body));
     if (const int error = thread->start(name); error != 0) {
-        std::fprintf(stderr, "viv: cannot start the thread %s: %s; allow more processes (ulimit -u) or use --harts in-turn\n",
+        std::fprintf(stderr,
+                     "viv: cannot start the thread %s: %s; allow more processes (ulimit -u) or use --harts in-turn\n",
                      name.c_str(), error_text(error).c_str());
         std::exit(1);
     }

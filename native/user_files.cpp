@@ -17,7 +17,9 @@ namespace viv::native {
 
 namespace {
 
-std::string named(std::string_view who, const std::string& path) { return who.empty() ? path : fmt::format("{} {}", who, path); }
+std::string named(std::string_view who, const std::string& path) {
+    return who.empty() ? path : fmt::format("{} {}", who, path);
+}
 
 std::string folder_of(const std::string& path) {
     const auto slash = path.rfind('/');
@@ -36,7 +38,8 @@ Result<OpenedFile> open_regular(std::string_view who, const std::string& path) {
     struct stat status {};
     if (fstat(file.number(), &status) != 0) return Error{fmt::format("{}: {}", named(who, path), error_text(errno))};
     if (!S_ISREG(status.st_mode))
-        return Error{fmt::format("{}: is {}; a regular file is needed", named(who, path), S_ISDIR(status.st_mode) ? "a directory" : "no regular file")};
+        return Error{fmt::format("{}: is {}; a regular file is needed", named(who, path),
+                                 S_ISDIR(status.st_mode) ? "a directory" : "no regular file")};
     return OpenedFile{std::move(file), static_cast<u64>(status.st_size)};
 }
 
@@ -54,7 +57,9 @@ Result<usize> read_full(int descriptor, const std::string& name, std::span<u8> o
 }
 
 Result<std::vector<u8>> read_whole(OpenedFile& file, const std::string& name, u64 limit) {
-    if (file.size > limit) return Error{fmt::format("{}: is {} long; at most {} can be used", name, size_text(file.size), size_text(limit))};
+    if (file.size > limit)
+        return Error{
+            fmt::format("{}: is {} long; at most {} can be used", name, size_text(file.size), size_text(limit))};
     std::vector<u8> content(static_cast<usize>(file.size));
     TRY_SET(const usize got, read_full(file.descriptor.number(), name, content));
     if (got != content.size()) return Error{fmt::format("{}: was shortened while it was read", name)};
@@ -72,7 +77,8 @@ Result<Blob> read_blob(std::string_view who, const std::string& path, u64 limit)
 
 Result<std::optional<std::vector<u8>>> read_file_if_present(const std::string& path, u64 limit) {
     struct stat status {};
-    if (stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<std::vector<u8>>();
+    if (stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return std::optional<std::vector<u8>>();
     TRY_SET(auto file, open_regular("", path));
     TRY_SET(auto content, read_whole(file, path, limit));
     return std::optional<std::vector<u8>>(std::move(content));
@@ -87,9 +93,11 @@ Result<void> check_readable(std::string_view who, const std::string& path) {
 Result<void> check_writable(std::string_view who, const std::string& path) {
     const auto folder = folder_of(path);
     struct stat status {};
-    if (stat(folder.c_str(), &status) != 0) return Error{fmt::format("{}: the folder {}: {}", named(who, path), folder, error_text(errno))};
+    if (stat(folder.c_str(), &status) != 0)
+        return Error{fmt::format("{}: the folder {}: {}", named(who, path), folder, error_text(errno))};
     if (!S_ISDIR(status.st_mode)) return Error{fmt::format("{}: {} is no folder", named(who, path), folder)};
-    if (access(folder.c_str(), W_OK | X_OK) != 0) return Error{fmt::format("{}: the folder {}: {}", named(who, path), folder, error_text(errno))};
+    if (access(folder.c_str(), W_OK | X_OK) != 0)
+        return Error{fmt::format("{}: the folder {}: {}", named(who, path), folder, error_text(errno))};
     if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
         return Error{fmt::format("{}: exists and is no regular file; give another name", named(who, path))};
     return {};

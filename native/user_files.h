@@ -1,6 +1,7 @@
 // Whole files that the user names: kernels and firmware to read, saved machines to write and read.
-// Promises: only regular files are read, and only up to a limit; a file being written has a temporary name in the same folder until it is complete and
-// durable, and is gone if it never becomes so; errors name the file and, where given, the option.
+// Promises: only regular files are read, and only up to a limit; a file being written has a temporary name in the same
+// folder until it is complete and durable, and is gone if it never becomes so; errors name the file and, where given,
+// the option.
 #pragma once
 
 #include <memory>

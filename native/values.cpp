@@ -22,10 +22,14 @@ std::optional<u64> parse_digits(std::string_view text) {
 
 unsigned suffix_shift(char letter) {
     switch (letter) {
-        case 'k': case 'K': return 10;
-        case 'm': case 'M': return 20;
-        case 'g': case 'G': return 30;
-        case 't': case 'T': return 40;
+        case 'k':
+        case 'K': return 10;
+        case 'm':
+        case 'M': return 20;
+        case 'g':
+        case 'G': return 30;
+        case 't':
+        case 'T': return 40;
         default: return 0;
     }
 }
@@ -37,7 +41,8 @@ Result<u64> parse_size(std::string_view option, std::string_view text) {
     auto suffix = text.substr(digits.size());
     const auto number = parse_digits(digits);
     if (number && suffix.empty())
-        return Error{fmt::format("{} {}: a size needs a unit; write {}M for MiB or {}G for GiB", option, text, text, text)};
+        return Error{
+            fmt::format("{} {}: a size needs a unit; write {}M for MiB or {}G for GiB", option, text, text, text)};
     const unsigned shift = suffix.empty() ? 0 : suffix_shift(suffix.front());
     if (!suffix.empty()) suffix.remove_prefix(1);
     if (!number || shift == 0 || !(suffix.empty() || suffix == "B" || suffix == "iB"))
@@ -49,7 +54,8 @@ Result<u64> parse_size(std::string_view option, std::string_view text) {
 Result<u64> parse_count(std::string_view option, std::string_view text, u64 minimum, u64 maximum) {
     const auto number = parse_digits(text);
     if (!number || *number < minimum || *number > maximum) {
-        if (maximum == ~u64{0}) return Error{fmt::format("{} {}: a whole number from {} on is needed", option, text, minimum)};
+        if (maximum == ~u64{0})
+            return Error{fmt::format("{} {}: a whole number from {} on is needed", option, text, minimum)};
         return Error{fmt::format("{} {}: a whole number from {} to {} is needed", option, text, minimum, maximum)};
     }
     return *number;
@@ -70,7 +76,8 @@ Result<u64> parse_seconds(std::string_view option, std::string_view text) {
         for (usize i = 0; i < fraction.size() && good; i++) scale /= 10;
         if (good) nanoseconds += *value * scale;
     }
-    if (!good || nanoseconds == 0) return Error{fmt::format("{} {}: a number of seconds above 0 is needed, as in 30 or 0.5", option, text)};
+    if (!good || nanoseconds == 0)
+        return Error{fmt::format("{} {}: a number of seconds above 0 is needed, as in 30 or 0.5", option, text)};
     return nanoseconds;
 }
 
@@ -83,9 +90,12 @@ Result<bool> parse_switch(std::string_view option, std::string_view key, std::st
 Result<PropertyList> parse_properties(std::string_view option, std::string_view text, Head head) {
     std::vector<std::string> parts(1);
     for (usize i = 0; i < text.size(); i++) {
-        if (text[i] != ',') parts.back() += text[i];
-        else if (i + 1 < text.size() && text[i + 1] == ',') parts.back() += text[i++];
-        else parts.emplace_back();
+        if (text[i] != ',')
+            parts.back() += text[i];
+        else if (i + 1 < text.size() && text[i + 1] == ',')
+            parts.back() += text[i++];
+        else
+            parts.emplace_back();
     }
     PropertyList list;
     for (usize i = 0; i < parts.size(); i++) {

@@ -1,5 +1,6 @@
 // The small languages inside option values: sizes, counts, on/off, NAME,key=value lists.
-// Promises: every error is one line that names the option and the value and says what would be right; nothing is guessed.
+// Promises: every error is one line that names the option and the value and says what would be right; nothing is
+// guessed.
 #pragma once
 
 #include <map>
@@ -12,7 +13,8 @@
 
 namespace viv::native {
 
-// "1G", "512M", "64K", "2T" (also with a trailing iB or B): bytes, powers of 1024. `option` is named in errors: "--memory".
+// "1G", "512M", "64K", "2T" (also with a trailing iB or B): bytes, powers of 1024. `option` is named in errors:
+// "--memory".
 Result<u64> parse_size(std::string_view option, std::string_view text);
 
 // A decimal number from `minimum` to `maximum`.
@@ -28,7 +30,10 @@ struct PropertyList {
     std::string head;
     std::map<std::string, std::string> properties;
 };
-enum class Head : u8 { required, optional };  // optional: a first part that holds "=" is a property, and the head is empty
+enum class Head : u8 {
+    required,
+    optional
+};  // optional: a first part that holds "=" is a property, and the head is empty
 Result<PropertyList> parse_properties(std::string_view option, std::string_view text, Head head);
 
 // "268435456" as "256M", for messages.

@@ -1,4 +1,5 @@
-// The host's side of the agent's protocol against the agent itself, compiled for this machine, over a socket pair; and against guests that lie.
+// The host's side of the agent's protocol against the agent itself, compiled for this machine, over a socket pair; and
+// against guests that lie.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -37,22 +38,28 @@ private:
     std::string path_;
 };
 
-void write_file(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
+void write_file(const std::string& path, const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+}
 std::string read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
 }
 std::string text(std::span<const u8> bytes) { return {bytes.begin(), bytes.end()}; }
-std::span<const u8> bytes(std::string_view content) { return {reinterpret_cast<const u8*>(content.data()), content.size()}; }
+std::span<const u8> bytes(std::string_view content) {
+    return {reinterpret_cast<const u8*>(content.data()), content.size()};
+}
 
 // The agent as a process of this machine. It is always given something harmless to power off with.
 class NativeAgent : public ::testing::Test {
 protected:
     static void SetUpTestSuite() {
         folder = new Folder;
-        const auto command = fmt::format("cc -std=c11 -O1 -o {0}/agent {1}/guests/agent/*.c && printf '#!/bin/sh\\necho $1 >{0}/halted\\n' >{0}/halt && "
-                                         "chmod +x {0}/halt && mkfifo {0}/halted",
-                                         folder->path(), VIV_SOURCE_FOLDER);
+        const auto command = fmt::format(
+            "cc -std=c11 -O1 -o {0}/agent {1}/guests/agent/*.c && printf '#!/bin/sh\\necho $1 >{0}/halted\\n' "
+            ">{0}/halt && "
+            "chmod +x {0}/halt && mkfifo {0}/halted",
+            folder->path(), VIV_SOURCE_FOLDER);
         ASSERT_EQ(std::system(command.c_str()), 0);
     }
     static void TearDownTestSuite() {
@@ -81,18 +88,21 @@ protected:
     }
 
     // Moves bytes until `done`, or nothing has moved for long.
-    template <class Done> ::testing::AssertionResult pump(AgentSession& session, Done done) {
+    template <class Done>
+    ::testing::AssertionResult pump(AgentSession& session, Done done) {
         while (!done()) {
             session.step();
             bool moved = false;
             if (!session.output().empty()) {
-                const ssize_t count = send(host_.number(), session.output().data(), session.output().size(), MSG_NOSIGNAL);
+                const ssize_t count =
+                    send(host_.number(), session.output().data(), session.output().size(), MSG_NOSIGNAL);
                 if (count > 0) session.sent(static_cast<usize>(count));
                 moved = count > 0;
             }
             pollfd ready{host_.number(), POLLIN, 0};
             if (!session.output().empty()) ready.events |= POLLOUT;
-            if (poll(&ready, 1, moved ? 0 : 10'000) == 0 && !moved) return ::testing::AssertionFailure() << "nothing happens";
+            if (poll(&ready, 1, moved ? 0 : 10'000) == 0 && !moved)
+                return ::testing::AssertionFailure() << "nothing happens";
             u8 buffer[65536];
             const ssize_t count = (ready.revents & POLLIN) != 0 ? read(host_.number(), buffer, sizeof buffer) : 0;
             if (count > 0) session.receive({buffer, static_cast<usize>(count)});
@@ -131,7 +141,8 @@ TEST_F(NativeAgent, StreamsApartAndTheExitCode) {
     AgentSession session(7);
     ASSERT_TRUE(connect(session));
     EXPECT_FALSE(session.release().empty());
-    AgentProcess process({{"/bin/sh", "-c", "echo out; echo err >&2; echo $VIV_X; pwd; exit 7"}, {"VIV_X=a b=c"}, "/usr", false, 0, 0});
+    AgentProcess process(
+        {{"/bin/sh", "-c", "echo out; echo err >&2; echo $VIV_X; pwd; exit 7"}, {"VIV_X=a b=c"}, "/usr", false, 0, 0});
     Collected collected;
     session.start(process);
     ASSERT_TRUE(pump(session, [&] { return collected.take(process), process.done(); }));
@@ -182,7 +193,8 @@ TEST_F(NativeAgent, AReaderThatDoesNotReadHoldsTheProgramBack) {
     ASSERT_TRUE(connect(session));
     AgentProcess process({{"head", "-c", "2000000", "/dev/zero"}, {}, "", false, 0, 0});
     session.start(process);
-    ASSERT_TRUE(pump(session, [&] { return process.output(AgentProcess::Stream::out).size() == AgentSession::window; }));
+    ASSERT_TRUE(
+        pump(session, [&] { return process.output(AgentProcess::Stream::out).size() == AgentSession::window; }));
     usize total = 0;
     ASSERT_TRUE(pump(session, [&] {
         const usize count = process.output(AgentProcess::Stream::out).size();
@@ -221,10 +233,12 @@ TEST_F(NativeAgent, Signals) {
 TEST_F(NativeAgent, ATerminalOfTheRightSize) {
     AgentSession session(9);
     ASSERT_TRUE(connect(session));
-    AgentProcess process({{"/bin/sh", "-c", "tty >/dev/null && stty size; read line; stty size; echo $line"}, {}, "", true, 33, 101});
+    AgentProcess process(
+        {{"/bin/sh", "-c", "tty >/dev/null && stty size; read line; stty size; echo $line"}, {}, "", true, 33, 101});
     Collected collected;
     session.start(process);
-    ASSERT_TRUE(pump(session, [&] { return collected.take(process), collected.out.find("33 101") != std::string::npos; }));
+    ASSERT_TRUE(
+        pump(session, [&] { return collected.take(process), collected.out.find("33 101") != std::string::npos; }));
     process.resize(44, 55);
     process.send_stdin(bytes("typed\r"));
     ASSERT_TRUE(pump(session, [&] { return process.done(); }));
@@ -259,7 +273,8 @@ TEST_F(NativeAgent, FoldersGoInAndComeBackTheSame) {
     EXPECT_TRUE(read_file(here / "guest/tree/sub/large") == large);
 
     ASSERT_TRUE(AgentDownload::check(here / "guest/tree", here / "back/renamed").ok());
-    AgentDownload download(here / "guest/tree", here / "back/renamed", [](std::string_view line) { ADD_FAILURE() << line; });
+    AgentDownload download(here / "guest/tree", here / "back/renamed",
+                           [](std::string_view line) { ADD_FAILURE() << line; });
     ASSERT_TRUE(finish(session, download));
     ASSERT_FALSE(download.failure()) << download.failure()->message;
     EXPECT_EQ(read_file(here / "back/renamed/a"), "hello");
@@ -274,7 +289,8 @@ TEST_F(NativeAgent, FoldersGoInAndComeBackTheSame) {
     EXPECT_EQ(status.st_mtim.tv_nsec, 123'456'789);
     ASSERT_EQ(stat((here / "back/renamed/sub").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0750u);
-    for (const auto& entry : fs::recursive_directory_iterator(here / "back")) EXPECT_EQ(entry.path().string().find("partial"), std::string::npos);
+    for (const auto& entry : fs::recursive_directory_iterator(here / "back"))
+        EXPECT_EQ(entry.path().string().find("partial"), std::string::npos);
 }
 
 TEST_F(NativeAgent, AFileGetsTheNameItIsGiven) {
@@ -301,13 +317,15 @@ TEST_F(NativeAgent, CopiesThatFailSayWhy) {
     AgentDownload missing(here / "missing", here / "x", [](std::string_view) {});
     ASSERT_TRUE(finish(session, missing));
     ASSERT_TRUE(missing.failure());
-    EXPECT_NE(missing.failure()->message.find("--copy-out " + (here / "missing") + ":" + (here / "x") + ": "), std::string::npos);
+    EXPECT_NE(missing.failure()->message.find("--copy-out " + (here / "missing") + ":" + (here / "x") + ": "),
+              std::string::npos);
     EXPECT_NE(missing.failure()->message.find("No such file or directory"), std::string::npos);
     write_file(here / "file", "1");
     AgentUpload below_a_file(here / "file", here / "file/x");
     ASSERT_TRUE(finish(session, below_a_file));
     ASSERT_TRUE(below_a_file.failure());
-    EXPECT_EQ(AgentUpload::check(here / "nothing").error().message, "--copy-in " + (here / "nothing") + ": No such file or directory");
+    EXPECT_EQ(AgentUpload::check(here / "nothing").error().message,
+              "--copy-in " + (here / "nothing") + ": No such file or directory");
     EXPECT_EQ(AgentDownload::check("/x", here / "no/where").error().message,
               "--copy-out /x:" + (here / "no/where") + ": the folder " + (here / "no") + ": No such file or directory");
     EXPECT_FALSE(AgentDownload::check("/..", here.path()).ok());
@@ -349,10 +367,26 @@ protected:
     }
     void hello(u32 nonce, u16 version = 1, u32 window = 65536) {
         frame(FrameType::hello, 0,
-              PayloadWriter().put_u32(0x47564956).put_u16(version).put_u16(0).put_u32(nonce).put_u32(window).put_string("riscv64").put_string("6.12"));
+              PayloadWriter()
+                  .put_u32(0x47564956)
+                  .put_u16(version)
+                  .put_u16(0)
+                  .put_u32(nonce)
+                  .put_u32(window)
+                  .put_string("riscv64")
+                  .put_string("6.12"));
     }
     static PayloadWriter entry(u8 kind, std::string_view path, std::string_view target = "", u32 mode = 0644) {
-        return PayloadWriter().put_u8(kind).put_u8(0).put_u16(0).put_u32(mode).put_u64(0).put_u64(0).put_u32(0).put_string(path).put_string(target);
+        return PayloadWriter()
+            .put_u8(kind)
+            .put_u8(0)
+            .put_u16(0)
+            .put_u32(mode)
+            .put_u64(0)
+            .put_u64(0)
+            .put_u32(0)
+            .put_string(path)
+            .put_string(target);
     }
     AgentSession session{5};
 };
@@ -373,7 +407,8 @@ TEST_F(LyingGuest, IsIgnoredUntilItAnswersOurHello) {
 
 TEST_F(LyingGuest, OtherVersionsAreNamed) {
     hello(5, 2);
-    EXPECT_EQ(session.problem(), "the guest's agent speaks version 2 of the protocol, this viv version 1; build the guest again");
+    EXPECT_EQ(session.problem(),
+              "the guest's agent speaks version 2 of the protocol, this viv version 1; build the guest again");
 }
 
 TEST_F(LyingGuest, NoFramesAtAll) {
@@ -420,7 +455,8 @@ TEST_F(LyingGuest, ErrorTextsCannotPaintTheTerminal) {
 }
 
 TEST_F(LyingGuest, PathsThatLeaveTheDestination) {
-    const std::string_view paths[] = {"..", "../x", "/etc/passwd", "a/../../x", "a//b", "./a", "a/", std::string_view("a\0b", 3)};
+    const std::string_view paths[] = {"..",   "../x", "/etc/passwd", "a/../../x",
+                                      "a//b", "./a",  "a/",          std::string_view("a\0b", 3)};
     for (const auto path : paths) {
         Folder here;
         AgentSession fresh(5);
@@ -506,7 +542,8 @@ TEST_F(LyingGuest, EntriesOutOfOrder) {
 
 TEST(Frames, PathsAreJudgedByTheirParts) {
     for (const auto* good : {"", "a", "a/b", "...", "a/.b", "..a/b"}) EXPECT_TRUE(is_safe_relative_path(good)) << good;
-    for (const auto* bad : {"/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b"}) EXPECT_FALSE(is_safe_relative_path(bad)) << bad;
+    for (const auto* bad : {"/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b"})
+        EXPECT_FALSE(is_safe_relative_path(bad)) << bad;
     EXPECT_FALSE(is_safe_relative_path(std::string(300, 'x')));
     std::string long_path = "x";
     while (long_path.size() <= 4095) long_path += "/x";
@@ -523,7 +560,9 @@ TEST(Frames, AnyCutOfTheStreamGivesTheSameFrames) {
         std::string seen;
         for (usize at = 0; at < stream.size(); at += step) {
             parser.add(std::span<const u8>(stream).subspan(at, std::min(step, stream.size() - at)));
-            while (const auto frame = parser.next()) seen += fmt::format("{:x}.{}.{}.{} ", static_cast<u8>(frame->type), frame->flags, frame->channel, frame->payload.size());
+            while (const auto frame = parser.next())
+                seen += fmt::format("{:x}.{}.{}.{} ", static_cast<u8>(frame->type), frame->flags, frame->channel,
+                                    frame->payload.size());
         }
         EXPECT_EQ(seen, "41.0.3.5 11.1.65535.0 44.0.1.65536 ");
     }

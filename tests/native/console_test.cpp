@@ -64,7 +64,8 @@ protected:
     }
     void TearDown() override { console.reset(); }
     // A pseudo-terminal hands bytes over when the kernel finds the time: only a wait sees them for certain.
-    template <class Condition> ::testing::AssertionResult until(Condition condition) {
+    template <class Condition>
+    ::testing::AssertionResult until(Condition condition) {
         for (int i = 0; i < 1000; i++) {
             console->service();
             if (condition()) return ::testing::AssertionSuccess();
@@ -75,8 +76,10 @@ protected:
     void type(std::string_view text) {
         while (!text.empty()) {
             const ssize_t count = write(keyboard.number(), text.data(), text.size());
-            if (count > 0) text.remove_prefix(static_cast<usize>(count));
-            else ASSERT_EQ(errno, EAGAIN);
+            if (count > 0)
+                text.remove_prefix(static_cast<usize>(count));
+            else
+                ASSERT_EQ(errno, EAGAIN);
             if (count <= 0) turn();
         }
     }

@@ -1,5 +1,6 @@
-"""A small firmware for riscv-virt, assembled here: it prints "ready" and gives back every byte that it reads; in between
-it sleeps (WFI) until the UART's interrupt, or not (busy). Two bytes mean more: q powers off by the test finisher, f fails with code 3."""
+"""A small firmware for riscv-virt, assembled here: it prints "ready" and gives back every byte that it reads; in
+between it sleeps (WFI) until the UART's interrupt, or not (busy). Two bytes mean more: q powers off by the test
+finisher, f fails with code 3."""
 
 import struct
 

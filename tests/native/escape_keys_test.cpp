@@ -14,7 +14,9 @@ struct Typist {
     void type(std::string_view text) {
         keys.feed(
             bytes(text), [&](std::span<const u8> run) { log.append(run.begin(), run.end()); },
-            [&](EscapeKeys::Key key) { log += key == EscapeKeys::Key::quit ? "{x}" : key == EscapeKeys::Key::help ? "{h}" : "{c}"; });
+            [&](EscapeKeys::Key key) {
+                log += key == EscapeKeys::Key::quit ? "{x}" : key == EscapeKeys::Key::help ? "{h}" : "{c}";
+            });
     }
 };
 
@@ -26,14 +28,21 @@ TEST(EscapeKeys, OrdinaryBytesPassUnchanged) {
 
 TEST(EscapeKeys, KeysInTheMiddleOfARun) {
     Typist typist;
-    typist.type("ab\x01" "hcd\x01" "cef\x01?");
+    typist.type(
+        "ab\x01"
+        "hcd\x01"
+        "cef\x01?");
     EXPECT_EQ(typist.log, "ab{h}cd{c}ef{h}");
 }
 
 TEST(EscapeKeys, TheEscapeItselfAndUnknownKeys) {
     Typist typist;
-    typist.type("a\x01\x01" "b\x01qc");
-    EXPECT_EQ(typist.log, "a\x01" "bc");
+    typist.type(
+        "a\x01\x01"
+        "b\x01qc");
+    EXPECT_EQ(typist.log,
+              "a\x01"
+              "bc");
 }
 
 TEST(EscapeKeys, ASequenceMaySpanReads) {

@@ -1,4 +1,5 @@
-"""viv exec in a real guest, what linux_test.py leaves out: copies, environment, signals, terminals, large streams, guests that die."""
+"""viv exec in a real guest, what linux_test.py leaves out: copies, environment, signals, terminals, large streams, and
+guests that die."""
 
 import os
 import pathlib
@@ -56,13 +57,16 @@ class ExecTest(unittest.TestCase):
         (tree / "sub").mkdir(parents=True)
         (tree / "sub" / "data").write_bytes(os.urandom(700_000))
         (tree / "link").symlink_to("sub/data")
-        (tree / "run").write_text("#!/bin/sh\necho $GREETING from $(pwd); sha256sum; cp -a /tmp/tree /tmp/back; echo new >/tmp/back/new; exit 9\n")
+        (tree / "run").write_text("#!/bin/sh\necho $GREETING from $(pwd); sha256sum\n"
+                                  "cp -a /tmp/tree /tmp/back; echo new >/tmp/back/new; exit 9\n")
         (tree / "run").chmod(0o755)
         (self.folder / "out").mkdir()
         sent = os.urandom(2_000_000)
-        result = subprocess.run([viv_process.VIV, "exec", "--copy-in", f"{tree}:/tmp/", "--copy-out", f"/tmp/back:{self.folder}/out",
-                                 "--copy-out", f"/etc/hostname:{self.folder}/missing", "--env", "GREETING=hello world", "--cwd", "/var",
-                                 GUEST, "--", "/tmp/tree/run"], input=sent, capture_output=True, timeout=300 * viv_process.PATIENCE)
+        result = subprocess.run([viv_process.VIV, "exec", "--copy-in", f"{tree}:/tmp/",
+                                 "--copy-out", f"/tmp/back:{self.folder}/out",
+                                 "--copy-out", f"/etc/hostname:{self.folder}/missing",
+                                 "--env", "GREETING=hello world", "--cwd", "/var", GUEST, "--", "/tmp/tree/run"],
+                                input=sent, capture_output=True, timeout=300 * viv_process.PATIENCE)
         checksum = subprocess.run(["sha256sum"], input=sent, capture_output=True, check=True).stdout.split()[0]
         self.assertEqual(result.stdout, b"hello world from /var\n" + checksum + b"  -\n")
         # The second copy fails after the first has come: that is viv's failure, not the command's.
@@ -77,7 +81,8 @@ class ExecTest(unittest.TestCase):
         self.assertFalse((self.folder / "missing").exists())
 
     def test_an_interrupt_goes_to_the_command_the_second_ends_viv(self):
-        process = self.start(GUEST, "--", "sh", "-c", "trap 'echo got' INT; echo ready; while :; do sleep 1; done", stdin=subprocess.DEVNULL,
+        process = self.start(GUEST, "--", "sh", "-c", "trap 'echo got' INT; echo ready; while :; do sleep 1; done",
+                             stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.read_until(process.stdout.fileno(), b"ready\n")
         process.send_signal(signal.SIGINT)
@@ -92,7 +97,8 @@ class ExecTest(unittest.TestCase):
         self.addCleanup(os.close, inner)
         termios.tcsetwinsize(inner, (33, 101))
         before = termios.tcgetattr(inner)
-        process = self.start("--tty", GUEST, "--", "sh", "-c", "stty size; read line; stty size; echo \"[$line]\"; exit 5", stdin=inner,
+        process = self.start("--tty", GUEST, "--", "sh", "-c",
+                             "stty size; read line; stty size; echo \"[$line]\"; exit 5", stdin=inner,
                              stdout=inner, stderr=inner, start_new_session=True)
         self.read_until(outer, b"33 101\r\n")
         self.assertFalse(termios.tcgetattr(inner)[3] & termios.ICANON)

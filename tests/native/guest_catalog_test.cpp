@@ -58,7 +58,9 @@ protected:
     }
     // A tool that does what `script` says with the cache folder as $cache.
     void write_tool(const std::string& script) {
-        std::ofstream(folder_ + "/guests/tools/guest.py") << "import sys\ncache = " << "'" << folder_ << "/cache'\n" << script;
+        std::ofstream(folder_ + "/guests/tools/guest.py") << "import sys\ncache = "
+                                                          << "'" << folder_ << "/cache'\n"
+                                                          << script;
     }
     std::string folder_;
     GuestCatalog catalog{"", ""};
@@ -122,17 +124,20 @@ TEST_F(Catalog, NamesAreSuggestedAndNeverPaths) {
     EXPECT_EQ(catalog.find("").error().message.find(": is no guest"), 0u);
     const GuestCatalog nowhere(folder_ + "/nothing", folder_ + "/nothing");
     EXPECT_EQ(nowhere.find("tiny").error().message,
-              "tiny: no guests are known: " + folder_ + "/nothing holds no recipes; set VIVARIUM_GUESTS to the folder guests of the source tree");
+              "tiny: no guests are known: " + folder_ +
+                  "/nothing holds no recipes; set VIVARIUM_GUESTS to the folder guests of the source tree");
 }
 
 TEST_F(Catalog, EveryMistakeInReadyTomlHasItsLine) {
     const struct {
         std::string from, to, message;
     } cases[] = {
-        {"format = 1", "format = 2", ": has format 2, this viv reads 1; build the guest again with guests/tools/guest.py"},
+        {"format = 1", "format = 2",
+         ": has format 2, this viv reads 1; build the guest again with guests/tools/guest.py"},
         {"title = \"A tiny guest\"", "", ": title is missing or not a text"},
         {"memory = \"512M\"", "memory = 512", ": [machine]: memory is missing or not a text"},
-        {"memory = \"512M\"", "memory = \"much\"", ": memory much: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {"memory = \"512M\"", "memory = \"much\"",
+         ": memory much: is no size; write a whole number with K, M, G or T, as in 1G"},
         {"cpus = 2", "cpus = 0", ": [machine]: cpus is 0; 1 to 4096 is needed"},
         {"[boot]", "[boots]", ": [boot]: kernel is missing or not a text"},
         {"writes = \"keep\"", "writes = \"maybe\"", ": [[disk]]: writes is missing or not discard or keep"},
@@ -151,9 +156,11 @@ TEST_F(Catalog, EveryMistakeInReadyTomlHasItsLine) {
 TEST_F(Catalog, BuildsWithTheToolOfTheTree) {
     std::string text = ready;
     text.replace(text.find("KERNEL"), 6, folder_ + "/kernel");
-    write_tool("assert sys.argv[1:] == ['build', 'tiny']\n"
-               "open(cache + '/../kernel', 'w').write('k')\n"
-               "open(cache + '/guests/tiny/ready.toml', 'w').write(r'''" + text + "''')\n");
+    write_tool(
+        "assert sys.argv[1:] == ['build', 'tiny']\n"
+        "open(cache + '/../kernel', 'w').write('k')\n"
+        "open(cache + '/guests/tiny/ready.toml', 'w').write(r'''" +
+        text + "''')\n");
     const auto guest = catalog.build("tiny");
     ASSERT_TRUE(guest.ok()) << guest.error().message;
     EXPECT_EQ(guest.value().title, "A tiny guest");
@@ -161,9 +168,12 @@ TEST_F(Catalog, BuildsWithTheToolOfTheTree) {
 
 TEST_F(Catalog, SaysWhatToRunWhenBuildingFails) {
     const auto tool = folder_ + "/guests/tools/guest.py";
-    EXPECT_EQ(catalog.build("tiny").error().message.find("tiny: is not built, and the tool that builds it is not at " + tool), 0u);
+    EXPECT_EQ(
+        catalog.build("tiny").error().message.find("tiny: is not built, and the tool that builds it is not at " + tool),
+        0u);
     write_tool("sys.exit(1)\n");
-    EXPECT_EQ(catalog.build("tiny").error().message, "tiny: could not be built; the reason is above, the command was: python3 " + tool + " build tiny");
+    EXPECT_EQ(catalog.build("tiny").error().message,
+              "tiny: could not be built; the reason is above, the command was: python3 " + tool + " build tiny");
     write_tool("");
     EXPECT_EQ(catalog.build("tiny").error().message,
               "tiny: was built, but " + folder_ + "/cache/guests/tiny/ready.toml or a file it names is missing");

@@ -33,7 +33,8 @@ public:
 usize resident_pages(std::span<u8> memory) {
     std::vector<unsigned char> pages(memory.size() / 4096);
     EXPECT_EQ(mincore(memory.data(), memory.size(), pages.data()), 0);
-    return static_cast<usize>(std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; }));
+    return static_cast<usize>(
+        std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; }));
 }
 
 TEST(PosixMemory, CostsNothingUntilTouchedAndAgainWhenDiscarded) {
@@ -99,20 +100,24 @@ TEST(PosixFile, IsLockedAgainstASecondWriter) {
         ASSERT_TRUE(reader.ok() && another.ok());
         auto writer = open_file(temporary.path, FileAccess::read_write);
         ASSERT_FALSE(writer.ok());
-        EXPECT_EQ(writer.error().message, temporary.path + ": is in use by another program; end that one first, or give a copy of the file");
+        EXPECT_EQ(writer.error().message,
+                  temporary.path + ": is in use by another program; end that one first, or give a copy of the file");
     }
     auto writer = open_file(temporary.path, FileAccess::read_write);
     ASSERT_TRUE(writer.ok());
     auto reader = open_file(temporary.path, FileAccess::read_only);
     ASSERT_FALSE(reader.ok());
-    EXPECT_EQ(reader.error().message, temporary.path + ": is in use by another program that writes it; end that one first");
+    EXPECT_EQ(reader.error().message,
+              temporary.path + ": is in use by another program that writes it; end that one first");
 }
 
 TEST(PosixFile, WhatIsNoDiskIsRefused) {
-    EXPECT_EQ(open_file("/tmp", FileAccess::read_only).error().message, "/tmp: is a directory; a regular file or a block device is needed");
+    EXPECT_EQ(open_file("/tmp", FileAccess::read_only).error().message,
+              "/tmp: is a directory; a regular file or a block device is needed");
     EXPECT_EQ(open_file("/dev/null", FileAccess::read_only).error().message,
               "/dev/null: is no regular file; a regular file or a block device is needed");
-    EXPECT_EQ(open_file("/no/such/disk", FileAccess::read_only).error().message, "/no/such/disk: cannot open: No such file or directory");
+    EXPECT_EQ(open_file("/no/such/disk", FileAccess::read_only).error().message,
+              "/no/such/disk: cannot open: No such file or directory");
 }
 
 TEST(PosixThreads, SharedWorkUnderALock) {

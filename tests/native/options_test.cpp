@@ -11,7 +11,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-template <class T> T parsed(const Words& words) {
+template <class T>
+T parsed(const Words& words) {
     auto command = parse_command_line(words);
     EXPECT_TRUE(command.ok()) << command.error().message;
     if (!command.ok() || !std::holds_alternative<T>(*command)) {
@@ -22,8 +23,9 @@ template <class T> T parsed(const Words& words) {
 }
 
 TEST(Options, RunTakesEverythingThatMakesAMachine) {
-    const auto options = parsed<RunOptions>({"run", "--machine", "riscv-virt", "--cpu", "max", "--kernel", "Image", "--initrd=i.gz", "--append",
-                                             "console=ttyS0 -x", "--bios", "fw.bin", "--memory", "1G", "--cpus", "2", "--harts", "parallel"});
+    const auto options = parsed<RunOptions>({"run", "--machine", "riscv-virt", "--cpu", "max", "--kernel", "Image",
+                                             "--initrd=i.gz", "--append", "console=ttyS0 -x", "--bios", "fw.bin",
+                                             "--memory", "1G", "--cpus", "2", "--harts", "parallel"});
     const auto& machine = options.machine;
     EXPECT_EQ(machine.machine, "riscv-virt");
     EXPECT_EQ(machine.cpu, "max");
@@ -48,8 +50,9 @@ TEST(Options, GuestMayStandAnywhere) {
 TEST(Options, AppendMayBeEmpty) { EXPECT_EQ(parsed<RunOptions>({"run", "g", "--append", ""}).machine.append, ""); }
 
 TEST(Options, DisksAreTakenApart) {
-    const auto options = parsed<RunOptions>({"run", "g", "--disk", "a.img", "--disk", "file=b,,c.img,format=raw,snapshot=on,readonly=off,serial=s1",
-                                             "--disk", "d.img,readonly=on"});
+    const auto options = parsed<RunOptions>({"run", "g", "--disk", "a.img", "--disk",
+                                             "file=b,,c.img,format=raw,snapshot=on,readonly=off,serial=s1", "--disk",
+                                             "d.img,readonly=on"});
     const auto& disks = options.machine.disks;
     ASSERT_EQ(disks.size(), 3u);
     EXPECT_EQ(disks[0].file, "a.img");
@@ -63,7 +66,8 @@ TEST(Options, DisksAreTakenApart) {
 }
 
 TEST(Options, SharesAreTakenApartFromTheRight) {
-    const auto options = parsed<RunOptions>({"run", "g", "--share", "/a:b:tag", "--share", "x:y:ro", "--share", "p:q:rw"});
+    const auto options =
+        parsed<RunOptions>({"run", "g", "--share", "/a:b:tag", "--share", "x:y:ro", "--share", "p:q:rw"});
     const auto& shares = options.machine.shares;
     ASSERT_EQ(shares.size(), 3u);
     EXPECT_EQ(shares[0].folder, "/a:b");
@@ -75,8 +79,9 @@ TEST(Options, SharesAreTakenApartFromTheRight) {
 }
 
 TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
-    const auto options = parsed<RunOptions>({"run", "g", "--device", "virtio-blk-pci,file=d.img,snapshot=on,serial=x", "--device",
-                                             "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback", "--device", "virtio-9p-pci,folder=/srv,mount_tag=t"});
+    const auto options = parsed<RunOptions>({"run", "g", "--device", "virtio-blk-pci,file=d.img,snapshot=on,serial=x",
+                                             "--device", "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback",
+                                             "--device", "virtio-9p-pci,folder=/srv,mount_tag=t"});
     const auto& devices = options.machine.devices;
     ASSERT_EQ(devices.size(), 3u);
     EXPECT_EQ(devices[0].name, "virtio-blk-pci");
@@ -91,9 +96,10 @@ TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
 }
 
 TEST(Options, EndpointsOfEveryKind) {
-    const auto options = parsed<RunOptions>({"run", "g", "--serial", "stdio", "--serial", "file:out.txt", "--serial", "tcp:localhost:7000,server",
-                                             "--serial", "unix:/tmp/s=1", "--serial", "null", "--qmp", "unix:q.sock", "--gdb", "[::1]:1234",
-                                             "--monitor", "tcp::4444"});
+    const auto options =
+        parsed<RunOptions>({"run", "g", "--serial", "stdio", "--serial", "file:out.txt", "--serial",
+                            "tcp:localhost:7000,server", "--serial", "unix:/tmp/s=1", "--serial", "null", "--qmp",
+                            "unix:q.sock", "--gdb", "[::1]:1234", "--monitor", "tcp::4444"});
     ASSERT_EQ(options.serials.size(), 5u);
     EXPECT_EQ(options.serials[0].kind, Endpoint::Kind::stdio);
     EXPECT_EQ(options.serials[1].path, "out.txt");
@@ -113,12 +119,14 @@ TEST(Options, EndpointsOfEveryKind) {
 
 TEST(Options, QemusWordsForAListenerThatDoesNotWait) {
     EXPECT_EQ(parsed<RunOptions>({"run", "g", "--qmp", "unix:q,server=on,wait=off"}).qmp->path, "q");
-    EXPECT_EQ(parsed<RunOptions>({"run", "g", "--serial", "unix:q,server,nowait"}).serials[0].role, Endpoint::Role::listen);
+    EXPECT_EQ(parsed<RunOptions>({"run", "g", "--serial", "unix:q,server,nowait"}).serials[0].role,
+              Endpoint::Role::listen);
 }
 
 TEST(Options, CourseOfARun) {
-    const auto options = parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--max-instructions", "1000000", "--print-hash",
-                                             "--save-at-end", "f.saved", "--timeout", "1.5", "--verbose"});
+    const auto options =
+        parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--max-instructions", "1000000",
+                            "--print-hash", "--save-at-end", "f.saved", "--timeout", "1.5", "--verbose"});
     EXPECT_EQ(options.machine.deterministic, OnOff::on);
     EXPECT_EQ(options.machine.seed, 7u);
     EXPECT_EQ(options.paused, OnOff::on);
@@ -130,8 +138,9 @@ TEST(Options, CourseOfARun) {
 }
 
 TEST(Options, ExecKeepsTheCommandAsItIs) {
-    const auto options = parsed<ExecOptions>({"exec", "--cpus", "4", "--timeout", "30", "--env", "A=b=c", "--copy-in", "x:/y", "--copy-out", "/z:w",
-                                              "--cwd", "/tmp", "--tty", "linux-riscv64", "--", "sh", "-c", "exit 7", "--", "--timeout"});
+    const auto options = parsed<ExecOptions>(
+        {"exec",  "--cpus", "4",     "--timeout",     "30", "--env", "A=b=c", "--copy-in", "x:/y", "--copy-out", "/z:w",
+         "--cwd", "/tmp",   "--tty", "linux-riscv64", "--", "sh",    "-c",    "exit 7",    "--",   "--timeout"});
     EXPECT_EQ(options.machine.guest, "linux-riscv64");
     EXPECT_EQ(options.machine.cpus, 4u);
     EXPECT_EQ(options.command, (Words{"sh", "-c", "exit 7", "--", "--timeout"}));
@@ -188,7 +197,8 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--memory"}, "run: --memory: a value is missing: --memory SIZE"},
         {{"run", "g", "--kernel", "a", "--kernel", "b"}, "run: --kernel: is given twice"},
         {{"run", "g", "--memory", "512"}, "--memory 512: a size needs a unit; write 512M for MiB or 512G for GiB"},
-        {{"run", "g", "--memory", "1.5G"}, "--memory 1.5G: is no size; write a whole number with K, M, G or T, as in 1G"},
+        {{"run", "g", "--memory", "1.5G"},
+         "--memory 1.5G: is no size; write a whole number with K, M, G or T, as in 1G"},
         {{"run", "g", "--memory", "-1G"}, "--memory -1G: is no size; write a whole number with K, M, G or T, as in 1G"},
         {{"run", "g", "--memory", "1X"}, "--memory 1X: is no size; write a whole number with K, M, G or T, as in 1G"},
         {{"run", "g", "--memory", "0G"}, "--memory 0G: a multiple of 4K above 0 is needed"},
@@ -199,9 +209,11 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--cpus", "0"}, "--cpus 0: a whole number from 1 to 4096 is needed"},
         {{"run", "g", "--cpus", "two"}, "--cpus two: a whole number from 1 to 4096 is needed"},
         {{"run", "g", "--disk", ""}, "--disk : a file is missing, as in --disk file=disk.img,readonly=on"},
-        {{"run", "g", "--disk", "readonly=on"}, "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
+        {{"run", "g", "--disk", "readonly=on"},
+         "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly and serial are; did you mean readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly and serial are; did you mean "
+         "readonly?"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
         {{"run", "g", "--disk", "a,format=qcow2"},
          "--disk a: format=qcow2: only raw images can be used; convert it with `qemu-img convert -O raw`"},
@@ -209,22 +221,32 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
         {{"run", "g", "--net", "user"},
-         "--net user: this network is not in this version yet; use none, null (a cable to nowhere) or loopback (every frame comes back)"},
+         "--net user: this network is not in this version yet; use none, null (a cable to nowhere) or loopback (every "
+         "frame comes back)"},
         {{"run", "g", "--net", "lopback"},
          "--net lopback: is no network; use none, null (a cable to nowhere) or loopback (every frame comes back)"},
-        {{"run", "g", "--share", "dir"}, "--share dir: a folder and a tag are needed, as in --share work:host or work:host:ro"},
-        {{"run", "g", "--share", "dir:a/b"}, "--share dir:a/b: the tag a/b must be a word of at most 31 characters without / , or spaces"},
+        {{"run", "g", "--share", "dir"},
+         "--share dir: a folder and a tag are needed, as in --share work:host or work:host:ro"},
+        {{"run", "g", "--share", "dir:a/b"},
+         "--share dir:a/b: the tag a/b must be a word of at most 31 characters without / , or spaces"},
         {{"run", "g", "--share", "a:t", "--share", "b:t"}, "--share b:t: the tag t is given twice"},
-        {{"run", "g", "--device", ",a=b"}, "--device ,a=b: the name of a device is missing; `viv list devices` shows them"},
-        {{"run", "g", "--serial", "stdoi"}, "--serial stdoi: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
-        {{"run", "g", "--serial", "tcp:host"}, "--serial tcp:host: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
-        {{"run", "g", "--serial", "tcp:h:70000"}, "--serial tcp:h:70000: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
-        {{"run", "g", "--serial", "tcp:h:7,wait=on"}, "--serial tcp:h:7,wait=on: wait=on is not understood; only server may follow the address"},
+        {{"run", "g", "--device", ",a=b"},
+         "--device ,a=b: the name of a device is missing; `viv list devices` shows them"},
+        {{"run", "g", "--serial", "stdoi"},
+         "--serial stdoi: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:host"},
+         "--serial tcp:host: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:h:70000"},
+         "--serial tcp:h:70000: stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server] is needed"},
+        {{"run", "g", "--serial", "tcp:h:7,wait=on"},
+         "--serial tcp:h:7,wait=on: wait=on is not understood; only server may follow the address"},
         {{"run", "g", "--qmp", "file:x"}, "--qmp file:x: stdio, tcp:HOST:PORT or unix:PATH is needed"},
         {{"run", "g", "--gdb", "1234"}, "--gdb 1234: stdio, [tcp:]HOST:PORT or unix:PATH is needed"},
         {{"run", "g", "--serial", "stdio", "--monitor", "stdio"},
-         "--serial stdio and --monitor stdio: standard input can serve one only; on a terminal Ctrl-A c reaches a monitor anyway"},
-        {{"run", "g", "--qmp", "stdio", "--gdb", "stdio"}, "--qmp stdio and --gdb stdio: standard input can serve one only"},
+         "--serial stdio and --monitor stdio: standard input can serve one only; on a terminal Ctrl-A c reaches a "
+         "monitor anyway"},
+        {{"run", "g", "--qmp", "stdio", "--gdb", "stdio"},
+         "--qmp stdio and --gdb stdio: standard input can serve one only"},
         {{"run", "g", "--harts", "all"}, "--harts all: in-turn or parallel is needed"},
         {{"run", "g", "--deterministic", "--harts", "parallel"},
          "--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"},
@@ -232,20 +254,25 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--timeout", "0"}, "--timeout 0: a number of seconds above 0 is needed, as in 30 or 0.5"},
         {{"run", "g", "--timeout", "1h"}, "--timeout 1h: a number of seconds above 0 is needed, as in 30 or 0.5"},
         {{"run", "g", "--max-instructions", "0"}, "--max-instructions 0: a whole number from 1 on is needed"},
-        {{"run", "--restore", "f", "--memory", "1G"}, "--memory: cannot be given with --restore: the saved machine has its own"},
+        {{"run", "--restore", "f", "--memory", "1G"},
+         "--memory: cannot be given with --restore: the saved machine has its own"},
         {{"run", "g", "--restore", "f"}, "GUEST: cannot be given with --restore: the saved machine has its own"},
         {{"run", "--restore", ""}, "--restore: the name of a file is missing"},
-        {{"exec", "g"}, "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
-        {{"exec", "g", "--"}, "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
+        {{"exec", "g"},
+         "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
+        {{"exec", "g", "--"},
+         "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
         {{"exec", "g", "uname"}, "exec: one word too many: uname"},
         {{"exec", "--", "uname"}, "exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"},
         {{"exec", "--copy-in", "x", "g", "--", "a"}, "--copy-in x: HOST:GUEST is needed"},
         {{"exec", "--copy-out", "a:b:c", "g", "--", "a"},
          "--copy-out a:b:c: more than one colon; a path with a colon cannot be given, but its folder can"},
         {{"exec", "--env", "X", "g", "--", "a"}, "--env X: NAME=VALUE is needed"},
-        {{"exec", "--gdb", "stdio", "g", "--", "a"}, "--gdb stdio: standard input belongs to the command; give tcp: or unix:"},
+        {{"exec", "--gdb", "stdio", "g", "--", "a"},
+         "--gdb stdio: standard input belongs to the command; give tcp: or unix:"},
         {{"save"}, "save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"},
-        {{"save", "f"}, "save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"},
+        {{"save", "f"},
+         "save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"},
         {{"list", "guest"}, "list guest: there are machines, guests and devices; did you mean guests?"},
         {{"list"}, "list: what? machines, guests or devices"},
         {{"info", "hots"}, "info hots: host is what there is"},
@@ -267,9 +294,32 @@ TEST(Options, LongSocketPathsAreRefused) {
 }
 
 TEST(Options, AMachineGoesToArgumentsAndBack) {
-    const Words words = {"guest",    "--machine", "m",       "--cpu",     "c",         "--kernel", "k",        "--initrd", "i",
-                         "--append", "a b",       "--memory", "1048576K", "--cpus",    "3",        "--disk",   "file=x,,y,format=raw,snapshot=on,serial=1",
-                         "--net",    "loopback",  "--share",  "d:t:ro",    "--device", "n,a=b",    "--deterministic", "--seed", "9"};
+    const Words words = {"guest",
+                         "--machine",
+                         "m",
+                         "--cpu",
+                         "c",
+                         "--kernel",
+                         "k",
+                         "--initrd",
+                         "i",
+                         "--append",
+                         "a b",
+                         "--memory",
+                         "1048576K",
+                         "--cpus",
+                         "3",
+                         "--disk",
+                         "file=x,,y,format=raw,snapshot=on,serial=1",
+                         "--net",
+                         "loopback",
+                         "--share",
+                         "d:t:ro",
+                         "--device",
+                         "n,a=b",
+                         "--deterministic",
+                         "--seed",
+                         "9"};
     auto first = parse_machine_arguments(words);
     ASSERT_TRUE(first.ok()) << first.error().message;
     EXPECT_EQ(machine_arguments(*first), words);

@@ -1,5 +1,5 @@
-"""The program viv from outside, with a firmware that echoes: bad input, exit codes, serial ports, monitor and debugger, the terminal and
-signals, saving and restoring, repeatable runs."""
+"""The program viv from outside, with a firmware that echoes: bad input, exit codes, serial ports, monitor and debugger,
+the terminal and signals, saving and restoring, repeatable runs."""
 
 import fcntl
 import json
@@ -39,6 +39,9 @@ class ProgramTest(unittest.TestCase):
         return subprocess.run([VIV, *arguments], capture_output=True, text=True, timeout=TIME, cwd=self.folder,
                               stdin=options.pop("stdin", subprocess.DEVNULL), **options)
 
+    def run_args(self, *options, busy=False):
+        return "run", "--bios", self.busy_bios if busy else self.bios, *options
+
     def start(self, *arguments, **options):
         process = subprocess.Popen([VIV, *arguments], cwd=self.folder, **options)
 
@@ -52,23 +55,19 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(stop)
         return process
 
-    def connect(self, path, process):
-        """To a Unix socket that viv has announced by listening on it: waits for the name, then for the listener."""
-        end = TIME
-        while True:
-            client = socket.socket(socket.AF_UNIX)
-            client.settimeout(TIME)
-            try:
-                client.connect(str(self.folder / path))
-                self.addCleanup(client.close)
-                return client
-            except (FileNotFoundError, ConnectionRefusedError):
-                client.close()
-                self.assertIsNone(process.poll(), "viv has ended")
-                self.assertGreater(end, 0)
-                # Not a sleep for its own sake: the process itself is what is waited for.
-                select.select([], [], [], 0.01)
-                end -= 0.01
+    def start_listening(self, *options):
+        """viv with its prompt on standard streams: when that shows, every socket of its options listens."""
+        process = self.start(*self.run_args(), "--monitor", "stdio", *options, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+        self.read_until(process.stdout.fileno(), b"(viv)")
+        return process
+
+    def connect(self, path):
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.settimeout(TIME)
+        client.connect(str(self.folder / path))
+        return client
 
     def read_until(self, source, text):
         seen = b""
@@ -92,19 +91,20 @@ class BadInputTest(ProgramTest):
 
     def test_options(self):
         self.refused("a command is missing")
-        self.refused("rum: is no command; there are run, exec, save, list, info, version, help; did you mean run?", "rum")
+        self.refused("rum: is no command; there are run, exec, save, list, info, version, help; did you mean run?",
+                     "rum")
         self.refused("run: unknown option --memroy; did you mean --memory?", "run", "--memroy", "1G")
-        self.refused("--memory 1: a size needs a unit", "run", "--bios", self.bios, "--memory", "1")
-        self.refused("--memory 100T: this host has", "run", "--bios", self.bios, "--memory", "100T")
-        self.refused("--memory 1M is too small", "run", "--bios", self.bios, "--memory", "1M")
-        self.refused("--cpus 99: riscv-virt has at most 8 CPUs", "run", "--bios", self.bios, "--cpus", "99")
-        self.refused("--cpu rv46: no such CPU", "run", "--bios", self.bios, "--cpu", "rv46")
-        self.refused("(did you mean riscv-virt?)", "run", "--bios", self.bios, "--machine", "riscv-vrit")
-        self.refused("(did you mean virtio-blk-pci?)", "run", "--bios", self.bios, "--device", "virtio-blk-pcu")
-        self.refused("--device ns16550a: is part of the board", "run", "--bios", self.bios, "--device", "ns16550a")
-        self.refused("virtio-rng-pci", "run", "--bios", self.bios, "--device", "virtio-rng-pci,perod=1")
+        self.refused("--memory 1: a size needs a unit", *self.run_args(), "--memory", "1")
+        self.refused("--memory 100T: this host has", *self.run_args(), "--memory", "100T")
+        self.refused("--memory 1M is too small", *self.run_args(), "--memory", "1M")
+        self.refused("--cpus 99: riscv-virt has at most 8 CPUs", *self.run_args(), "--cpus", "99")
+        self.refused("--cpu rv46: no such CPU", *self.run_args(), "--cpu", "rv46")
+        self.refused("(did you mean riscv-virt?)", *self.run_args(), "--machine", "riscv-vrit")
+        self.refused("(did you mean virtio-blk-pci?)", *self.run_args(), "--device", "virtio-blk-pcu")
+        self.refused("--device ns16550a: is part of the board", *self.run_args(), "--device", "ns16550a")
+        self.refused("virtio-rng-pci", *self.run_args(), "--device", "virtio-rng-pci,perod=1")
         self.refused("nothing to boot", "run", "--memory", "1G")
-        self.refused("has 1 serial port", "run", "--bios", self.bios, "--serial", "null", "--serial", "file:out")
+        self.refused("has 1 serial port", *self.run_args(), "--serial", "null", "--serial", "file:out")
 
     def test_kernels_and_firmware(self):
         (self.folder / "empty").touch()
@@ -113,7 +113,7 @@ class BadInputTest(ProgramTest):
         self.refused("--kernel empty: is empty", "run", "--kernel", "empty")
         self.refused("--kernel .: is a directory", "run", "--kernel", ".")
         self.refused("--bios missing: cannot open", "run", "--bios", "missing")
-        self.refused("--initrd missing: cannot open", "run", "--bios", self.bios, "--initrd", "missing")
+        self.refused("--initrd missing: cannot open", *self.run_args(), "--initrd", "missing")
         for name in ("short.elf", os.path.realpath(sys.executable)):
             self.refused(name, "run", "--kernel", name)
 
@@ -133,7 +133,7 @@ class BadInputTest(ProgramTest):
         (self.folder / "odd").write_bytes(bytes(1000))
         (self.folder / "image").write_bytes(b"QFI\xfb" + bytes(1 << 16))
         (self.folder / "disk").write_bytes(bytes(1 << 16))
-        run = ("run", "--bios", self.bios, "--serial", "null")
+        run = self.run_args("--serial", "null")
         self.refused("--disk missing: cannot open: No such file or directory", *run, "--disk", "missing")
         self.refused("odd", *run, "--disk", "odd")
         self.refused("--disk image: is a qcow2 image; only raw images can be used", *run, "--disk", "image")
@@ -148,39 +148,44 @@ class BadInputTest(ProgramTest):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             # The log file that is named first must not be there afterwards either.
-            self.refused(f"--gdb :{port}: the port is in use", "run", "--bios", self.bios, "--serial", "file:log", "--gdb", f":{port}")
-        self.refused("--serial unix:nobody: ", "run", "--bios", self.bios, "--serial", "unix:nobody")
-        self.refused("--serial file:no/log: the folder no: No such file or directory", "run", "--bios", self.bios, "--serial", "file:no/log")
-        self.refused("--qmp unix:no/s: the folder no", "run", "--bios", self.bios, "--qmp", "unix:no/s")
-        self.refused("--save-at-end no/f: the folder no", "run", "--bios", self.bios, "--save-at-end", "no/f")
+            self.refused(f"--gdb :{port}: the port is in use", *self.run_args(), "--serial", "file:log", "--gdb",
+                         f":{port}")
+        self.refused("--serial unix:nobody: ", *self.run_args(), "--serial", "unix:nobody")
+        self.refused("--serial file:no/log: the folder no: No such file or directory", *self.run_args(), "--serial",
+                     "file:no/log")
+        self.refused("--qmp unix:no/s: the folder no", *self.run_args(), "--qmp", "unix:no/s")
+        self.refused("--save-at-end no/f: the folder no", *self.run_args(), "--save-at-end", "no/f")
 
     def test_saved_machines(self):
         (self.folder / "noise").write_bytes(bytes(range(256)) * 64)
         self.refused("--restore missing: cannot open", "run", "--restore", "missing")
         self.refused("--restore noise: ", "run", "--restore", "noise")
-        self.refused("--save-at-end: the changes to", "run", "--bios", self.bios, "--disk", "file=noise,snapshot=on", "--save-at-end", "f")
+        self.refused("--save-at-end: the changes to", *self.run_args(), "--disk", "file=noise,snapshot=on",
+                     "--save-at-end", "f")
 
     def test_exec(self):
         self.refused("exec: the command is missing", "exec", "linux-riscv64")
-        self.refused("--copy-in missing: No such file or directory", "exec", "linux-riscv64", "--copy-in", "missing:/x", "--", "true")
-        self.refused("the folder no: No such file or directory", "exec", "linux-riscv64", "--copy-out", "/x:no/x", "--", "true")
+        self.refused("--copy-in missing: No such file or directory", "exec", "linux-riscv64", "--copy-in",
+                     "missing:/x", "--", "true")
+        self.refused("the folder no: No such file or directory", "exec", "linux-riscv64", "--copy-out", "/x:no/x",
+                     "--", "true")
 
 
 class RunTest(ProgramTest):
     def test_exit_codes_are_the_guests(self):
         for typed, code in ((b"abcq", 0), (b"f", 3)):
-            process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            process = self.start(*self.run_args(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self.read_until(process.stdout.fileno(), b"ready\n")
             os.write(process.stdin.fileno(), typed)
             self.assertEqual(process.stdout.read(), typed)
             self.assertEqual(process.wait(TIME), code)
 
     def test_timeout(self):
-        result = self.viv("run", "--bios", self.bios, "--serial", "null", "--timeout", "0.2")
+        result = self.viv(*self.run_args(), "--serial", "null", "--timeout", "0.2")
         self.assertEqual((result.returncode, result.stderr), (124, "viv: run: --timeout: 0.2 seconds are over\n"))
 
     def test_a_reader_that_leaves_ends_it_quietly(self):
-        process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = self.start(*self.run_args(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.read_until(process.stdout.fileno(), b"ready\n")
         process.stdout.close()
         os.write(process.stdin.fileno(), b"x")
@@ -189,17 +194,17 @@ class RunTest(ProgramTest):
         process.stdout = None
 
     def test_standard_descriptors_may_be_closed(self):
-        result = subprocess.run(["sh", "-c", f'"{VIV}" run --bios "{self.bios}" --timeout 0.3 <&- >&-'], capture_output=True, timeout=TIME)
+        result = subprocess.run(["sh", "-c", f'"{VIV}" run --bios "{self.bios}" --timeout 0.3 <&- >&-'],
+                                capture_output=True, timeout=TIME)
         self.assertEqual(result.returncode, 124)
 
     def test_serial_to_a_file(self):
-        self.viv("run", "--bios", self.busy_bios, "--serial", "file:log", "--max-instructions", "100000", check=True)
+        self.viv(*self.run_args(busy=True), "--serial", "file:log", "--max-instructions", "100000", check=True)
         self.assertEqual((self.folder / "log").read_bytes(), b"ready\n")
 
     def test_serial_to_a_socket_with_much_data(self):
-        process = self.start("run", "--bios", self.bios, "--serial", "unix:s,server", "--qmp", "unix:q")
-        self.connect("q", process)
-        client = self.connect("s", process)
+        process = self.start_listening("--serial", "unix:s,server")
+        client = self.connect("s")
         sent = bytes(97 + i % 10 for i in range(50_000)).replace(b"f", b"F")
         sender = os.fork()
         if sender == 0:
@@ -217,7 +222,7 @@ class RunTest(ProgramTest):
     def test_serial_over_tcp_to_a_listener(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(TIME)
-            process = self.start("run", "--bios", self.bios, "--serial", f"tcp:127.0.0.1:{server.getsockname()[1]}")
+            process = self.start(*self.run_args(), "--serial", f"tcp:127.0.0.1:{server.getsockname()[1]}")
             client, _ = server.accept()
             with client:
                 client.settimeout(TIME)
@@ -227,13 +232,13 @@ class RunTest(ProgramTest):
                 self.assertEqual(process.wait(TIME), 0)
 
     def test_an_idle_machine_sleeps(self):
-        process = self.start("run", "--bios", self.bios, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.start(*self.run_args(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.read_until(process.stdout.fileno(), b"ready\n")
 
         def times():
             fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
             return int(fields[11]) + int(fields[12]), fields[0]
-        # What it still had to do after its last word; then not one tick in half a second, and asleep.
+        # This measures what happens while nothing does: a moment for its last words, then not one tick, and asleep.
         select.select([], [], [], 0.2)
         before, _ = times()
         select.select([], [], [], 0.5)
@@ -243,7 +248,7 @@ class RunTest(ProgramTest):
 
     def test_signals_end_it_as_signals_do(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            process = self.start("run", "--bios", self.bios, "--qmp", "unix:q", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            process = self.start(*self.run_args(), "--qmp", "unix:q", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self.read_until(process.stdout.fileno(), b"ready\n")
             process.send_signal(number)
             self.assertEqual(process.wait(TIME), -number)
@@ -263,15 +268,15 @@ class ControlTest(ProgramTest):
             if "return" in message or "error" in message:
                 return message
 
-    def open_qmp(self, process):
-        client = self.connect("q", process)
+    def open_qmp(self):
+        client = self.connect("q")
         self.pending = self.read_until(client, b"\n").split(b"\n", 1)[1]
         self.assertEqual(self.qmp(client, "qmp_capabilities"), {"return": {}})
         return client
 
     def test_qmp(self):
-        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--paused")
-        client = self.open_qmp(process)
+        process = self.start_listening("--serial", "null", "--qmp", "unix:q", "--paused")
+        client = self.open_qmp()
         self.assertEqual(self.qmp(client, "query-status")["return"]["status"], "paused")
         self.assertEqual(self.qmp(client, "cont"), {"return": {}})
         self.assertTrue(self.qmp(client, "query-status")["return"]["running"])
@@ -280,7 +285,7 @@ class ControlTest(ProgramTest):
         self.assertFalse((self.folder / "q").exists())
 
     def test_qmp_on_standard_streams(self):
-        process = self.start("run", "--bios", self.bios, "--qmp", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = self.start(*self.run_args(), "--qmp", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.assertIn(b"QMP", self.read_until(process.stdout.fileno(), b"\n"))
         process.stdin.write(b'{"execute":"qmp_capabilities"}{"execute":"quit"}\n')
         process.stdin.flush()
@@ -288,37 +293,38 @@ class ControlTest(ProgramTest):
         self.assertEqual(process.wait(TIME), 0)
 
     def test_the_prompt_on_a_socket(self):
-        process = self.start("run", "--bios", self.bios, "--serial", "null", "--monitor", "unix:m")
-        client = self.connect("m", process)
+        process = self.start(*self.run_args(), "--monitor", "unix:m", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.read_until(process.stdout.fileno(), b"ready\n")
+        client = self.connect("m")
         client.sendall(b"info cpus\nquit\n")
         self.read_until(client, b"CPU 0")
         self.assertEqual(process.wait(TIME), 0)
 
     def test_gdb(self):
-        process = self.start("run", "--bios", self.bios, "--serial", "null", "--gdb", "unix:g")
-        client = self.connect("g", process)
+        process = self.start_listening("--serial", "null", "--gdb", "unix:g")
+        client = self.connect("g")
         client.sendall(b"+$?#3f")
         self.assertIn(b"$T05", self.read_until(client, b"#"))
         client.sendall(b"+$k#6b")
         self.assertEqual(process.wait(TIME), 0)
 
     def test_save_and_restore(self):
-        run = ("run", "--bios", self.busy_bios, "--memory", "64M", "--deterministic", "--serial", "null", "--print-hash")
+        run = (*self.run_args(busy=True), "--memory", "64M", "--deterministic", "--serial", "null", "--print-hash")
         straight = self.viv(*run, "--max-instructions", "3000000", check=True).stdout
         self.assertRegex(straight, r"^state [0-9a-f]{32} after 3000000 instructions\n$")
         self.assertEqual(self.viv(*run, "--max-instructions", "3000000", check=True).stdout, straight)
         self.viv(*run, "--max-instructions", "1234567", "--save-at-end", "saved", check=True)
         self.assertEqual((self.folder / "saved").stat().st_mode & 0o777, 0o600)
-        resumed = self.viv("run", "--restore", "saved", "--serial", "null", "--max-instructions", "3000000", "--print-hash", check=True).stdout
+        resumed = self.viv("run", "--restore", "saved", "--serial", "null", "--max-instructions", "3000000",
+                           "--print-hash", check=True).stdout
         self.assertEqual(resumed, straight)
         other = self.viv(*run, "--seed", "2", "--max-instructions", "3000000", check=True).stdout
         self.assertNotEqual(other, straight)
 
     def test_saving_a_running_machine(self):
         (self.folder / "disk").write_bytes(bytes(1 << 16))
-        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--disk", "disk,serial=s1", "--memory", "64M")
-        client = self.connect("q", process)
-        client.close()
+        process = self.start_listening("--serial", "null", "--qmp", "unix:q", "--disk", "disk,serial=s1",
+                                       "--memory", "64M")
         self.assertEqual(self.viv("save", "--from", "unix:q", "vm.saved").returncode, 0)
         refused = self.viv("save", "--from", "unix:q", "no/vm.saved")
         self.assertEqual((refused.returncode, refused.stderr.count("\n")), (2, 1))
@@ -327,8 +333,11 @@ class ControlTest(ProgramTest):
         # The disk is not in it, and is not opened by what a file says.
         result = self.viv("run", "--restore", "vm.saved")
         self.assertEqual((result.returncode, result.stderr),
-                         (2, "viv: --restore vm.saved: the same devices are needed as when it was saved: --disk file=disk,serial=s1\n"))
-        result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1", "--serial", "null", "--timeout", "0.3")
+                         (2,
+                          "viv: --restore vm.saved: the same devices are needed as when it was saved: "
+                          "--disk file=disk,serial=s1\n"))
+        result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1", "--serial", "null", "--timeout",
+                          "0.3")
         self.assertEqual(result.returncode, 124, result.stderr)
         cut = (self.folder / "vm.saved").read_bytes()
         (self.folder / "vm.saved").write_bytes(cut[:-100])
@@ -337,8 +346,7 @@ class ControlTest(ProgramTest):
 
     def test_a_machine_with_a_temporary_disk_is_not_saved(self):
         (self.folder / "disk").write_bytes(bytes(1 << 16))
-        process = self.start("run", "--bios", self.bios, "--serial", "null", "--qmp", "unix:q", "--disk", "disk,snapshot=on")
-        self.connect("q", process).close()
+        self.start_listening("--serial", "null", "--qmp", "unix:q", "--disk", "disk,snapshot=on")
         result = self.viv("save", "--from", "unix:q", "vm.saved")
         self.assertEqual(result.returncode, 2)
         self.assertIn("the changes to disk are kept in memory only", result.stderr)
@@ -346,7 +354,8 @@ class ControlTest(ProgramTest):
 
     def test_input_of_deterministic_runs_is_read_ahead(self):
         def once(text):
-            return subprocess.run([VIV, "run", "--bios", self.bios, "--memory", "64M", "--deterministic", "--print-hash"], input=text,
+            return subprocess.run([VIV, *self.run_args(), "--memory", "64M", "--deterministic", "--print-hash"],
+                                  input=text,
                                   capture_output=True, timeout=TIME)
         first = once(b"one\nq")
         self.assertEqual(first.returncode, 0)
@@ -361,7 +370,7 @@ class TerminalTest(ProgramTest):
         self.addCleanup(os.close, self.inner)
         fcntl.ioctl(self.inner, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
         self.before = termios.tcgetattr(self.inner)
-        process = self.start("run", "--bios", self.bios, *arguments, stdin=self.inner, stdout=self.inner, stderr=self.inner,
+        process = self.start(*self.run_args(), *arguments, stdin=self.inner, stdout=self.inner, stderr=self.inner,
                              start_new_session=True)
         self.read_until(outer, b"ready\n")
         return process, outer
@@ -393,7 +402,8 @@ class TerminalTest(ProgramTest):
         self.assertTrue(self.restored())
 
     def test_it_is_restored_whatever_signal_ends_viv(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT,
+                       signal.SIGFPE):
             process, _ = self.open_terminal()
             process.send_signal(number)
             code = process.wait(TIME)
@@ -414,7 +424,7 @@ class TerminalTest(ProgramTest):
 
     def test_a_terminal_that_hangs_up_ends_it(self):
         outer, inner = pty.openpty()
-        process = self.start("run", "--bios", self.bios, stdin=inner, stdout=inner, stderr=inner, start_new_session=True)
+        process = self.start(*self.run_args(), stdin=inner, stdout=inner, stderr=inner, start_new_session=True)
         self.read_until(outer, b"ready\n")
         os.close(inner)
         os.close(outer)

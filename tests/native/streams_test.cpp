@@ -1,4 +1,5 @@
-// Event loop, byte streams, sockets and ports against real descriptors: order, back-pressure, ends, and what is left behind.
+// Event loop, byte streams, sockets and ports against real descriptors: order, back-pressure, ends, and what is left
+// behind.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -36,7 +37,8 @@ struct Pair {
 std::string read_all(int descriptor) {
     std::string all;
     char buffer[65536];
-    for (ssize_t count = 0; (count = read(descriptor, buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<usize>(count));
+    for (ssize_t count = 0; (count = read(descriptor, buffer, sizeof buffer)) > 0;)
+        all.append(buffer, static_cast<usize>(count));
     return all;
 }
 
@@ -260,7 +262,8 @@ TEST(StreamSource, SocketsLeaveNothingBehindAndReplaceOnlyTheDead) {
         auto again = StreamSource::open(loop, "--qmp", endpoint("unix:" + path + ",server"));
         ASSERT_FALSE(again.ok());
         EXPECT_EQ(again.error().message,
-                  "--qmp unix:" + path + ",server: the socket is in use; choose another path, or end the program that has it");
+                  "--qmp unix:" + path +
+                      ",server: the socket is in use; choose another path, or end the program that has it");
     }
     EXPECT_FALSE(std::filesystem::exists(path));
     {
@@ -299,16 +302,18 @@ TEST(StreamSource, APortInUseIsNamed) {
     taken.reset();
     auto refused = StreamSource::open(loop, "--serial", endpoint(words));
     ASSERT_FALSE(refused.ok());
-    EXPECT_EQ(refused.error().message,
-              "--serial " + words + ": nobody listens there; start the other side first, or add ,server to listen here");
+    EXPECT_EQ(
+        refused.error().message,
+        "--serial " + words + ": nobody listens there; start the other side first, or add ,server to listen here");
 }
 
 TEST(StreamSource, ChecksCreateNothing) {
     Folder folder;
     EXPECT_TRUE(StreamSource::check("--serial", endpoint("file:" + (folder / "new"))).ok());
     EXPECT_FALSE(std::filesystem::exists(folder / "new"));
-    EXPECT_EQ(StreamSource::check("--serial", endpoint("file:" + (folder / "no/new"))).error().message,
-              "--serial file:" + (folder / "no/new") + ": the folder " + (folder / "no") + ": No such file or directory");
+    EXPECT_EQ(
+        StreamSource::check("--serial", endpoint("file:" + (folder / "no/new"))).error().message,
+        "--serial file:" + (folder / "no/new") + ": the folder " + (folder / "no") + ": No such file or directory");
     EXPECT_EQ(StreamSource::check("--serial", endpoint("file:" + (folder / "."))).error().message,
               "--serial file:" + (folder / ".") + ": is a folder; a file is needed");
 }

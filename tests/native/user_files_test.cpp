@@ -25,7 +25,9 @@ protected:
         std::ofstream(folder + "/" + name) << content;
         return folder + "/" + name;
     }
-    usize count() const { return static_cast<usize>(std::distance(fs::directory_iterator(folder), fs::directory_iterator())); }
+    usize count() const {
+        return static_cast<usize>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+    }
     std::string folder;
 };
 
@@ -39,11 +41,15 @@ TEST_F(UserFiles, BlobsCarryTheirNameAndBytes) {
 
 TEST_F(UserFiles, WhatCannotBeABlob) {
     const auto path = write("kernel", "abcd");
-    EXPECT_EQ(read_blob("--kernel", path, 3).error().message, "--kernel " + path + ": is 4 bytes long; at most 3 bytes can be used");
+    EXPECT_EQ(read_blob("--kernel", path, 3).error().message,
+              "--kernel " + path + ": is 4 bytes long; at most 3 bytes can be used");
     EXPECT_EQ(read_blob("--kernel", write("empty", ""), 3).error().message, "--kernel " + folder + "/empty: is empty");
-    EXPECT_EQ(read_blob("--kernel", folder, 3).error().message, "--kernel " + folder + ": is a directory; a regular file is needed");
-    EXPECT_EQ(read_blob("--kernel", "/dev/zero", 3).error().message, "--kernel /dev/zero: is no regular file; a regular file is needed");
-    EXPECT_EQ(read_blob("--kernel", "/no/such", 3).error().message, "--kernel /no/such: cannot open: No such file or directory");
+    EXPECT_EQ(read_blob("--kernel", folder, 3).error().message,
+              "--kernel " + folder + ": is a directory; a regular file is needed");
+    EXPECT_EQ(read_blob("--kernel", "/dev/zero", 3).error().message,
+              "--kernel /dev/zero: is no regular file; a regular file is needed");
+    EXPECT_EQ(read_blob("--kernel", "/no/such", 3).error().message,
+              "--kernel /no/such: cannot open: No such file or directory");
     const auto pipe = folder + "/pipe";
     ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
     EXPECT_FALSE(read_blob("--kernel", pipe, 3).ok());  // and it does not hang
@@ -94,8 +100,10 @@ TEST_F(UserFiles, AnUnfinishedFileLeavesNothing) {
 TEST_F(UserFiles, PlacesThatCannotBeWritten) {
     EXPECT_EQ(check_writable("save", folder + "/no/file").error().message,
               "save " + folder + "/no/file: the folder " + folder + "/no: No such file or directory");
-    EXPECT_EQ(check_writable("save", "/dev/null").error().message, "save /dev/null: exists and is no regular file; give another name");
-    EXPECT_EQ(check_writable("save", write("f", "x") + "/x").error().message, "save " + folder + "/f/x: " + folder + "/f is no folder");
+    EXPECT_EQ(check_writable("save", "/dev/null").error().message,
+              "save /dev/null: exists and is no regular file; give another name");
+    EXPECT_EQ(check_writable("save", write("f", "x") + "/x").error().message,
+              "save " + folder + "/f/x: " + folder + "/f is no folder");
     EXPECT_TRUE(check_writable("save", folder + "/new").ok());
     EXPECT_EQ(count(), 1u);
 }
