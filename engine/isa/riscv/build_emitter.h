@@ -19,8 +19,8 @@ namespace viv::riscv {
 // Stands for an instruction that generated code executes, where the hart wants a slot of the interpreter's.
 inline constexpr exec::Slot outside_slot{};
 
-// What a block calls for a helper. 0: the pc is set, leave the block. The caller has made the hart's budget exact, so that
-// instructions() counts those before this one (see ir::OracleMemory::calling()).
+// What a block calls for a helper. 0: the pc is set, leave the block. The caller has made the hart's budget exact, so
+// that instructions() counts those before this one (see ir::OracleMemory::calling()).
 template <bool (*Body)(Hart&, u32)>
 u64 call_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64) {
     Hart& hart = *static_cast<Hart*>(cpu);
