@@ -207,6 +207,7 @@ void Exec::next_operation() {
 
 void Exec::step() {
     Machine& machine = session_.machine();
+    if (machine.state() == RunState::paused) stage_start_ns_ = session_.now_ns();  // a debugger takes its time
     const u64 waited_ns = session_.now_ns() - stage_start_ns_;
     if (stage_ == Stage::power_off) {
         if (machine.state() == RunState::powered_off || waited_ns > power_off_patience_ns) stage_ = Stage::over;
@@ -269,21 +270,23 @@ int Exec::execute() {
     streams_ = std::make_unique<ExecStreams>(
         session_.events, session_.host.log, ExecStreams::Descriptors{},
         options_.terminal == OnOff::on ? ExecStreams::Mode::terminal : ExecStreams::Mode::plain, quit);
-    if (auto prepared = prepare(); !prepared.ok()) return complain(prepared.error(), exit_bad_input);
     const auto resized = [this] {
         if (process_ != nullptr && options_.terminal == OnOff::on)
             process_->resize(streams_->size().rows, streams_->size().columns);
     };
     signals_ = std::make_unique<Signals>(
         session_.events, [this](int signal) { signalled(signal); }, resized);
+    // Sockets that prepare() makes do not outlive an end by a signal.
+    if (auto prepared = prepare(); !prepared.ok()) return complain(prepared.error(), exit_bad_input);
     live();
-    const auto go_on = [this] { return !signal_; };
+    const bool heard = signal_.has_value();
+    const auto go_on = [this, heard] { return heard || !signal_; };
     const auto pending = [this] {
         streams_->flush();
         return streams_->pending();
     };
     // After a time-out nobody may be left who reads.
-    session_.drain(pending, go_on, ended_early_ ? second_ns : EventLoop::for_ever);
+    session_.drain(pending, go_on, ended_early_ || heard ? second_ns : EventLoop::for_ever);
     streams_->stop();
     session_.drain_controls(go_on);
     return code_;

@@ -58,7 +58,7 @@ public:
     explicit Run(const RunOptions& options)
         : options_(options),
           catalog_(GuestCatalog::of_this_user()),
-          session_(options.verbose == OnOff::on ? LogLevel::debug : LogLevel::warning, options.machine.guest) {}
+          session_(options.verbose == OnOff::on ? LogLevel::debug : LogLevel::error, options.machine.guest) {}
     // The machine's devices hold on to the ports, and those to the session's events.
     ~Run() { session_.drop_machine(); }
     Run(const Run&) = delete;
@@ -263,7 +263,9 @@ void Run::live() {
 }
 
 void Run::finish_output() {
-    const auto no_signal = [this] { return ending_ == Ending::signal || !signal_; };
+    // A signal now means that somebody has waited enough; the one that ended the run has been heard.
+    const bool heard = signal_.has_value();
+    const auto no_signal = [this, heard] { return heard || !signal_; };
     if (console_ != nullptr) {
         const auto pending = [this]() -> usize {
             console_->service();
@@ -329,14 +331,14 @@ int Run::execute() {
     if (auto good = check_hosts_side(); !good.ok()) return complain(good.error(), exit_bad_input);
     if (const int code = ensure_guest(catalog_, options_.machine.guest); code != 0) return code;
     if (auto prepared = prepare(); !prepared.ok()) return complain(prepared.error(), exit_bad_input);
-    if (auto connected = connect(); !connected.ok()) return complain(connected.error(), exit_bad_input);
-
     Machine& machine = session_.machine();
     const auto end_asked = [this](int signal) {
         ending_ = Ending::signal;
         signal_ = signal;
     };
+    // Before anything is created that an end by a signal would leave behind.
     signals_ = std::make_unique<Signals>(session_.events, end_asked, [] {});
+    if (auto connected = connect(); !connected.ok()) return complain(connected.error(), exit_bad_input);
     if (console_ != nullptr) {
         console_->attach_monitor(machine, session_.program);
         console_->start();
