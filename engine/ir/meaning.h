@@ -55,7 +55,9 @@ template <class T> constexpr T multiply_high_unsigned(T a, T b) {
 template <class T> constexpr T multiply_high_signed(T a, T b) {
     static_assert(sizeof(T) <= 8);
     using S = typename SignedOf<T>::type;
-    return T(u128(i128(S(a)) * i128(S(b))) >> width_of<T>);
+    // From wider products g++ 12 makes an unsigned multiplication of 16 bits when it vectorizes.
+    if constexpr (sizeof(T) <= 2) return T(i32(S(a)) * i32(S(b)) >> width_of<T>);
+    else return T(u128(i128(S(a)) * i128(S(b))) >> width_of<T>);
 }
 template <class T> constexpr T multiply_high_signed_unsigned(T a, T b) {
     static_assert(sizeof(T) <= 8);

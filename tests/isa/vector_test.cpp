@@ -262,6 +262,18 @@ TEST(Vector, ChunksAndSingleElementsAgree) {
     }
 }
 
+// A compiler has got this wrong.
+TEST(Vector, HighHalvesOfSignedProducts) {
+    VectorBench b;
+    b.set(vtype(16), 8);
+    b.fill<i16>(2, {-1, 1, -32768, 32767, 300, -300, 0, -2});
+    b.fill<i16>(3, {-1, -1, -32768, -32768, 300, 300, -5, 32767});
+    ASSERT_TRUE(b.execute(op_v(0x27, opmvv, 1, 2, 3)));  // vmulh.vv
+    EXPECT_EQ(b.elements<i16>(1, 8), (std::vector<i16>{0, -1, 16384, -16384, 1, -2, 0, -1}));
+    ASSERT_TRUE(b.execute(op_v(0x26, opmvv, 1, 2, 3)));  // vmulhsu.vv: vs1 is unsigned
+    EXPECT_EQ(b.elements<i16>(1, 8), (std::vector<i16>{-1, 0, -16384, 16383, 1, -2, 0, -1}));
+}
+
 TEST(Vector, FixedPointRounding) {
     // 2-bit right shifts of -8..7 sixteenths: rnu, rne, rdn, rod as section 31.3.8 defines them.
     VectorBench b;
