@@ -43,14 +43,17 @@ def machine_mirror() -> str:
     chosen = os.environ.get("VIVARIUM_DEBIAN_MIRROR", "")
     if chosen:
         return chosen.rstrip("/") + "/"
-    targets = run_quietly(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)",
-                           "Created-By: Packages"])
-    rows = [line.split("|") for line in targets.splitlines() if line.count("|") == 2]
-    for uri, origin, label in rows:
+
+    def rows(*options: str) -> list[list[str]]:
+        printed = run_quietly(["apt-get", "indextargets", *options, "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)",
+                               "Created-By: Packages"])
+        return [line.split("|") for line in printed.splitlines() if line.count("|") == 2]
+
+    for uri, origin, label in rows():
         if origin == "Debian" and label == "Debian":
             return uri
-    for uri, _, _ in rows:
-        # Without lists on this machine apt knows the addresses but not yet whose archives they are.
+    # Without lists on this machine apt knows the addresses but not yet whose archives they are, and tells only if asked so.
+    for uri, _, _ in rows("--no-release-info"):
         if urllib.parse.urlsplit(uri).path.rstrip("/").endswith("/debian"):
             return uri
     raise cache.UserError("no Debian mirror in this machine's apt configuration; set VIVARIUM_DEBIAN_MIRROR to the URL "
