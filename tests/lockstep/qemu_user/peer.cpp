@@ -44,6 +44,8 @@ Result<std::unique_ptr<Peer>> Peer::start(std::vector<std::string> command, cons
     peer->from_ = from[0];
     if (peer->process_ < 0 || !peer->finish() || peer->shared_->ready != 1)
         return Error{fmt::format("{}: does not run the guest program {}", command[0], command[command.size() - 2])};
+    // Both sides have it mapped: nothing is left behind, however this process ends.
+    unlink(peer->path_.c_str());
     return peer;
 }
 
