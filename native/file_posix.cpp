@@ -1,6 +1,6 @@
 // Disk images and block devices with positioned I/O. See engine/host/file.h and host_posix.h.
 // Promises: short transfers are continued, interrupted ones repeated, the end of the file is an error; a file that
-// somebody else writes is refused (advisory whole-file locks, fcntl(2) open file description locks).
+// somebody else writes is refused (advisory locks in QEMU's manner: fcntl(2), open file description locks).
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <span>
 
 #include "native/host_posix.h"
 
@@ -83,6 +84,49 @@ private:
 
 }  // namespace
 
+namespace {
+
+// QEMU's protocol for image files, so that its programs and ours see each other: who has permission p holds a shared
+// lock on byte 100 + p, and who lets nobody else have it on byte 200 + p.
+constexpr off_t held_base = 100, refused_base = 200;
+constexpr off_t consistent_read = 0, write_data = 1, resize = 3;
+constexpr off_t claims_of_readers[] = {consistent_read}, claims_of_writers[] = {consistent_read, write_data, resize};
+
+bool take_byte(int fd, off_t byte) {
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+bool taken_by_another(int fd, off_t byte) {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+// Several programs may read a file, one may write it. File systems without locks let everybody pass.
+bool claim(int fd, bool writing) {
+    constexpr off_t refused[] = {write_data, resize};
+    const auto used = writing ? std::span<const off_t>(claims_of_writers) : std::span<const off_t>(claims_of_readers);
+    for (const off_t permission : used)
+        if (!take_byte(fd, held_base + permission)) return false;
+    for (const off_t permission : refused)
+        if (!take_byte(fd, refused_base + permission)) return false;
+    for (const off_t permission : used)
+        if (taken_by_another(fd, refused_base + permission)) return false;
+    for (const off_t permission : refused)
+        if (taken_by_another(fd, held_base + permission)) return false;
+    return true;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access) {
     const bool writing = access == FileAccess::read_write;
     // O_NONBLOCK: the opening of a FIFO given by mistake must not hang; it means nothing to files and block devices.
@@ -101,10 +145,7 @@ Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAcces
         return Error{fmt::format("{}: is {}; a regular file or a block device is needed", path,
                                  directory ? "a directory" : "no regular file")};
     }
-    struct flock lock {};
-    lock.l_type = static_cast<short>(writing ? F_WRLCK : F_RDLCK);
-    lock.l_whence = SEEK_SET;
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES)) {
+    if (!claim(fd, writing)) {
         close(fd);
         return Error{fmt::format(
             "{}: is in use by another program{}", path,

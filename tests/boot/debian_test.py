@@ -17,7 +17,7 @@ class Debian(unittest.TestCase):
             viv.type("root\n")
             viv.expect(r"# ", timeout=120)
             viv.type("cat /etc/debian_version; mount | grep ' / '\n")
-            viv.expect(r"\n13\.\d+\r\n")
+            viv.expect(r"13\.\d+\r\n")
             viv.expect(r"/dev/vda on / type ext4")
             viv.type("systemctl poweroff\n")
             self.assertEqual(viv.wait(300), 0)

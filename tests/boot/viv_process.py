@@ -30,6 +30,14 @@ def firmware(name):
     return str(path)
 
 
+def peer(program):
+    """One of QEMU's programs."""
+    path = cache.root() / "peers" / "bin" / program
+    if not path.exists():
+        tool("peers.py", "build")
+    return str(path)
+
+
 def guest(name):
     """The folder of a built guest."""
     tool("guest.py", "build", name)
