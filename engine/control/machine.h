@@ -125,7 +125,8 @@ public:
 
     // XXH3 over the state of CPUs, devices, board, clock, inlet and all of RAM.
     Hash128 hash();
-    // A text schema of every state field ("device.field tag type"), for the golden schema.
+    // A text schema of every state field ("device.field tag type") and of a saved file's head: tests/golden has the
+    // one of each board.
     std::string schema();
 
     Result<void> save(ByteSink& sink);

@@ -156,6 +156,9 @@ Hash128 Machine::Implementation::hash() {
 
 std::string Machine::Implementation::schema() {
     std::string text;
+    SavedHead head;
+    Archive head_archive = Archive::describer(text, "head");
+    head_state(head_archive, head);
     std::vector<std::string> done;  // devices of one kind have one schema, and so have all CPUs
     for (Component& component : components()) {
         const std::string& name = component.kind == "machine" ? component.name : component.kind;

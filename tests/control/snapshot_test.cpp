@@ -267,6 +267,10 @@ TEST(Snapshot, FullDiskIsReported) {
 TEST(Snapshot, SchemaNamesEveryFieldOnce) {
     Bench bench(counting_program(), harts(2));
     EXPECT_EQ(bench.machine->schema(),
+              "head.launch 1 bytes\nhead.machine 2 bytes\nhead.cpu 3 bytes\nhead.memory 4 u64\nhead.cpus 5 u32\n"
+              "head.deterministic 6 u8\nhead.seed 7 u64\nhead.harts 8 u8\nhead.append 9 bytes\n"
+              "head.kernel 10 u8\nhead.name 11 bytes\nhead.initrd 12 u8\nhead.name 13 bytes\n"
+              "head.bios 14 u8\nhead.name 15 bytes\n"
               "turn.instructions 1 u64\nturn.turn 2 section\nturn.turn.hart 1 u32\nturn.turn.left 2 u64\n"
               "clock.now_ns 1 u64\nclock.wall_offset_ns 2 u64\nclock.skipped_ns 3 u64\n"
               "inlet.generator 1 u64[]\n"
