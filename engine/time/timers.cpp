@@ -7,10 +7,10 @@ u64 Timers::next_deadline_ns() const { return queue_.empty() ? never : queue_.be
 
 void Timers::run_due() {
     const u64 now = now_ns();
-    const u64 armed_before = sequence_;
+    const u64 armed_before = armings_;
     // A callback may arm and cancel any timer, so the search starts again after each.
     for (auto at = queue_.begin(); at != queue_.end() && at->deadline <= now;) {
-        if (at->sequence >= armed_before) {
+        if (at->timer->arming_ >= armed_before) {
             ++at;
             continue;
         }
@@ -27,15 +27,15 @@ void Timer::arm(u64 deadline_ns) {
     if (deadline_ns == Timers::never) return;
     const bool earlier = deadline_ns < timers_.next_deadline_ns();
     deadline_ = deadline_ns;
-    sequence_ = timers_.sequence_++;
+    arming_ = timers_.armings_++;
     armed_ = true;
-    timers_.queue_.insert({deadline_, sequence_, this});
+    timers_.queue_.insert({deadline_, number_, this});
     if (earlier && timers_.earlier_deadline_) timers_.earlier_deadline_();
 }
 
 void Timer::cancel() {
     if (!armed_) return;
-    timers_.queue_.erase({deadline_, sequence_, this});
+    timers_.queue_.erase({deadline_, number_, this});
     armed_ = false;
 }
 

@@ -1,5 +1,7 @@
-// Deadlines on guest time. A device owns Timer objects and saves its deadlines in its own state; the queue itself is not saved.
-// Promises: callbacks run in order of deadline, ties in order of arming, from Timers::run_due and never from arm(); arming is O(log n).
+// Deadlines on guest time. A device owns Timer objects and saves its deadlines in its own state; the queue itself is
+// not saved. Promises: callbacks run in order of deadline, ties in the order in which the Timer objects were made
+// (which a restored machine repeats, unlike that of arming), from Timers::run_due and never from arm(); arming is O(log
+// n).
 #pragma once
 
 #include <functional>
@@ -25,8 +27,9 @@ public:
     GuestClock& clock() { return clock_; }
     // The earliest armed deadline, or `never`.
     u64 next_deadline_ns() const;
-    // Runs every callback whose deadline has passed. A timer that a callback arms for a time already past waits for the next call, so
-    // that a guest which keeps asking for such a time cannot hold the machine here. A callback must not destroy its own timer.
+    // Runs every callback whose deadline has passed. A timer that a callback arms for a time already past waits for the
+    // next call, so that a guest which keeps asking for such a time cannot hold the machine here. A callback must not
+    // destroy its own timer.
     void run_due();
     // Called when an earlier deadline than before is armed, so that a running slice can be shortened.
     void set_deadline_listener(std::function<void()> listener) { earlier_deadline_ = std::move(listener); }
@@ -35,22 +38,25 @@ private:
     friend class Timer;
     struct Entry {
         u64 deadline;
-        u64 sequence;
+        u64 number;
         Timer* timer;
         bool operator<(const Entry& other) const {
-            return deadline != other.deadline ? deadline < other.deadline : sequence < other.sequence;
+            return deadline != other.deadline ? deadline < other.deadline : number < other.number;
         }
     };
 
     GuestClock& clock_;
     std::set<Entry> queue_;
-    u64 sequence_ = 0;
+    u64 timers_made_ = 0;
+    u64 armings_ = 0;  // so far: tells what a callback armed from what was armed before
     std::function<void()> earlier_deadline_;
 };
 
+// Made and destroyed with its device: the order in which a machine makes them follows from its configuration.
 class Timer {
 public:
-    Timer(Timers& timers, std::function<void()> callback) : timers_(timers), callback_(std::move(callback)) {}
+    Timer(Timers& timers, std::function<void()> callback)
+        : timers_(timers), callback_(std::move(callback)), number_(timers.timers_made_++) {}
     ~Timer() { cancel(); }
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
@@ -65,8 +71,9 @@ private:
     friend class Timers;
     Timers& timers_;
     std::function<void()> callback_;
+    const u64 number_;
     u64 deadline_ = 0;
-    u64 sequence_ = 0;
+    u64 arming_ = 0;
     bool armed_ = false;
 };
 

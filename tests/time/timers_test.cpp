@@ -42,11 +42,11 @@ struct TimersTest : ::testing::Test {
     }
 };
 
-TEST_F(TimersTest, RunsByDeadlineThenByOrderOfArming) {
+TEST_F(TimersTest, RunsByDeadlineThenByOrderOfCreation) {
     const auto a = timer('a'), b = timer('b'), c = timer('c'), d = timer('d');
-    a->arm(300);
-    b->arm(100);
     c->arm(300);
+    b->arm(100);
+    a->arm(300);
     d->arm(200);
     EXPECT_EQ(timers.next_deadline_ns(), 100u);
     host.monotonic += 99;
@@ -62,7 +62,7 @@ TEST_F(TimersTest, RunsByDeadlineThenByOrderOfArming) {
     EXPECT_EQ(timers.next_deadline_ns(), Timers::never);
 }
 
-TEST_F(TimersTest, ArmingAgainReplacesAndGoesToTheBackOfATie) {
+TEST_F(TimersTest, ArmingAgainReplacesAndKeepsThePlaceInATie) {
     const auto a = timer('a'), b = timer('b');
     a->arm(100);
     b->arm(100);
@@ -71,11 +71,41 @@ TEST_F(TimersTest, ArmingAgainReplacesAndGoesToTheBackOfATie) {
     a->arm(100);
     host.monotonic += 100;
     timers.run_due();
-    EXPECT_EQ(order, "ba");
+    EXPECT_EQ(order, "ab");
     a->arm(500);
     a->arm(Timers::never);
     EXPECT_FALSE(a->armed());
     EXPECT_EQ(a->deadline_ns(), Timers::never);
+}
+
+// What a restored machine knows is the deadlines; it arms in the order of its devices, whatever the order was before.
+TEST_F(TimersTest, TheOrderOfArmingIsForgotten) {
+    std::string expected;
+    for (const std::string arming : {"abc", "acb", "bac", "bca", "cab", "cba"}) {
+        const auto a = timer('a'), b = timer('b'), c = timer('c');
+        for (const char name : arming) (name == 'a' ? a : name == 'b' ? b : c)->arm(40);
+        host.monotonic += 50;
+        timers.run_due();
+        expected += "abc";
+        EXPECT_EQ(order, expected) << "armed as " << arming;
+    }
+}
+
+TEST_F(TimersTest, WhatACallbackArmsForThePastWaitsEvenIfItsTurnInTheTieIsStillToCome) {
+    std::unique_ptr<Timer> last;
+    Timer first(timers, [&] {
+        order += 'f';
+        last->arm(10);
+    });
+    const auto middle = timer('m');
+    last = timer('l');
+    first.arm(10);
+    middle->arm(10);
+    host.monotonic += 20;
+    timers.run_due();
+    EXPECT_EQ(order, "fm");
+    timers.run_due();
+    EXPECT_EQ(order, "fml");
 }
 
 TEST_F(TimersTest, ACallbackMayCancelAndArmOthers) {
