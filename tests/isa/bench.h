@@ -27,6 +27,7 @@ constexpr u32 sd(unsigned rs2, unsigned rs1, i32 imm) { return store(3, rs2, rs1
 constexpr u32 sw(unsigned rs2, unsigned rs1, i32 imm) { return store(2, rs2, rs1, imm); }
 constexpr u32 csrrw(unsigned rd, u32 csr, unsigned rs1) { return 0x1073 | rd << 7 | rs1 << 15 | csr << 20; }
 constexpr u32 csrrs(unsigned rd, u32 csr, unsigned rs1) { return 0x2073 | rd << 7 | rs1 << 15 | csr << 20; }
+constexpr u32 csrrc(unsigned rd, u32 csr, unsigned rs1) { return 0x3073 | rd << 7 | rs1 << 15 | csr << 20; }
 constexpr u32 jal(unsigned rd, i32 offset) {
     const u32 o = static_cast<u32>(offset);
     return 0x6f | rd << 7 | (o >> 12 & 255) << 12 | (o >> 11 & 1) << 20 | (o >> 1 & 1023) << 21 | (o >> 20 & 1) << 31;

@@ -169,6 +169,26 @@ TEST(Hart, WaitsForInterruptsAndTakesThem) {
     EXPECT_EQ(b.hart.s.mepc, ram_base + 8);
 }
 
+// A firmware sets another bit of mip while the wire is high: that must not stick after the wire has fallen.
+TEST(Hart, SettingBitsOfMipLeavesTheExternalInterruptToItsWire) {
+    constexpr u16 mip = 0x344;
+    constexpr u64 ssip = 1 << irq_ssi, seip = 1 << irq_sei;
+    Bench b;
+    b.put(ram_base, {csrrs(7, mip, 5), csrrc(8, mip, 5), csrrs(9, mip, 6), csrrs(10, mip, 0)});
+    b.x(5) = ssip;
+    b.x(6) = seip;
+    b.hart.interrupt_line(irq_sei).set(true);
+    b.run(1);
+    EXPECT_EQ(b.x(7), seip);
+    EXPECT_EQ(b.hart.pending(), seip | ssip);
+    b.run(1);
+    EXPECT_EQ(b.x(8), seip | ssip);
+    b.hart.interrupt_line(irq_sei).set(false);
+    EXPECT_EQ(b.hart.pending(), 0u);
+    b.run(2);
+    EXPECT_EQ(b.x(10), seip);  // the software's own bit
+}
+
 TEST(Hart, StateSavesAndLoadsWhole) {
     Bench b;
     b.put(ram_base, {addi(1, 0, 5), csrrw(0, 0x340, 1), addi(2, 1, 1), jal(0, 0)});

@@ -221,6 +221,11 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
     return raise_illegal();
 }
 
+u64 Hart::writable_part(u16 number, u64 value) const {
+    constexpr u64 seip = u64{1} << irq_sei;
+    return number == csr_mip ? (value & ~seip) | (s.mip & seip) : value;
+}
+
 bool Hart::write_csr(u16 number, u64 value) {
     // Access rights that reading checks too; an instruction that only writes comes straight here.
     u64 ignored = 0;

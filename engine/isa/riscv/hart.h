@@ -183,6 +183,9 @@ public:
     // CSR access by the Zicsr instructions: false after a trap. `writes`: the instruction will write it too.
     bool read_csr(u16 number, u64& value, bool writes);
     bool write_csr(u16 number, u64 value);
+    // What CSRRS and CSRRC change of a value that was read: mip.SEIP reads as the wire or the software's bit, and only
+    // the latter may come back by the write (Privileged ISA, section 3.1.9).
+    u64 writable_part(u16 number, u64 value) const;
 
     // System instructions; each sets s.pc and returns false on a trap.
     bool environment_call();

@@ -67,7 +67,8 @@ bool csr(Hart& hart, u32 word, CsrOperation operation, u64 operand, bool writes,
         if (!hart.read_csr(number, old, writes)) return false;
     }
     if (writes) {
-        const u64 value = operation == CsrOperation::write ? operand : operation == CsrOperation::set ? old | operand : old & ~operand;
+        const u64 base = hart.writable_part(number, old);
+        const u64 value = operation == CsrOperation::write ? operand : operation == CsrOperation::set ? base | operand : base & ~operand;
         if (!hart.write_csr(number, value)) return false;
     }
     hart.s.x[f.x_rd()] = old;
