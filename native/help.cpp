@@ -80,7 +80,7 @@ constexpr Topic topics[] = {
      "options.\n"},
     {"exit-codes", "what viv's exit code means",
      "viv run:\n"
-     "  0     the guest powered off, or Ctrl-A x\n"
+     "  0     the guest powered off (or reset, with --no-reboot), or Ctrl-A x\n"
      "  N     the guest ended the board's test finisher with N\n"
      "  1     viv failed, or had to switch off a guest that did not end by itself\n"
      "  2     bad input: an option, a file, a guest; nothing was started or created\n"

@@ -53,6 +53,7 @@ public:
         control_.declare(line);
         line.group("Course");
         line.flag("--paused", paused_, "Wait for a debugger or monitor before the first instruction");
+        line.flag("--no-reboot", no_reboot_, "A reset ends the run as a power-off does");
         line.value("--timeout", timeout_, "SECONDS", "End after this time, with exit code 124");
         line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
@@ -72,6 +73,7 @@ public:
         TRY_SET(options.qmp, convert_endpoint("--qmp", control_.qmp, EndpointUse::monitor));
         TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
         options.paused = on_off(paused_);
+        options.no_reboot = on_off(no_reboot_);
         TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout_));
         if (maximum_) {
             TRY_SET(options.maximum_instructions, parse_count("--max-instructions", *maximum_, 1, ~u64{0}));
@@ -132,7 +134,7 @@ private:
     ControlArguments control_;
     std::vector<std::string> serials_;
     std::optional<std::string> monitor_, timeout_, maximum_, save_, restore_;
-    bool paused_ = false, print_hash_ = false, verbose_ = false;
+    bool paused_ = false, no_reboot_ = false, print_hash_ = false, verbose_ = false;
 };
 
 Result<CopyOption> parse_copy(std::string_view option, std::string_view text, std::string_view form) {

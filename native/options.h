@@ -70,6 +70,7 @@ struct RunOptions {
     std::vector<Endpoint> serials;  // none given: standard input and output
     std::optional<Endpoint> monitor, qmp, gdb;
     OnOff paused = OnOff::off;
+    OnOff no_reboot = OnOff::off;
     std::string restore, save_at_end;  // files
     std::optional<u64> maximum_instructions;
     OnOff print_hash = OnOff::off;

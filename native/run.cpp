@@ -165,6 +165,7 @@ Result<void> Run::prepare() {
     if (!launch) {
         TRY_SET(launch, prepare_launch(options_.machine, catalog_, Purpose::console, extra_append()));
     }
+    if (options_.no_reboot == OnOff::on) launch->config.on_reset = OnReset::power_off;
     session_.program.set_temporary_disk(first_temporary_disk(launch->options, launch->guest));
     if (!options_.save_at_end.empty())
         if (auto may = session_.program.may_save(); !may.ok()) return Error{"--save-at-end: " + may.error().message};

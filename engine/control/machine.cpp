@@ -22,6 +22,7 @@ MachineConfig kept_part(const MachineConfig& config, const BoardKind& kind) {
     kept.determinism = config.determinism;
     kept.seed = config.seed;
     kept.harts = config.harts;
+    kept.on_reset = config.on_reset;
     kept.launch = config.launch;
     return kept;
 }
@@ -143,6 +144,10 @@ void Machine::Implementation::resume(std::optional<unsigned> only_hart) {
 
 Result<void> Machine::Implementation::reset(ResetBy by) {
     pending = Pending::nothing;
+    if (config.on_reset == OnReset::power_off) {
+        finish(by == ResetBy::guest ? StopReason::guest_reset : StopReason::host_reset, 0);
+        return {};
+    }
     turn = {};
     stopped_at.reset();
     freeze_instructions(instructions());

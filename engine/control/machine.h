@@ -24,11 +24,18 @@ enum class Harts : u8 {
     parallel,  // one thread a hart
 };
 
+// What a reset does, by whomever it is asked for.
+enum class OnReset : u8 {
+    start_again,
+    power_off,  // with exit code 0
+};
+
 struct MachineConfig {
     BoardConfig board;
     Determinism determinism = Determinism::live;
     u64 seed = 1;  // of the deterministic entropy
     Harts harts = Harts::in_turn;
+    OnReset on_reset = OnReset::start_again;  // the host's wish, not the machine's: no part of a saved file
     // Opaque to the engine: kept in saved files, so that the host can plug the same things in again.
     std::string launch;
 };
@@ -44,7 +51,8 @@ struct MachineHost {
 enum class RunState : u8 { running, paused, powered_off };
 
 // Why the machine is in its state, with QMP's names in mind.
-enum class StopReason : u8 { none, user, debug, guest_power_off, quit, restored };
+// The last two: a reset with OnReset::power_off.
+enum class StopReason : u8 { none, user, debug, guest_power_off, quit, restored, guest_reset, host_reset };
 
 enum class ResetBy : u8 { guest, host };
 
@@ -106,7 +114,7 @@ public:
     void resume();
     // As resume(), for one CPU; the others stand still until the next pause().
     void resume_one(unsigned cpu);
-    // Power-on again: running or paused stays so, powered off becomes running.
+    // Power-on again: running or paused stays so, powered off becomes running. With OnReset::power_off: the end.
     Result<void> reset();
     // Asks the guest to power off by its power button; false if the board has none.
     bool press_power_button();

@@ -158,10 +158,17 @@ void QmpSession::was_reset(ResetBy by) {
 }
 
 void QmpSession::powered_off(int) {
-    const bool guest = context_.machine.stop_reason() == StopReason::guest_power_off;
+    const auto [guest, reason] = [why = context_.machine.stop_reason()]() -> std::pair<bool, const char*> {
+        switch (why) {
+            case StopReason::guest_power_off: return {true, "guest-shutdown"};
+            case StopReason::guest_reset: return {true, "guest-reset"};
+            case StopReason::host_reset: return {false, "host-qmp-system-reset"};
+            default: return {false, "host-qmp-quit"};
+        }
+    }();
     nlohmann::json data = nlohmann::json::object();
     data["guest"] = guest;
-    data["reason"] = guest ? "guest-shutdown" : "host-qmp-quit";
+    data["reason"] = reason;
     event("SHUTDOWN", &data);
 }
 

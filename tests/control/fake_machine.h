@@ -251,6 +251,7 @@ struct Bench {
         u64 memory = 64 << 10;
         std::string launch = "--test";
         bool real_clock = false;
+        OnReset on_reset = OnReset::start_again;
     };
 
     Bench(const std::vector<Instruction>& program, Options options) {
@@ -262,6 +263,7 @@ struct Bench {
         config.board.kernel = Blob{"kernel.bin", assemble(program)};
         config.determinism = options.determinism;
         config.harts = options.harts;
+        config.on_reset = options.on_reset;
         config.launch = options.launch;
         host::Clock& clock = options.real_clock ? static_cast<host::Clock&>(real_clock) : step_clock;
         auto made = Machine::create(std::move(config), MachineHost{memory, clock, entropy, log, &threads}, fake_kind);

@@ -233,6 +233,31 @@ TEST(Machine, GuestResetLoadsTheKernelAgainAndTimeGoesOn) {
     bench.machine->remove_listener(recorder);
 }
 
+TEST(Machine, AResetMayBeTheEnd) {
+    const std::vector<Instruction> program{set(5, power_address), set(6, 2), {Op::store, 6, 5, 0, 0}, jump(0)};
+    Bench::Options options;
+    options.on_reset = OnReset::power_off;
+    Bench bench(program, options);
+    Recorder recorder;
+    bench.machine->add_listener(recorder);
+    bench.run_out();
+    EXPECT_EQ(bench.machine->state(), RunState::powered_off);
+    EXPECT_EQ(bench.machine->stop_reason(), StopReason::guest_reset);
+    EXPECT_EQ(bench.machine->exit_code(), 0);
+    EXPECT_EQ(bench.board().resets, 1U);
+    EXPECT_EQ(bench.machine->instructions(), 3U);
+    ASSERT_TRUE(bench.machine->reset().ok());
+    EXPECT_EQ(bench.machine->state(), RunState::powered_off);
+    EXPECT_EQ(bench.machine->stop_reason(), StopReason::guest_reset) << "the first end is the one that counts";
+    EXPECT_EQ(recorder.lines, std::vector<std::string>{"off 0"});
+    bench.machine->remove_listener(recorder);
+
+    Bench other(counting_program(), options);
+    ASSERT_TRUE(other.machine->reset().ok());
+    EXPECT_EQ(other.machine->state(), RunState::powered_off);
+    EXPECT_EQ(other.machine->stop_reason(), StopReason::host_reset);
+}
+
 TEST(Machine, FailedGuestResetEndsTheMachine) {
     Bench bench({set(5, power_address), set(6, 2), {Op::store, 6, 5, 0, 0}});
     bench.board().fail_next_reset = true;

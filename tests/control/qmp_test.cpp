@@ -144,6 +144,27 @@ TEST(Qmp, GuestsOwnEventsSayGuest) {
     EXPECT_EQ(all[1]["data"], json::parse(R"({"guest": true, "reason": "guest-shutdown"})"));
 }
 
+TEST(Qmp, AShutdownInPlaceOfAResetSaysSo) {
+    Bench::Options options;
+    options.on_reset = OnReset::power_off;
+    Bench by_guest({set(5, power_address), set(6, 2), {Op::store, 6, 5, 0, 0}}, options);
+    Client client(by_guest);
+    client.negotiated();
+    by_guest.run_out();
+    auto all = client.messages();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0]["event"], "SHUTDOWN");
+    EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": true, "reason": "guest-reset"})"));
+
+    Bench by_host(counting_program(), options);
+    Client other(by_host);
+    other.negotiated();
+    all = other.ask(R"({"execute": "system_reset"})");
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0]["event"], "SHUTDOWN");
+    EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": false, "reason": "host-qmp-system-reset"})"));
+}
+
 TEST(Qmp, QueriesAnswerInTheProtocolsShapes) {
     Bench::Options options;
     options.cpus = 2;

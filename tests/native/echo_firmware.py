@@ -1,6 +1,6 @@
 """A small firmware for riscv-virt, assembled here: it prints "ready" and gives back every byte that it reads; in
-between it sleeps (WFI) until the UART's interrupt, or not (busy). Two bytes mean more: q powers off by the test
-finisher, f fails with code 3."""
+between it sleeps (WFI) until the UART's interrupt, or not (busy). Three bytes mean more: q powers off by the test
+finisher, f fails with code 3, R resets."""
 
 import struct
 
@@ -64,7 +64,7 @@ def image(busy: bool = False) -> bytes:
     code += [branch(1, T2, ZERO, 12), NOTHING if busy else WFI]
     code += [jump(4 * (loop - len(code)))]
     code += [i_type(0x03, 4, T2, T0, 0), s_type(0, T2, T0, 0)]
-    for letter, value in ((b"q", 0x5555), (b"f", 0x33333)):
+    for letter, value in ((b"q", 0x5555), (b"f", 0x33333), (b"R", 0x7777)):
         action = [*li(T4, value), s_type(2, T4, T1, 0), jump(0)]
         code += [addi(T3, ZERO, letter[0]), branch(1, T2, T3, 4 * (len(action) + 1)), *action]
     code += [jump(4 * (loop - len(code)))]

@@ -124,12 +124,14 @@ TEST(Options, QemusWordsForAListenerThatDoesNotWait) {
 }
 
 TEST(Options, CourseOfARun) {
-    const auto options =
-        parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--max-instructions", "1000000",
-                            "--print-hash", "--save-at-end", "f.saved", "--timeout", "1.5", "--verbose"});
+    const auto options = parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--no-reboot",
+                                             "--max-instructions", "1000000", "--print-hash", "--save-at-end",
+                                             "f.saved", "--timeout", "1.5", "--verbose"});
     EXPECT_EQ(options.machine.deterministic, OnOff::on);
     EXPECT_EQ(options.machine.seed, 7u);
     EXPECT_EQ(options.paused, OnOff::on);
+    EXPECT_EQ(options.no_reboot, OnOff::on);
+    EXPECT_EQ(parsed<RunOptions>({"run", "g"}).no_reboot, OnOff::off);
     EXPECT_EQ(options.maximum_instructions, 1'000'000u);
     EXPECT_EQ(options.print_hash, OnOff::on);
     EXPECT_EQ(options.save_at_end, "f.saved");

@@ -198,6 +198,24 @@ class RunTest(ProgramTest):
                                 capture_output=True, timeout=TIME)
         self.assertEqual(result.returncode, 124)
 
+    def test_a_reset_starts_it_again(self):
+        process = self.start_listening("--serial", "unix:s,server")
+        client = self.connect("s")
+        client.sendall(b"R")
+        self.read_until(client, b"Rready\n")
+        client.sendall(b"q")
+        self.assertEqual(process.wait(TIME), 0)
+
+    def test_a_reset_ends_it_if_that_is_wanted(self):
+        process = self.start_listening("--serial", "unix:s,server", "--no-reboot")
+        client = self.connect("s")
+        client.sendall(b"R")
+        self.assertEqual(process.wait(TIME), 0)
+        received = b""
+        while data := client.recv(65536):
+            received += data
+        self.assertTrue(received.endswith(b"R"), received)
+
     def test_serial_to_a_file(self):
         self.viv(*self.run_args(busy=True), "--serial", "file:log", "--max-instructions", "100000", check=True)
         self.assertEqual((self.folder / "log").read_bytes(), b"ready\n")
