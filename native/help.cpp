@@ -59,7 +59,11 @@ constexpr Topic topics[] = {
     {"net", "networks",
      "  --net none       no network device (the default)\n"
      "  --net null       a network device whose cable goes nowhere\n"
-     "  --net loopback   one that gets every frame back\n"},
+     "  --net loopback   one that gets every frame back\n"
+     "More of them: --device virtio-net-pci,net=KIND. The first has the address 52:54:00:12:34:56, each further one "
+     "the "
+     "next;\n"
+     "--device virtio-net-pci,net=KIND,mac=ADDRESS sets one.\n"},
     {"monitor", "commands of the monitor", ""},
     {"gdb", "debugging a guest",
      "viv run GUEST --gdb :1234 --paused, and in gdb-multiarch: target remote :1234\n"

@@ -20,7 +20,9 @@ class RiscvVirt::Time final : public riscv::TimeSource {
 public:
     explicit Time(const RiscvVirt& board) : board_(board) {}
     u64 ticks() override { return board_.aclint_ == nullptr ? 0 : board_.aclint_->mtime(); }
-    u64 deadline_ns(u64 ticks) override { return board_.aclint_ == nullptr ? Timers::never : board_.aclint_->deadline_ns(ticks); }
+    u64 deadline_ns(u64 ticks) override {
+        return board_.aclint_ == nullptr ? Timers::never : board_.aclint_->deadline_ns(ticks);
+    }
 
 private:
     const RiscvVirt& board_;
@@ -40,7 +42,8 @@ Result<void> parse_cpu(std::string_view text, riscv::HartConfig& config) {
     for (const auto& model : models) names.push_back(model.name);
     const auto comma = text.find(',');
     const auto name = text.substr(0, comma);
-    const auto* model = std::find_if(std::begin(models), std::end(models), [&](const CpuModel& m) { return m.name == name; });
+    const auto* model =
+        std::find_if(std::begin(models), std::end(models), [&](const CpuModel& m) { return m.name == name; });
     if (model == std::end(models)) {
         const auto near = nearest_name(name, names);
         return Error{fmt::format("--cpu {}: no such CPU on riscv-virt; there are rv64, rv32 and rva22s64{}", name,
@@ -60,7 +63,8 @@ Result<void> parse_cpu(std::string_view text, riscv::HartConfig& config) {
         const auto [last, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
         const bool whole = problem == std::errc{} && last == value.data() + value.size();
         if (key == "vlen") {
-            if (!whole || (number != 0 && (!is_power_of_two(number) || number < 128 || number > 8 * riscv::maximum_vlen_bytes)))
+            if (!whole ||
+                (number != 0 && (!is_power_of_two(number) || number < 128 || number > 8 * riscv::maximum_vlen_bytes)))
                 return Error{fmt::format("--cpu {}: vlen is 0, 128, 256, 512 or 1024, not '{}'", name, value)};
             config.vlen = number;
         } else if (key == "sv") {
@@ -95,9 +99,12 @@ Result<void> RiscvVirt::map(const Area& area, Mmio& device, std::string name, De
 }
 
 Result<void> RiscvVirt::build() {
-    if (!config_.kernel && !config_.bios) return Error{"riscv-virt has nothing to run: give --kernel FILE or --bios FILE"};
+    if (!config_.kernel && !config_.bios)
+        return Error{"riscv-virt has nothing to run: give --kernel FILE or --bios FILE"};
     constexpr u64 least_memory = 16 << 20;
-    if (config_.memory < least_memory) return Error{fmt::format("--memory {}M is too small for riscv-virt: it needs at least 16M", config_.memory >> 20)};
+    if (config_.memory < least_memory)
+        return Error{
+            fmt::format("--memory {}M is too small for riscv-virt: it needs at least 16M", config_.memory >> 20)};
     TRY(memory_.add(dram.base, config_.memory, GuestMemory::Kind::ram, "ram"));
     TRY(memory_.add(mrom.base, mrom.size, GuestMemory::Kind::rom, "mrom"));
     memory_.set_page_listener([this](u64 address, u64 size) { page_written(address, size); });
@@ -110,23 +117,31 @@ Result<void> RiscvVirt::build() {
         contexts.push_back(&hart->interrupt_line(riscv::irq_mei));
         contexts.push_back(&hart->interrupt_line(riscv::irq_sei));
     }
-    plic_ = std::make_unique<Plic>(Plic::Config{plic_sources, plic_priority_bits}, Plic::Wiring{contexts, Log(services_.log, "plic")});
-    aclint_ = std::make_unique<Aclint>(Aclint::Wiring{std::move(timer_wires), services_.timers, Log(services_.log, "aclint"), [this] {
-                                                          for (auto& hart : harts_) hart->time_changed();
-                                                      }});
+    plic_ = std::make_unique<Plic>(Plic::Config{plic_sources, plic_priority_bits},
+                                   Plic::Wiring{contexts, Log(services_.log, "plic")});
+    aclint_ = std::make_unique<Aclint>(
+        Aclint::Wiring{std::move(timer_wires), services_.timers, Log(services_.log, "aclint"), [this] {
+                           for (auto& hart : harts_) hart->time_changed();
+                       }});
     ByteBackend& serial = !config_.serials.empty() && config_.serials[0] != nullptr ? *config_.serials[0] : no_backend_;
-    uart_ = std::make_unique<Ns16550a>(Ns16550a::Config{uart_clock_hz},
-                                       Ns16550a::Wiring{plic_->source(irq_uart0), serial, services_.timers, Log(services_.log, "ns16550a")});
-    rtc_ = std::make_unique<GoldfishRtc>(GoldfishRtc::Wiring{plic_->source(irq_rtc), services_.timers, Log(services_.log, "goldfish-rtc")});
+    uart_ = std::make_unique<Ns16550a>(
+        Ns16550a::Config{uart_clock_hz},
+        Ns16550a::Wiring{plic_->source(irq_uart0), serial, services_.timers, Log(services_.log, "ns16550a")});
+    rtc_ = std::make_unique<GoldfishRtc>(
+        GoldfishRtc::Wiring{plic_->source(irq_rtc), services_.timers, Log(services_.log, "goldfish-rtc")});
     test_ = std::make_unique<SifiveTest>(SifiveTest::Wiring{[this](int code) { services_.events.power_off(code); },
-                                                            [this] { services_.events.reset_requested(); }, Log(services_.log, "sifive-test")});
+                                                            [this] { services_.events.reset_requested(); },
+                                                            Log(services_.log, "sifive-test")});
     fw_cfg_ = std::make_unique<FwCfg>(FwCfg::Wiring{dma_, Log(services_.log, "fw-cfg")});
     fw_cfg_->set_u32(FwCfg::nb_cpus, config_.cpus);
     fw_cfg_->set_u64(FwCfg::ram_size, config_.memory);
     pci_ = std::make_unique<pci::HostBridge>(
-        pci::HostBridge::Windows{{pcie_mmio.base, pcie_mmio.size}, {pcie_mmio_high.base, pcie_mmio_high.size}, {pcie_pio.base, pcie_pio.size}},
+        pci::HostBridge::Windows{{pcie_mmio.base, pcie_mmio.size},
+                                 {pcie_mmio_high.base, pcie_mmio_high.size},
+                                 {pcie_pio.base, pcie_pio.size}},
         pci::HostBridge::Wiring{bus_,
-                                {&plic_->source(irq_pcie), &plic_->source(irq_pcie + 1), &plic_->source(irq_pcie + 2), &plic_->source(irq_pcie + 3)},
+                                {&plic_->source(irq_pcie), &plic_->source(irq_pcie + 1), &plic_->source(irq_pcie + 2),
+                                 &plic_->source(irq_pcie + 3)},
                                 services_.log});
     TRY(map(uart0, *uart_, "uart0", uart_.get()));
     TRY(map(rtc, *rtc_, "rtc", rtc_.get()));
@@ -134,14 +149,16 @@ Result<void> RiscvVirt::build() {
     TRY(map(fw_cfg, *fw_cfg_, "fw-cfg", fw_cfg_.get()));
     TRY(map(Area{pcie_ecam.base, pci::HostBridge::ecam_bytes_per_bus}, *pci_, "pci", pci_.get()));
 
+    virtio::give_mac_addresses(config_.devices);
     for (auto& spec : config_.devices) TRY(plug(spec));
     while (mmio_slots_.size() < virtio_slots) {
         const u32 slot = static_cast<u32>(mmio_slots_.size());
         mmio_slots_.push_back(std::make_unique<virtio::MmioTransport>(nullptr, plic_->source(irq_virtio + slot)));
     }
     for (u32 slot = 0; slot < virtio_slots; slot++)
-        TRY(map(Area{virtio::MmioTransport::window_size * slot + riscv_virt::virtio.base, virtio::MmioTransport::window_size}, *mmio_slots_[slot],
-                fmt::format("virtio-mmio.{}", slot), mmio_slots_[slot].get()));
+        TRY(map(Area{virtio::MmioTransport::window_size * slot + riscv_virt::virtio.base,
+                     virtio::MmioTransport::window_size},
+                *mmio_slots_[slot], fmt::format("virtio-mmio.{}", slot), mmio_slots_[slot].get()));
     // The interrupt controllers come last: on reset and restore they take the levels that the devices drive.
     TRY(map(plic, *plic_, "plic", plic_.get()));
     TRY(map(aclint, *aclint_, "aclint", aclint_.get()));
@@ -152,13 +169,15 @@ Result<void> RiscvVirt::make_harts() {
     riscv::HartConfig config;
     TRY(parse_cpu(config_.cpu.empty() ? "rv64" : config_.cpu, config));
     time_ = std::make_unique<Time>(*this);
-    sbi_ = std::make_unique<riscv::Sbi>(riscv::Sbi::Wiring{dma_,
-                                                           [this](std::span<const u8> text) {
-                                                               ByteBackend& to = !config_.serials.empty() && config_.serials[0] != nullptr ? *config_.serials[0] : no_backend_;
-                                                               to.put(text);
-                                                           },
-                                                           [this] { services_.events.power_off(0); }, [this] { services_.events.reset_requested(); },
-                                                           services_.device_lock, services_.exclusive});
+    sbi_ = std::make_unique<riscv::Sbi>(riscv::Sbi::Wiring{
+        dma_,
+        [this](std::span<const u8> text) {
+            ByteBackend& to =
+                !config_.serials.empty() && config_.serials[0] != nullptr ? *config_.serials[0] : no_backend_;
+            to.put(text);
+        },
+        [this] { services_.events.power_off(0); }, [this] { services_.events.reset_requested(); },
+        services_.device_lock, services_.exclusive});
     std::vector<riscv::Hart*> all;
     // What is decoded takes 33 KiB a page: the harts share a budget.
     constexpr unsigned code_pages = 640;
@@ -166,8 +185,9 @@ Result<void> RiscvVirt::make_harts() {
         config.index = i;
         config.code_pages = std::max(128u, code_pages / config_.cpus);
         harts_.push_back(std::make_unique<riscv::Hart>(
-            config, riscv::HartWiring{memory_, bus_, *time_, services_.timers, services_.inlet, services_.log, services_.device_lock,
-                                      config_.bios ? nullptr : sbi_.get(), [this](u64 page) { protect_code(page); }}));
+            config, riscv::HartWiring{memory_, bus_, *time_, services_.timers, services_.inlet, services_.log,
+                                      services_.device_lock, config_.bios ? nullptr : sbi_.get(),
+                                      [this](u64 page) { protect_code(page); }}));
         all.push_back(harts_.back().get());
         cpus_.push_back(harts_.back().get());
     }
@@ -177,13 +197,16 @@ Result<void> RiscvVirt::make_harts() {
 
 Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     TRY_SET(const DeviceKind* kind, find_device(spec.name));
-    if (kind->bus == DeviceBus::board) return Error{fmt::format("--device {}: it is soldered onto the board and cannot be added", spec.name)};
+    if (kind->bus == DeviceBus::board)
+        return Error{fmt::format("--device {}: it is soldered onto the board and cannot be added", spec.name)};
     std::optional<u8> slot;
     if (kind->bus == DeviceBus::pci) {
         TRY_SET(slot, pci::take_slot(spec));
     }
-    TRY_SET(auto function, virtio::create(spec, virtio::Wiring{dma_, services_.timers, services_.inlet, services_.log}));
-    const auto number = std::count_if(devices_.begin(), devices_.end(), [&](const NamedDevice& d) { return d.name.starts_with(spec.name); });
+    TRY_SET(auto function,
+            virtio::create(spec, virtio::Wiring{dma_, services_.timers, services_.inlet, services_.log}));
+    const auto number = std::count_if(devices_.begin(), devices_.end(),
+                                      [&](const NamedDevice& d) { return d.name.starts_with(spec.name); });
     functions_.push_back(function.get());
     if (kind->bus == DeviceBus::pci) {
         auto transport = std::make_unique<virtio::PciTransport>(std::move(function), kind->name);
@@ -192,9 +215,11 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
         return {};
     }
     if (mmio_slots_.size() == virtio_slots)
-        return Error{fmt::format("--device {}: all {} virtio-mmio slots are taken; use the -pci form", spec.name, virtio_slots)};
+        return Error{
+            fmt::format("--device {}: all {} virtio-mmio slots are taken; use the -pci form", spec.name, virtio_slots)};
     const u32 free = static_cast<u32>(mmio_slots_.size());
-    mmio_slots_.push_back(std::make_unique<virtio::MmioTransport>(std::move(function), plic_->source(irq_virtio + free)));
+    mmio_slots_.push_back(
+        std::make_unique<virtio::MmioTransport>(std::move(function), plic_->source(irq_virtio + free)));
     return {};
 }
 
@@ -217,8 +242,15 @@ Result<void> RiscvVirt::load() {
         kernel = std::move(opened);
     }
 
-    TreeInput tree{.cpus = config_.cpus, .xlen = hart.xlen, .vlen = hart.vlen, .levels = hart.maximum_levels, .memory = config_.memory,
-                   .append = config_.append, .initrd_start = 0, .initrd_end = config_.initrd ? u64{1} : u64{0}, .seed = {}};
+    TreeInput tree{.cpus = config_.cpus,
+                   .xlen = hart.xlen,
+                   .vlen = hart.vlen,
+                   .levels = hart.maximum_levels,
+                   .memory = config_.memory,
+                   .append = config_.append,
+                   .initrd_start = 0,
+                   .initrd_end = config_.initrd ? u64{1} : u64{0},
+                   .seed = {}};
     services_.inlet.entropy(tree.seed);
     riscv_boot::Request request;
     request.ram = ram;
@@ -234,7 +266,8 @@ Result<void> RiscvVirt::load() {
     tree.initrd_end = place.initrd_end;
 
     if (kernel) TRY(kernel->load(memory_));
-    if (config_.initrd && !memory_.load(place.initrd, config_.initrd->bytes)) return Error{fmt::format("initrd '{}' does not fit into memory", config_.initrd->name)};
+    if (config_.initrd && !memory_.load(place.initrd, config_.initrd->bytes))
+        return Error{fmt::format("initrd '{}' does not fit into memory", config_.initrd->name)};
     const auto blob = device_tree(tree);
     if (!memory_.load(place.fdt, blob)) return Error{"the device tree does not fit into memory"};
 
@@ -243,7 +276,8 @@ Result<void> RiscvVirt::load() {
     vector.start = config_.bios ? firmware.entry : kernel->entry();
     vector.fdt = place.fdt;
     vector.next = kernel ? kernel->entry() : 0;
-    if (!memory_.load(riscv_boot::reset_vector_address, riscv_boot::make_reset_vector(vector))) return Error{"the reset vector does not fit into ROM"};
+    if (!memory_.load(riscv_boot::reset_vector_address, riscv_boot::make_reset_vector(vector)))
+        return Error{"the reset vector does not fit into ROM"};
 
     for (auto& each : harts_) {
         each->s.pc = riscv_boot::reset_vector_address;
@@ -270,7 +304,8 @@ void RiscvVirt::protect_code(u64 physical_page) {
 void RiscvVirt::page_written(u64 address, u64 size) {
     std::atomic<u8>& flags = *memory_.page_flags(address);
     if (services_.device_lock != nullptr) {
-        // The writer may be any thread: every hart forgets the page when it next looks, before its next fence.i at the latest.
+        // The writer may be any thread: every hart forgets the page when it next looks, before its next fence.i at the
+        // latest.
         flags.fetch_and(static_cast<u8>(~page_has_code));
         for (auto& hart : harts_) hart->post_code_changed(address);
         return;

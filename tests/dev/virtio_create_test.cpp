@@ -128,6 +128,8 @@ TEST_F(VirtioCreateTest, PropertiesAreCheckedByNameAndValue) {
                                                                  "', but wants six bytes as in 52:54:00:12:34:56");
     EXPECT_EQ(refusal("virtio-net-pci", {{"mac", "53:54:00:12:34:56"}}),
               "virtio-net-pci: property 'mac' is a group address; the first byte of a device's own is even");
+    EXPECT_EQ(refusal("virtio-net-pci", {{"mac", "00:00:00:00:00:00"}}),
+              "virtio-net-pci: property 'mac' is zero, which is no device's address");
     EXPECT_EQ(refusal("virtio-rng-pci", {{"period", "0"}}),
               "virtio-rng-pci: property 'period' is '0', but wants a number from 1 to 3600000");
     EXPECT_NE(spec.disk, nullptr) << "nothing is taken by a refusal";
@@ -150,6 +152,35 @@ TEST_F(VirtioCreateTest, PropertiesReachTheDevice) {
     ASSERT_TRUE(balloon.ok());
     EXPECT_EQ((*balloon)->offered() & 0xff, 0x06u);
     EXPECT_EQ((*balloon)->queue_count(), 3);
+}
+
+TEST_F(VirtioCreateTest, NetworkDevicesGetAddressesOfTheirOwn) {
+    const auto addresses = [](std::vector<std::pair<std::string, std::string>> given) {
+        std::vector<DeviceSpec> specs(given.size());
+        for (usize i = 0; i < given.size(); i++) {
+            specs[i].name = given[i].first;
+            if (!given[i].second.empty()) specs[i].properties = {{"mac", given[i].second}};
+        }
+        virtio::give_mac_addresses(specs);
+        std::vector<std::string> got;
+        for (const DeviceSpec& each : specs)
+            got.push_back(each.properties.contains("mac") ? each.properties.at("mac") : "none");
+        return got;
+    };
+    EXPECT_EQ(addresses({{"virtio-net-pci", ""}, {"virtio-blk-pci", ""}, {"virtio-net-device", ""}}),
+              (std::vector<std::string>{"52:54:00:12:34:56", "none", "52:54:00:12:34:57"}));
+    EXPECT_EQ(addresses({{"virtio-net-pci", ""},
+                         {"virtio-net-pci", "02:00:00:00:00:01"},
+                         {"virtio-net-pci", ""},
+                         {"virtio-net-pci", "52:54:00:12:34:56"},
+                         {"virtio-net-pci", "bad"}}),
+              (std::vector<std::string>{"52:54:00:12:34:57", "02:00:00:00:00:01", "52:54:00:12:34:58",
+                                        "52:54:00:12:34:56", "bad"}));
+    std::vector<std::pair<std::string, std::string>> many(40, {"virtio-net-pci", ""});
+    many.back().second = "52:54:00:12:34:5A";
+    const auto got = addresses(many);
+    EXPECT_EQ(std::set<std::string>(got.begin(), got.end()).size(), 40u);
+    EXPECT_EQ(got[4], "52:54:00:12:34:5b") << "5A is taken, however it is written";
 }
 
 TEST_F(VirtioCreateTest, MissingBackEndsAndBadPortsAreNamed) {

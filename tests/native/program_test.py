@@ -102,6 +102,8 @@ class BadInputTest(ProgramTest):
         self.refused("(did you mean riscv-virt?)", *self.run_args(), "--machine", "riscv-vrit")
         self.refused("(did you mean virtio-blk-pci?)", *self.run_args(), "--device", "virtio-blk-pcu")
         self.refused("--device ns16550a: is part of the board", *self.run_args(), "--device", "ns16550a")
+        self.refused("virtio-net-pci: property 'mac' is '1:2', but wants six bytes as in 52:54:00:12:34:56",
+                     *self.run_args(), "--device", "virtio-net-pci,net=null,mac=1:2")
         self.refused("virtio-rng-pci", *self.run_args(), "--device", "virtio-rng-pci,perod=1")
         self.refused("nothing to boot", "run", "--memory", "1G")
         self.refused("has 1 serial port", *self.run_args(), "--serial", "null", "--serial", "file:out")
