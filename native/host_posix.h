@@ -61,6 +61,10 @@ private:
     std::atomic<LineEnd> end_ = LineEnd::newline;
 };
 
+// Lets this process open as many files as it may (RLIMIT_NOFILE's soft limit becomes the hard one): shared folders hold
+// many. Children inherit it, so it is called when no more of them are to be started.
+void raise_descriptor_limit();
+
 // "No such file or directory", without a final full stop.
 std::string error_text(int error_number);
 

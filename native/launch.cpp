@@ -193,6 +193,7 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
 }
 
 Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& connections, HostServices& host) {
+    raise_descriptor_limit();
     auto& board = launch.config.board;
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,6 +119,20 @@ TEST(PosixFile, WhatIsNoDiskIsRefused) {
               "/dev/null: is no regular file; a regular file or a block device is needed");
     EXPECT_EQ(open_file("/no/such/disk", FileAccess::read_only).error().message,
               "/no/such/disk: cannot open: No such file or directory");
+}
+
+TEST(Descriptors, TheSoftLimitBecomesTheHardOne) {
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit low = before;
+    low.rlim_cur = 64;
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    raise_descriptor_limit();
+    rlimit after{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+    EXPECT_EQ(after.rlim_cur, before.rlim_max);
+    EXPECT_EQ(after.rlim_max, before.rlim_max);
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(PosixThreads, SharedWorkUnderALock) {

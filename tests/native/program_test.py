@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import resource
 import select
 import signal
 import socket
@@ -217,6 +218,30 @@ class RunTest(ProgramTest):
         while data := client.recv(65536):
             received += data
         self.assertTrue(received.endswith(b"R"), received)
+
+    def test_it_may_open_as_many_files_as_the_system_lets_it(self):
+        def limits(process):
+            with open(f"/proc/{process.pid}/limits") as file:
+                return next(line.split()[3:5] for line in file if line.startswith("Max open files"))
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        process = self.start(*self.run_args(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+        self.read_until(process.stdout.fileno(), b"ready\n")
+        soft_now, hard_now = limits(process)
+        self.assertEqual(soft_now, hard_now)
+
+        # What it starts keeps the old limit: here the tool that builds a guest, in an environment of ours.
+        recipes = self.folder / "recipes"
+        (recipes / "tools").mkdir(parents=True)
+        (recipes / "tiny").mkdir()
+        (recipes / "tiny" / "guest.toml").write_text('title = "x"\n')
+        (recipes / "tools" / "guest.py").write_text(
+            "import resource\nprint(resource.getrlimit(resource.RLIMIT_NOFILE)[0])\nraise SystemExit(1)\n")
+        environment = dict(os.environ, VIVARIUM_GUESTS=str(recipes), XDG_CACHE_HOME=str(self.folder / "cache"))
+        result = self.viv("run", "tiny", env=environment,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+        self.assertEqual(result.stderr.splitlines()[0], "64")
 
     def test_serial_to_a_file(self):
         self.viv(*self.run_args(busy=True), "--serial", "file:log", "--max-instructions", "100000", check=True)
