@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <vector>
 
 namespace viv::gdb {
@@ -93,18 +94,10 @@ std::string threads_xml(std::span<Cpu* const> cpus) {
 }
 
 unsigned general_registers(const Cpu& cpu) {
-    std::string_view feature;
+    std::set<unsigned> numbers;
+    for (const Cpu::Register& row : cpu.registers()) numbers.insert(row.number);
     unsigned count = 0;
-    for (bool found = true; found;) {
-        found = false;
-        for (const Cpu::Register& row : cpu.registers()) {
-            if (row.number != count || (count != 0 && row.feature != feature)) continue;
-            feature = row.feature;
-            count++;
-            found = true;
-            break;
-        }
-    }
+    while (numbers.contains(count)) count++;
     return count;
 }
 

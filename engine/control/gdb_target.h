@@ -12,7 +12,7 @@ std::string target_xml(const Cpu& cpu);
 std::string threads_xml(std::span<Cpu* const> cpus);
 // The text for `info threads`.
 std::string thread_text(const Cpu& cpu);
-// How many registers, from number 0 on, the `g` packet holds: those of the first feature.
+// How many registers the `g` packet holds: those from number 0 on without a gap.
 unsigned general_registers(const Cpu& cpu);
 
 }  // namespace viv::gdb

@@ -26,6 +26,13 @@ stepi
 printf "after-step %d\\n", $pc - {address}
 set $t0 = 0x1234
 printf "t0 %#lx\\n", $t0
+set $kept = $v3.l[1]
+set $v3.l[1] = 0x1122334455667788
+printf "v3 %#lx %#x %#x %d\\n", $v3.l[1], $v3.w[3], $v3.s[4], sizeof($v3)
+printf "v3-byte %d\\n", $v3.b[8] == 0x88
+print $v3
+info registers v0
+set $v3.l[1] = $kept
 delete
 watch *(unsigned long *)($sp - 8)
 monitor info status
@@ -50,7 +57,8 @@ class Gdb(unittest.TestCase):
                                      timeout=240 * viv_process.PATIENCE, stdin=subprocess.DEVNULL)
                 output = gdb.stdout + gdb.stderr
                 for expected in (r"Thread 1\.?\d* ", f"stopped-at {address}", "stack-is-kernel 1", "satp-mode 10", r"=> " + address,
-                                 r"after-step [24]", "t0 0x1234"):
+                                 r"after-step [24]", "t0 0x1234", "v3 0x1122334455667788 0x11223344 0x7788 16", "v3-byte 1",
+                                 r"\$\d+ = \{b = \{.*s = \{.*w = \{.*l = \{.*q = \{", r"\nv0 +\{b = \{"):
                     self.assertRegex(output, expected)
                 # Detached, the guest goes on to its shell.
                 viv.expect(r"~ # ")

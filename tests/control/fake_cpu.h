@@ -62,7 +62,8 @@ public:
         for (unsigned i = 0; i < 32; i++)
             registers_.push_back({fmt::format("x{}", i), "org.gnu.gdb.riscv.cpu", 64, i == 2 ? "data_ptr" : "int", i});
         registers_.push_back({"pc", "org.gnu.gdb.riscv.cpu", 64, "code_ptr", 32});
-        registers_.push_back({"wide", "org.vivarium.fake", 128, "fake_vector", 70});
+        registers_.push_back({"apart", "org.vivarium.fake", 64, "int", 70});
+        registers_.push_back({"wide", "org.vivarium.fake", 128, "fake_vector", 33});
     }
 
     unsigned index() const override { return index_; }
@@ -135,13 +136,15 @@ public:
         else if (number == 32)
             store_le(out.data(), pc_);
         else if (number == 70)
+            store_le(out.data(), count_);
+        else if (number == 33)
             out.assign(wide_.begin(), wide_.end());
         else
             out.clear();
         return out;
     }
     bool write_register(unsigned number, std::span<const u8> value) override {
-        if (number == 70 && value.size() == wide_.size())
+        if (number == 33 && value.size() == wide_.size())
             return std::copy(value.begin(), value.end(), wide_.begin()), true;
         if (number > 32 || value.size() != 8) return false;
         (number == 32 ? pc_ : x_[number]) = load_le<u64>(value.data());

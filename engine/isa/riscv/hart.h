@@ -1,6 +1,7 @@
 // One RISC-V hart: architectural state, address translation, traps, CSRs, and the interpreter's view of all that.
-// Promises: executes RV32/RV64 exactly as the specifications cited in state.h and the instruction headers say; run() is exact in instructions; a fault leaves the
-// faulting instruction undone. Not thread safe but for request_attention() and the interrupt lines.
+// Promises: executes RV32/RV64 exactly as the specifications cited in state.h and the instruction headers say; run() is
+// exact in instructions; a fault leaves the faulting instruction undone. Not thread safe but for request_attention()
+// and the interrupt lines.
 #pragma once
 
 #include <atomic>
@@ -43,9 +44,9 @@ public:
 
 // Fixed properties of a hart.
 struct HartConfig {
-    unsigned index = 0;       // mhartid
-    unsigned xlen = 64;       // 32 or 64
-    unsigned vlen = 128;      // bits, a power of two from 128 to 1024; 0: no V extension
+    unsigned index = 0;           // mhartid
+    unsigned xlen = 64;           // 32 or 64
+    unsigned vlen = 128;          // bits, a power of two from 128 to 1024; 0: no V extension
     unsigned maximum_levels = 5;  // page-table levels: 3 Sv39, 4 Sv48, 5 Sv57 (RV32: Sv32 always)
     unsigned code_pages = 512;    // decoded pages the interpreter keeps
 };
@@ -55,11 +56,12 @@ struct HartWiring {
     Bus& bus;
     TimeSource& time;
     Timers& timers;
-    Inlet& inlet;   // the entropy source of Zkr's seed
+    Inlet& inlet;  // the entropy source of Zkr's seed
     LogSink& log;
-    host::Mutex* device_lock = nullptr;        // taken around device accesses; null when harts run in turn
+    host::Mutex* device_lock = nullptr;  // taken around device accesses; null when harts run in turn
     SupervisorCalls* supervisor_calls = nullptr;
-    // A physical page is about to hold decoded code: protects it in every hart's TLBs (stops the other harts meanwhile).
+    // A physical page is about to hold decoded code: protects it in every hart's TLBs (stops the other harts
+    // meanwhile).
     std::function<void(u64 physical_page)> protect_code;
 };
 
@@ -103,15 +105,18 @@ public:
     // SBI HSM: starts a halted hart in supervisor mode.
     void start(u64 pc, u64 a1);
     void halt() { s.halted = true; }
-    // What machine-mode firmware sets up before it enters a kernel: delegation, counters, Sstc, cache operations, an open PMP.
+    // What machine-mode firmware sets up before it enters a kernel: delegation, counters, Sstc, cache operations, an
+    // open PMP.
     void prepare_supervisor();
-    void set_timer(u64 ticks);  // stimecmp, as SBI's TIME extension sets it
+    void set_timer(u64 ticks);               // stimecmp, as SBI's TIME extension sets it
     void time_changed() { update_timer(); }  // the time source jumped
     bool halted() const { return s.halted; }
-    // The bytes [physical, physical + size) of one page have changed. On the thread that runs this hart, or while no hart runs: returns
-    // whether decoded code of that page is left. From elsewhere: it is noted, and done before the hart's next fence.i, trap or slice.
+    // The bytes [physical, physical + size) of one page have changed. On the thread that runs this hart, or while no
+    // hart runs: returns whether decoded code of that page is left. From elsewhere: it is noted, and done before the
+    // hart's next fence.i, trap or slice.
     bool code_changed(u64 physical, u64 size) {
-        // The slot of the instruction that writes may be forgotten with its page: what its block has not used comes back to the budget now.
+        // The slot of the instruction that writes may be forgotten with its page: what its block has not used comes
+        // back to the budget now.
         const u16 run = current_ != nullptr ? current_->run : u16{0};
         const bool left = code_written(physical, size);
         if (current_ != nullptr) budget += run - current_->run;
@@ -127,13 +132,15 @@ public:
     unsigned vlen_bytes() const { return config_.vlen / 8; }
     u8* vector_register(unsigned number) { return s.v + number * vlen_bytes(); }
 
-    TlbEntry* tlb = nullptr;         // entries of the current data context
+    TlbEntry* tlb = nullptr;  // entries of the current data context
 
-    // Data accesses by virtual address, for slow paths and helpers: exact semantics including misaligned and page-crossing ones.
-    // False: a trap has been delivered (or a watchpoint hit) and the instruction must return at once.
+    // Data accesses by virtual address, for slow paths and helpers: exact semantics including misaligned and
+    // page-crossing ones. False: a trap has been delivered (or a watchpoint hit) and the instruction must return at
+    // once.
     bool load(u64 address, unsigned size, u64& value);
     bool store(u64 address, unsigned size, u64 value);
-    template <class T> bool load(u64 address, T& value) {
+    template <class T>
+    bool load(u64 address, T& value) {
         const TlbEntry& entry = Tlb::at(tlb, address);
         if ((address & (~page_mask | (sizeof(T) - 1))) == entry.read) [[likely]] {
             value = __atomic_load_n(reinterpret_cast<const T*>(address + entry.addend), __ATOMIC_RELAXED);
@@ -144,7 +151,8 @@ public:
         value = static_cast<T>(wide);
         return true;
     }
-    template <class T> bool store(u64 address, T value) {
+    template <class T>
+    bool store(u64 address, T value) {
         const TlbEntry& entry = Tlb::at(tlb, address);
         if ((address & (~page_mask | (sizeof(T) - 1))) == entry.write) [[likely]] {
             __atomic_store_n(reinterpret_cast<T*>(address + entry.addend), value, __ATOMIC_RELAXED);
@@ -152,16 +160,18 @@ public:
         }
         return store(address, sizeof(T), static_cast<u64>(value));
     }
-    // For atomics and zeroing: a host pointer to `size` naturally aligned bytes of RAM that may be read and written, or null after a trap.
-    // The caller reports the write with wrote_atomically().
+    // For atomics and zeroing: a host pointer to `size` naturally aligned bytes of RAM that may be read and written, or
+    // null after a trap. The caller reports the write with wrote_atomically().
     u8* atomic_pointer(u64 address, unsigned size, AccessKind kind, u64& physical);
     void wrote_atomically(u64 physical, unsigned size);
     // Faults as a load/store would, without accessing: false after a trap. For helpers that must not write partially.
     bool probe(u64 address, unsigned size, AccessKind kind);
-    // Whether a load would reach plain memory without a trap; nothing changes. For loads that may stop early instead of trapping.
+    // Whether a load would reach plain memory without a trap; nothing changes. For loads that may stop early instead of
+    // trapping.
     bool readable(u64 address, unsigned size);
 
-    // Delivers a synchronous exception at the current instruction: CSRs, mode and s.pc change. Always returns false, for helpers' convenience.
+    // Delivers a synchronous exception at the current instruction: CSRs, mode and s.pc change. Always returns false,
+    // for helpers' convenience.
     bool raise(Cause cause, u64 tval);
     bool raise_illegal();  // tval is the instruction's bits
 
@@ -198,7 +208,7 @@ public:
     u64 pending() const;  // mip as read
 
 private:
-    struct Context;      // TLB and fetch table of one address space and mode
+    struct Context;  // TLB and fetch table of one address space and mode
     // The result of a page walk and the PMP, for the 4 KiB page around the address.
     struct Translation {
         u64 physical = 0;
@@ -248,6 +258,7 @@ private:
 
     // hart.cpp
     void interrupt_raised();
+    std::span<u8> vector_bytes(unsigned number);
     bool debug_csr(const std::function<bool()>& access);
     void check_vector_type(Archive& a);
     void drain_posted();
@@ -259,13 +270,13 @@ private:
     HartWiring wiring_;
     Decoder decoder_;
     Log log_;
-    std::atomic<u64> lines_{0};       // interrupt pins
+    std::atomic<u64> lines_{0};         // interrupt pins
     std::atomic<u64> soft_pending_{0};  // SSIP and STIP set from outside, folded into s.mip
     std::atomic_flag posted_lock_;
     std::atomic<bool> posted_any_{false};
-    std::vector<u64> posted_;         // pages whose code another thread has changed
+    std::vector<u64> posted_;  // pages whose code another thread has changed
     std::vector<std::unique_ptr<Pin>> pins_;
-    std::unique_ptr<Timer> timer_;    // Sstc
+    std::unique_ptr<Timer> timer_;  // Sstc
 
     mutable std::vector<Register> register_list_;
 
@@ -274,14 +285,15 @@ private:
     Context* data_context_ = nullptr;
 
     const exec::Slot* current_ = nullptr;
-    u64 executed_ = 0;                // in earlier runs
+    u64 executed_ = 0;  // in earlier runs
     const DebugPoints* shared_debug_points_ = nullptr;
     const DebugPoints* debug_points_ = nullptr;  // null while there are none
     DebugEvent debug_event_;
     bool debug_hit_ = false;
-    bool debug_step_ = false;         // a breakpoint's slot belongs to another address: execute its instruction alone
-    bool pmp_open_ = false;           // PMP entry 0 lets supervisor and user do everything
-    u64 large_low_ = ~u64{0}, large_high_ = 0;  // the virtual range in which superpages have been cached since the last full flush
+    bool debug_step_ = false;  // a breakpoint's slot belongs to another address: execute its instruction alone
+    bool pmp_open_ = false;    // PMP entry 0 lets supervisor and user do everything
+    u64 large_low_ = ~u64{0},
+        large_high_ = 0;  // the virtual range in which superpages have been cached since the last full flush
 };
 
 }  // namespace viv::riscv
