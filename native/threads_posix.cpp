@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -57,6 +58,8 @@ private:
     pthread_cond_t condition_;
 };
 
+u64 this_thread() { return static_cast<u64>(gettid()); }
+
 class PosixThread final : public host::Thread {
 public:
     explicit PosixThread(std::function<void()> body) : body_(std::move(body)) {}
@@ -66,22 +69,29 @@ public:
     PosixThread(const PosixThread&) = delete;
     PosixThread& operator=(const PosixThread&) = delete;
 
+    u64 id() const override { return id_.load(); }
+
     int start(const std::string& name) {
         const int error = pthread_create(&thread_, nullptr, &PosixThread::enter, this);
         if (error != 0) return error;
         started_ = true;
+        id_.wait(0);                                              // the thread itself knows it first
         pthread_setname_np(thread_, name.substr(0, 15).c_str());  // the kernel keeps 15 bytes
         return 0;
     }
 
 private:
     static void* enter(void* self) {
-        static_cast<PosixThread*>(self)->body_();
+        auto& thread = *static_cast<PosixThread*>(self);
+        thread.id_.store(this_thread());
+        thread.id_.notify_all();
+        thread.body_();
         return nullptr;
     }
 
     std::function<void()> body_;
     pthread_t thread_{};
+    std::atomic<u64> id_{0};
     bool started_ = false;
 };
 
@@ -100,6 +110,8 @@ std::unique_ptr<host::Thread> PosixThreads::start(std::string name, std::functio
     }
     return thread;
 }
+
+u64 PosixThreads::current_id() const { return this_thread(); }
 
 unsigned PosixThreads::hardware_threads() {
     const long count = sysconf(_SC_NPROCESSORS_ONLN);

@@ -1,11 +1,13 @@
 // A disk as the storage devices see it: sectors behind an asynchronous interface.
-// Promises: a completion is called exactly once, possibly before submit() returns, never from another thread; requests may complete in any order.
+// Promises: a completion is called exactly once, possibly before submit() returns, never from another thread; requests
+// may complete in any order.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/host/file.h"
@@ -19,8 +21,8 @@ enum class Status : u8 { ok, io_error, unsupported };
 
 struct Request {
     Operation operation = Operation::read;
-    u64 offset = 0;  // bytes, a multiple of 512
-    u64 length = 0;  // bytes, a multiple of 512; for read and write the sum of the segments
+    u64 offset = 0;                       // bytes, a multiple of 512
+    u64 length = 0;                       // bytes, a multiple of 512; for read and write the sum of the segments
     std::vector<std::span<u8>> segments;  // guest memory, valid until completion
     std::function<void(Status)> done;
 };
@@ -30,10 +32,14 @@ public:
     virtual ~Disk() = default;
     virtual u64 size() const = 0;  // bytes, a multiple of 512
     virtual bool read_only() const = 0;
+    // For people and monitors: the file that the disk's contents come from, and what it is ("raw"). Empty: none.
+    virtual std::string_view file_name() const { return {}; }
+    virtual std::string_view format() const { return {}; }
     // The range has been checked against size() by the caller and is checked again here: outside it is an io_error.
     virtual void submit(Request request) = 0;
     // After it returns, no segment of an earlier request is written any more; completions may still be called, with any
-    // status. A device calls it when the guest resets it. A disk that completes requests within submit() has nothing to do.
+    // status. A device calls it when the guest resets it. A disk that completes requests within submit() has nothing to
+    // do.
     virtual void abandon() {}
 };
 

@@ -27,7 +27,8 @@ public:
 
     // Calls `use(part)` for pieces that make up the next `length` bytes; the request's length has been checked
     // against the segments.
-    template <class Use> void next(u64 length, Use&& use) {
+    template <class Use>
+    void next(u64 length, Use&& use) {
         while (length != 0) {
             const auto left = segments_[index_].subspan(offset_);
             const auto part = left.first(std::min<u64>(length, left.size()));
@@ -65,6 +66,8 @@ public:
 
     u64 size() const override { return below_->size(); }
     bool read_only() const override { return false; }
+    std::string_view file_name() const override { return below_->file_name(); }
+    std::string_view format() const override { return below_->format(); }
     void abandon() override { below_->abandon(); }
 
     void submit(Request request) override {
@@ -97,7 +100,8 @@ private:
     }
 
     // Calls `use(cluster number, offset inside it, length)` for the parts of a range that lie in one cluster each.
-    template <class Use> static void for_each_cluster(u64 offset, u64 length, Use&& use) {
+    template <class Use>
+    static void for_each_cluster(u64 offset, u64 length, Use&& use) {
         while (length != 0) {
             const u64 inside = offset % cluster_size;
             const u64 part = std::min(length, cluster_size - inside);
@@ -124,8 +128,10 @@ private:
     void zero(u64 offset, u64 length) {
         for_each_cluster(offset, length, [&](u64 number, u64 inside, u64 part) {
             Cluster& cluster = clusters_[number];
-            if (part == cluster_size) cluster.data.reset();
-            else if (cluster.data) std::memset(cluster.data->data() + inside, 0, part);
+            if (part == cluster_size)
+                cluster.data.reset();
+            else if (cluster.data)
+                std::memset(cluster.data->data() + inside, 0, part);
             own(cluster, inside, part);
         });
     }
@@ -136,8 +142,10 @@ private:
         for (auto at = clusters_.lower_bound(offset / cluster_size); at != clusters_.end() && at->first < last; ++at) {
             const u64 start = std::max(offset, at->first * cluster_size);
             const u64 end = std::min(offset + length, (at->first + 1) * cluster_size);
-            if (end - start == cluster_size) at->second.data.reset();
-            else if (at->second.data) std::memset(at->second.data->data() + start % cluster_size, 0, end - start);
+            if (end - start == cluster_size)
+                at->second.data.reset();
+            else if (at->second.data)
+                std::memset(at->second.data->data() + start % cluster_size, 0, end - start);
         }
     }
 

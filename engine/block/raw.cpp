@@ -19,13 +19,13 @@ Status status_of(const Result<void>& result) { return result.ok() ? Status::ok :
 
 class RawDisk final : public Disk {
 public:
-    RawDisk(std::unique_ptr<host::File> file, u64 size, Access access)
-        : file_(std::move(file)),
-          size_(size),
-          access_(access) {}
+    RawDisk(std::unique_ptr<host::File> file, std::string name, u64 size, Access access)
+        : file_(std::move(file)), name_(std::move(name)), size_(size), access_(access) {}
 
     u64 size() const override { return size_; }
     bool read_only() const override { return access_ == Access::read_only; }
+    std::string_view file_name() const override { return name_; }
+    std::string_view format() const override { return "raw"; }
     void submit(Request request) override {
         const Status status = carry_out(request);
         if (request.done) request.done(status);
@@ -79,6 +79,7 @@ private:
     }
 
     std::unique_ptr<host::File> file_;
+    std::string name_;
     u64 size_;  // at opening: a file that shrinks behind our back gives io_errors
     Access access_;
 };
@@ -91,7 +92,7 @@ Result<std::unique_ptr<Disk>> open_raw(std::unique_ptr<host::File> file, std::st
     if (size % sector_size != 0)
         return Error{
             fmt::format("disk image '{}' has {} bytes; a raw image has a multiple of {}", name, size, sector_size)};
-    return Result<std::unique_ptr<Disk>>(std::make_unique<RawDisk>(std::move(file), size, access));
+    return Result<std::unique_ptr<Disk>>(std::make_unique<RawDisk>(std::move(file), std::move(name), size, access));
 }
 
 }  // namespace viv::block

@@ -37,7 +37,9 @@ std::vector<PluggedDevice> plugged_devices(const BoardConfig& config) {
         device.id = id != spec.properties.end() ? id->second : fmt::format("{}.{}", spec.name, number);
         device.kind = spec.name;
         device.properties = spec.properties;
-        if (spec.disk) device.disk = PluggedDevice::Disk{spec.disk->size(), spec.disk->read_only()};
+        if (spec.disk)
+            device.disk = PluggedDevice::Disk{spec.disk->size(), spec.disk->read_only(),
+                                              std::string(spec.disk->file_name()), std::string(spec.disk->format())};
         devices.push_back(std::move(device));
     }
     return devices;
@@ -238,6 +240,11 @@ Board& Machine::board() { return *implementation_->board; }
 Timers& Machine::timers() { return implementation_->timers; }
 const MachineConfig& Machine::config() const { return implementation_->config; }
 std::span<const PluggedDevice> Machine::plugged() const { return implementation_->plugged; }
+u64 Machine::thread_id(unsigned cpu) const {
+    if (implementation_->parallel) return implementation_->parallel->thread_id(cpu);
+    const host::Threads* threads = implementation_->host.threads;
+    return threads == nullptr ? 0 : threads->current_id();
+}
 u64 Machine::instructions() const { return implementation_->instructions(); }
 void Machine::add_listener(MachineListener& listener) { implementation_->listeners.push_back(&listener); }
 void Machine::remove_listener(MachineListener& listener) { std::erase(implementation_->listeners, &listener); }

@@ -75,6 +75,7 @@ struct PluggedDevice {
     struct Disk {
         u64 size = 0;  // bytes
         bool read_only = false;
+        std::string file, format;  // empty: none
     };
     std::string id;  // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
     std::string kind;
@@ -125,6 +126,8 @@ public:
     // As given to create(), without what moved into the board (blobs, devices, serials: see Board::config).
     const MachineConfig& config() const;
     std::span<const PluggedDevice> plugged() const;
+    // The host's number of the thread that executes this CPU: its own, or the caller's of run(). 0: the host has none.
+    u64 thread_id(unsigned cpu) const;
     u64 instructions() const;  // over all harts since power-on, resets included
 
     // Listeners are called in order of addition and must outlive the machine or be removed.

@@ -47,6 +47,8 @@ public:
     void stop_soon();
     // A nearer deadline was armed.
     void deadline_changed();
+    // The host's number of the hart's thread.
+    u64 thread_id(unsigned index) const { return harts_[index].thread->id(); }
     // See BoardServices::exclusive.
     void exclusive(const std::function<void()>& section);
 

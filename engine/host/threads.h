@@ -1,5 +1,5 @@
-// Threads and locks as an injected interface, for harts on parallel threads. A host without threads passes none, and the
-// engine then runs every hart in turn on its caller's thread.
+// Threads and locks as an injected interface, for harts on parallel threads. A host without threads passes none, and
+// the engine then runs every hart in turn on its caller's thread.
 #pragma once
 
 #include <functional>
@@ -30,6 +30,8 @@ public:
 class Thread {
 public:
     virtual ~Thread() = default;
+    // The number by which the host's own tools know it (on Linux its tid), from start() on; 0 if there is none.
+    virtual u64 id() const = 0;
 };
 
 class Threads {
@@ -39,6 +41,7 @@ public:
     virtual std::unique_ptr<Condition> make_condition() = 0;
     virtual std::unique_ptr<Thread> start(std::string name, std::function<void()> body) = 0;
     virtual unsigned hardware_threads() = 0;
+    virtual u64 current_id() const = 0;  // Thread::id() of the caller
 };
 
 class Lock {

@@ -71,6 +71,8 @@ TEST_F(OverlayTest, WritesHideAndNeverReachTheDiskBelow) {
     std::vector<u8> data(1024, 0xee);
     EXPECT_FALSE(disk->read_only());
     EXPECT_EQ(disk->size(), sectors * 512);
+    EXPECT_EQ(disk->file_name(), "disk.img") << "which disk it is does not change";
+    EXPECT_EQ(disk->format(), "raw");
     ASSERT_EQ(run(*disk, Operation::write, 127 * 512, 1024, {data}), Status::ok);  // across a cluster boundary
     const auto seen = read(126 * 512, 4 * 512);
     EXPECT_EQ(seen[0], original[126 * 512]);

@@ -85,6 +85,8 @@ TEST_F(RawTest, AReadOnlyDiskIsNotWritten) {
     open(Access::read_only);
     content.holes = true;
     EXPECT_TRUE(disk->read_only());
+    EXPECT_EQ(disk->file_name(), "disk.img");
+    EXPECT_EQ(disk->format(), "raw");
     const auto before = content.bytes;
     std::vector<u8> sector(512, 9);
     EXPECT_EQ(run(Operation::write, 0, 512, {sector}), Status::io_error);

@@ -174,9 +174,15 @@ TEST(Commands, MapAndDevices) {
 
 TEST(Commands, DisksAreListed) {
     struct Disk final : block::Disk {
+        explicit Disk(std::string file) : file_(std::move(file)) {}
+        std::string_view file_name() const override { return file_; }
+        std::string_view format() const override { return file_.empty() ? "" : "raw"; }
         u64 size() const override { return 1 << 20; }
         bool read_only() const override { return true; }
         void submit(block::Request request) override { request.done(block::Status::unsupported); }
+
+    private:
+        std::string file_;
     };
     MachineConfig config;
     config.board.memory = 64 << 10;
@@ -185,7 +191,7 @@ TEST(Commands, DisksAreListed) {
         DeviceSpec spec;
         spec.name = "virtio-blk-pci";
         if (*id != 0) spec.properties["id"] = id;
-        spec.disk = std::make_unique<Disk>();
+        spec.disk = std::make_unique<Disk>(*id != 0 ? "images/root.img" : "");
         config.board.devices.push_back(std::move(spec));
     }
     HeapMemory memory;
@@ -198,13 +204,18 @@ TEST(Commands, DisksAreListed) {
     CommandContext context{**machine, host};
     EXPECT_EQ(run_line(context, "info block").text,
               "virtio-blk-pci.0: virtio-blk-pci, 1048576 bytes, read-only\n"
-              "root: virtio-blk-pci, 1048576 bytes, read-only\n");
+              "root: virtio-blk-pci, 1048576 bytes, read-only, images/root.img\n");
     EXPECT_EQ(run_line(context, "info plugged").text,
               "virtio-blk-pci.0: virtio-blk-pci\nroot: virtio-blk-pci id=root\n");
     nlohmann::json result;
     ASSERT_TRUE(run_qmp(context, "query-block", nullptr, result).ok);
     EXPECT_EQ(result[1]["device"], "root");
     EXPECT_EQ(result[1]["inserted"]["image"]["virtual-size"], 1 << 20);
+    EXPECT_EQ(result[1]["inserted"]["image"]["filename"], "images/root.img");
+    EXPECT_EQ(result[1]["inserted"]["image"]["format"], "raw");
+    EXPECT_EQ(result[1]["inserted"]["file"], "images/root.img");
+    EXPECT_EQ(result[1]["inserted"]["drv"], "raw");
+    EXPECT_EQ(result[0]["inserted"]["file"], "") << "a disk that comes from no file";
 }
 
 TEST(Commands, MistakesAreNamed) {

@@ -212,8 +212,10 @@ public:
         return std::make_unique<OneThread>(std::move(body));
     }
     unsigned hardware_threads() override { return 2; }
+    u64 current_id() const override { return number(std::this_thread::get_id()); }
 
 private:
+    static u64 number(std::thread::id id) { return std::hash<std::thread::id>()(id); }
     struct OneMutex final : host::Mutex {
         void lock() override { mutex.lock(); }
         void unlock() override { mutex.unlock(); }
@@ -238,6 +240,7 @@ private:
     struct OneThread final : host::Thread {
         explicit OneThread(std::function<void()> body) : thread(std::move(body)) {}
         ~OneThread() override { thread.join(); }
+        u64 id() const override { return number(thread.get_id()); }
         std::thread thread;
     };
 };

@@ -144,6 +144,36 @@ TEST(Qmp, GuestsOwnEventsSayGuest) {
     EXPECT_EQ(all[1]["data"], json::parse(R"({"guest": true, "reason": "guest-shutdown"})"));
 }
 
+TEST(Qmp, CpusSayWhichThreadOfTheHostRunsThem) {
+    Bench::Options options;
+    options.cpus = 2;
+    const auto ids = [](Bench& bench) {
+        Client client(bench);
+        client.negotiated();
+        const json cpus = client.execute("query-cpus-fast")["return"];
+        return std::pair<u64, u64>(cpus[0]["thread-id"].get<u64>(), cpus[1]["thread-id"].get<u64>());
+    };
+    const u64 here = StandardThreads().current_id();
+    Bench in_turn(counting_program(), options);
+    EXPECT_EQ(ids(in_turn), std::pair(here, here));
+    options.harts = Harts::parallel;
+    options.determinism = Determinism::live;
+    Bench parallel(counting_program(), options);
+    const auto [first, second] = ids(parallel);
+    EXPECT_NE(first, second);
+    EXPECT_NE(first, here);
+    EXPECT_NE(second, here);
+    EXPECT_NE(first, 0U);
+
+    MachineConfig config;
+    config.board.kernel = Blob{"kernel.bin", assemble(counting_program())};
+    config.board.memory = 64 << 10;
+    auto without = Machine::create(
+        std::move(config), MachineHost{in_turn.memory, in_turn.step_clock, in_turn.entropy, in_turn.log}, fake_kind);
+    ASSERT_TRUE(without.ok());
+    EXPECT_EQ((*without)->thread_id(0), 0U) << "a host without threads";
+}
+
 TEST(Qmp, AShutdownInPlaceOfAResetSaysSo) {
     Bench::Options options;
     options.on_reset = OnReset::power_off;

@@ -156,6 +156,19 @@ TEST(PosixThreads, SharedWorkUnderALock) {
     EXPECT_EQ(turn, 300);
 }
 
+TEST(PosixThreads, AreKnownByTheirNumberInTheSystem) {
+    PosixThreads threads;
+    EXPECT_EQ(threads.current_id(), static_cast<u64>(getpid())) << "the first thread's is the process's";
+    u64 own = 0;
+    u64 told = 0;
+    {
+        auto thread = threads.start("number", [&] { own = threads.current_id(); });
+        told = thread->id();
+    }
+    EXPECT_EQ(told, own);
+    EXPECT_NE(told, threads.current_id());
+}
+
 TEST(PosixThreads, WaitsEnd) {
     PosixThreads threads;
     PosixClock clock;

@@ -325,9 +325,26 @@ class ControlTest(ProgramTest):
         self.assertEqual(self.qmp(client, "query-status")["return"]["status"], "paused")
         self.assertEqual(self.qmp(client, "cont"), {"return": {}})
         self.assertTrue(self.qmp(client, "query-status")["return"]["running"])
+        self.assertEqual([cpu["thread-id"] for cpu in self.qmp(client, "query-cpus-fast")["return"]], [process.pid])
+        self.assertEqual(self.qmp(client, "query-block"), {"return": []})
         self.assertEqual(self.qmp(client, "quit"), {"return": {}})
         self.assertEqual(process.wait(TIME), 0)
         self.assertFalse((self.folder / "q").exists())
+
+    def test_qmp_names_threads_and_disks(self):
+        for name in ("one", "two"):
+            (self.folder / name).write_bytes(bytes(1 << 16))
+        process = self.start_listening("--serial", "null", "--qmp", "unix:q", "--cpus", "2", "--harts", "parallel",
+                                       "--disk", "one", "--disk", "file=two,snapshot=on")
+        client = self.open_qmp()
+        ids = [cpu["thread-id"] for cpu in self.qmp(client, "query-cpus-fast")["return"]]
+        tasks = pathlib.Path(f"/proc/{process.pid}/task")
+        self.assertEqual([(tasks / str(thread) / "comm").read_text() for thread in ids], ["hart 0\n", "hart 1\n"])
+        disks = [disk["inserted"] for disk in self.qmp(client, "query-block")["return"]]
+        self.assertEqual([(disk["file"], disk["drv"], disk["image"]["virtual-size"]) for disk in disks],
+                         [("one", "raw", 1 << 16), ("two", "raw", 1 << 16)])
+        self.assertEqual(self.qmp(client, "quit"), {"return": {}})
+        self.assertEqual(process.wait(TIME), 0)
 
     def test_qmp_on_standard_streams(self):
         process = self.start(*self.run_args(), "--qmp", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE)

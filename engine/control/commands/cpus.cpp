@@ -23,7 +23,7 @@ Result<void> query_cpus(CommandCall& call) {
         nlohmann::json row = nlohmann::json::object();
         row["cpu-index"] = cpu->index();
         row["qom-path"] = fmt::format("/machine/cpu[{}]", cpu->index());
-        row["thread-id"] = 0;  // a host's matter, which the engine does not know
+        row["thread-id"] = call.machine().thread_id(cpu->index());
         row["target"] = target_name(*cpu);
         call.value.push_back(std::move(row));
         call.text +=

@@ -37,8 +37,9 @@ Result<void> query_block(CommandCall& call) {
     call.value = nlohmann::json::array();
     for (const PluggedDevice& device : call.machine().plugged()) {
         if (!device.disk) continue;
-        call.text += fmt::format("{}: {}, {} bytes, {}\n", device.id, device.kind, device.disk->size,
-                                 device.disk->read_only ? "read-only" : "read-write");
+        call.text += fmt::format("{}: {}, {} bytes, {}{}\n", device.id, device.kind, device.disk->size,
+                                 device.disk->read_only ? "read-only" : "read-write",
+                                 device.disk->file.empty() ? std::string() : ", " + device.disk->file);
         nlohmann::json row = nlohmann::json::object();
         row["device"] = device.id;
         row["qdev"] = device.kind;
@@ -47,7 +48,11 @@ Result<void> query_block(CommandCall& call) {
         row["type"] = "unknown";
         nlohmann::json image = nlohmann::json::object();
         image["virtual-size"] = device.disk->size;
+        image["filename"] = device.disk->file;
+        image["format"] = device.disk->format;
         nlohmann::json inserted = nlohmann::json::object();
+        inserted["file"] = device.disk->file;
+        inserted["drv"] = device.disk->format;
         inserted["ro"] = device.disk->read_only;
         inserted["image"] = std::move(image);
         row["inserted"] = std::move(inserted);
