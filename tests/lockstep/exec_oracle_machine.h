@@ -84,7 +84,10 @@ public:
         ir::Outcome outcome;
     };
     Result run_block(const BlockBuilder& builder, unsigned limit);
-    const ir::Block& block() const { return block_; }  // the last one
+    // The same in two steps. A block without code is one instruction for the interpreter.
+    ir::Block build_block(const BlockBuilder& builder, unsigned limit) const;
+    Result run(const ir::Block& block);
+    const ir::Block& block() const { return block_; }  // the last one that run_block() built
     // Accesses that the oracle made, without the interpreter's help.
     struct Accesses {
         u64 loads = 0, stores = 0, atomics = 0, crossing = 0, misaligned = 0;

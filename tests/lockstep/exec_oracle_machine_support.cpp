@@ -63,19 +63,27 @@ unsigned Machine::read(u64 pc, std::span<u8> out) const {
 }
 
 Machine::Result Machine::run_block(const BlockBuilder& builder, unsigned limit) {
+    block_ = build_block(builder, limit);
+    return run(block_);
+}
+
+ir::Block Machine::build_block(const BlockBuilder& builder, unsigned limit) const {
+    return builder.build_block(*this, hart_->s.pc, block_mode_of(*hart_), limit);
+}
+
+Machine::Result Machine::run(const ir::Block& block) {
     Result result;
     State& s = hart_->s;
-    block_ = builder.build_block(*this, s.pc, block_mode_of(*hart_), limit);
-    if (block_.code.empty()) {
+    if (block.code.empty()) {
         hart_->run(1, Cpu::Step::run);
         result.instructions = 1;
         return result;
     }
     result.built = true;
     // As for generated code: writes to these pages must not go past the hart.
-    for (u64 at = block_.pc & ~page_mask; at < block_.pc + block_.size; at += page_size)
+    for (u64 at = block.pc & ~page_mask; at < block.pc + block.size; at += page_size)
         protect(ram_base + (at - code_base_));
-    result.outcome = oracle_.run(block_, {reinterpret_cast<u8*>(&s), sizeof s}, hart_.get(), *this);
+    result.outcome = oracle_.run(block, {reinterpret_cast<u8*>(&s), sizeof s}, hart_.get(), *this);
     hart_->budget = 0;
     hart_->leave_wanted = false;
     result.instructions = result.outcome.instructions;

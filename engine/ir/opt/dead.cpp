@@ -1,0 +1,46 @@
+// The walk behind dead.h.
+#include "engine/ir/opt/dead.h"
+
+#include "engine/ir/effects.h"
+#include "engine/ir/opt/draft.h"
+
+namespace viv::ir::opt {
+
+namespace {
+
+enum class Stays : u8 { if_used, always, by_its_effects };
+
+constexpr auto make_stays() {
+    std::array<Stays, op_count> table{};
+    for (usize i = 0; i < op_count; i++) {
+        const Op op = static_cast<Op>(i);
+        if (op == Op::call)
+            table[i] = Stays::by_its_effects;
+        else if (!makes_value(op) || uses_float_unit(op) || (op >= Op::load && op <= Op::physical))
+            table[i] = Stays::always;
+    }
+    return table;
+}
+constexpr auto stays = make_stays();
+static_assert(stays[static_cast<usize>(Op::get)] == Stays::if_used);
+static_assert(stays[static_cast<usize>(Op::load)] == Stays::always);
+
+}  // namespace
+
+void Dead::run(Block& block) {
+    auto& code = block.code;
+    used_.assign(code.size(), 0);
+    for (usize i = code.size(); i-- > 0;) {
+        Inst& inst = code[i];
+        if (used_[i] == 0) {
+            const Stays how = stays[static_cast<usize>(inst.op)];
+            if (how == Stays::if_used || (how == Stays::by_its_effects && removable(block, inst))) {
+                inst = tombstone;
+                continue;
+            }
+        }
+        for_each_operand(block, inst, [&](ValueId id) { used_[id] = 1; });
+    }
+}
+
+}  // namespace viv::ir::opt

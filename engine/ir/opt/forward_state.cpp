@@ -1,0 +1,105 @@
+// The tracking behind forward_state.h.
+#include "engine/ir/opt/forward_state.h"
+
+#include <algorithm>
+
+namespace viv::ir::opt {
+
+void StateTracker::begin() {
+    entries_.clear();
+    knowledge_ = observed_ = 1;
+    if (++block_ != 0) return;
+    // Lines of 2^32 blocks ago would seem to be of this one.
+    lines_.clear();
+    block_ = 1;
+}
+
+u32* StateTracker::first_of(u64 offset) {
+    const u64 line = offset >> line_bits;
+    if (line >= lines_.size()) return nullptr;
+    Line& found = lines_[line];
+    if (found.block != block_) found = {block_, none};
+    return &found.first;
+}
+
+StateTracker::Entry* StateTracker::find(u64 offset, Type type) {
+    if (!followed(offset, type)) return nullptr;
+    const u32* first = first_of(offset);
+    if (first == nullptr) return nullptr;
+    for (u32 at = *first; at != none; at = entries_[at].next)
+        if (entries_[at].offset == offset && entries_[at].type == type) return &entries_[at];
+    return nullptr;
+}
+
+StateTracker::Entry& StateTracker::entry_of(u64 offset, Type type) {
+    if (Entry* found = find(offset, type)) return *found;
+    const u64 line = offset >> line_bits;
+    if (line >= lines_.size()) lines_.resize(std::max<usize>(line + 1, lines_.size() * 2));
+    u32& first = *first_of(offset);
+    entries_.push_back({.offset = static_cast<u32>(offset), .next = first, .type = type});
+    first = static_cast<u32>(entries_.size() - 1);
+    return entries_.back();
+}
+
+template <class Visit>
+void StateTracker::overlapping(u64 offset, Type type, Visit&& visit) {
+    // One that lies in two lines, which no table should have, meets what is in both.
+    const u64 end = offset + bytes_of(type);
+    for (u64 line = offset >> line_bits; line <= (end - 1) >> line_bits && line < lines_limit; line++) {
+        const u32* first = first_of(line << line_bits);
+        if (first == nullptr) return;
+        for (u32 at = *first; at != none; at = entries_[at].next) {
+            Entry& entry = entries_[at];
+            if (entry.offset < end && offset < entry.offset + bytes_of(entry.type)) visit(entry);
+        }
+    }
+}
+
+void StateTracker::got(const Inst& get, ValueId value) {
+    reads(get.imm, get.type);
+    if (!followed(get.imm, get.type)) return;
+    Entry& entry = entry_of(get.imm, get.type);
+    entry.known = value;
+    entry.known_at = knowledge_;
+}
+
+bool StateTracker::set(Draft& draft, const Inst& set, Sets sets) {
+    if (sets == Sets::forget || !followed(set.imm, set.type)) {
+        writes(set.imm, set.type);
+        return true;
+    }
+    Entry& entry = entry_of(set.imm, set.type);
+    const ValueId before = entry.known_at == knowledge_ ? entry.known : no_value;
+    if (before == set.a) return false;
+    const bool unseen = entry.pending_at == observed_;
+    ValueId beneath = unseen ? entry.beneath : before;
+    if (unseen) draft.code[entry.pending] = tombstone;
+    overlapping(set.imm, set.type, [&](Entry& other) {
+        if (&other == &entry) return;
+        other.known_at = 0;
+        other.pending_at = 0;
+        // Without both sets more would be known of the other slot: that is for another slot layout to want.
+        beneath = no_value;
+    });
+    entry.known = set.a;
+    entry.known_at = knowledge_;
+    entry.pending_at = 0;
+    if (beneath == set.a) return false;
+    entry.pending = static_cast<ValueId>(draft.code.size());
+    entry.pending_at = observed_;
+    entry.beneath = beneath;
+    return true;
+}
+
+void StateTracker::reads(u64 offset, Type type) {
+    overlapping(offset, type, [](Entry& entry) { entry.pending_at = 0; });
+}
+
+void StateTracker::writes(u64 offset, Type type) {
+    overlapping(offset, type, [](Entry& entry) {
+        entry.known_at = 0;
+        entry.pending_at = 0;
+    });
+}
+
+}  // namespace viv::ir::opt
