@@ -27,7 +27,8 @@ static_assert(stays[static_cast<usize>(Op::load)] == Stays::always);
 
 }  // namespace
 
-void Dead::run(Block& block) {
+bool Dead::run(Block& block) {
+    bool state = false;
     auto& code = block.code;
     used_.assign(code.size(), 0);
     for (usize i = code.size(); i-- > 0;) {
@@ -35,12 +36,14 @@ void Dead::run(Block& block) {
         if (used_[i] == 0) {
             const Stays how = stays[static_cast<usize>(inst.op)];
             if (how == Stays::if_used || (how == Stays::by_its_effects && removable(block, inst))) {
+                state = state || inst.op == Op::get || inst.op == Op::call || is_tombstone(inst);
                 inst = tombstone;
                 continue;
             }
         }
         for_each_operand(block, inst, [&](ValueId id) { used_[id] = 1; });
     }
+    return state;
 }
 
 }  // namespace viv::ir::opt

@@ -10,8 +10,9 @@ namespace viv::ir::opt {
 
 class Dead {
 public:
-    // Makes tombstones; compact() is the caller's.
-    void run(Block& block);
+    // Makes tombstones; compact() is the caller's. Whether an instruction that reads or writes state is among
+    // them, also of those that were tombstones already.
+    bool run(Block& block);
 
 private:
     std::vector<u8> used_;

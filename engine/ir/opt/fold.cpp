@@ -19,11 +19,16 @@ ValueId Fold::make(const Inst& inst) {
 
 ValueId Fold::constant(Type type, u128 value) {
     value = truncate(type, value);
+    // What comes back as it was needs no constant but its own.
+    for (const ValueId own : own_)
+        if (own != no_value && is_constant(own) && at(own).type == type && number(own) == value) return own;
     return make(
         {.op = Op::constant, .type = type, .imm = static_cast<u64>(value), .imm2 = static_cast<u64>(value >> 64)});
 }
 
 ValueId Fold::value(const Inst& inst) {
+    own_[0] = inst.a;
+    own_[1] = inst.b;
     switch (info_of(inst.op).shape) {
         case Shape::unary: return unary(inst.op, inst.type, inst.a);
         case Shape::binary: return binary(inst.op, inst.type, inst.a, inst.b);

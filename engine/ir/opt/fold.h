@@ -74,6 +74,7 @@ private:
 
     Draft& draft_;
     Share* share_;
+    ValueId own_[2] = {no_value, no_value};  // operands of the instruction in work
 };
 
 }  // namespace viv::ir::opt

@@ -8,6 +8,7 @@ namespace viv::ir::opt {
 void StateTracker::begin() {
     entries_.clear();
     knowledge_ = observed_ = 1;
+    perhaps_unseen_ = false;
     if (++block_ != 0) return;
     // Lines of 2^32 blocks ago would seem to be of this one.
     lines_.clear();
@@ -56,7 +57,11 @@ void StateTracker::overlapping(u64 offset, Type type, Visit&& visit) {
 }
 
 void StateTracker::got(const Inst& get, ValueId value) {
-    reads(get.imm, get.type);
+    overlapping(get.imm, get.type, [&](Entry& entry) {
+        if (entry.pending_at != observed_) return;
+        entry.pending_at = 0;
+        perhaps_unseen_ = true;
+    });
     if (!followed(get.imm, get.type)) return;
     Entry& entry = entry_of(get.imm, get.type);
     entry.known = value;
@@ -71,16 +76,18 @@ bool StateTracker::set(Draft& draft, const Inst& set, Sets sets) {
     Entry& entry = entry_of(set.imm, set.type);
     const ValueId before = entry.known_at == knowledge_ ? entry.known : no_value;
     if (before == set.a) return false;
-    const bool unseen = entry.pending_at == observed_;
-    ValueId beneath = unseen ? entry.beneath : before;
-    if (unseen) draft.code[entry.pending] = tombstone;
+    bool alone = true;
     overlapping(set.imm, set.type, [&](Entry& other) {
         if (&other == &entry) return;
         other.known_at = 0;
         other.pending_at = 0;
-        // Without both sets more would be known of the other slot: that is for another slot layout to want.
-        beneath = no_value;
+        alone = false;
     });
+    // Among overlapping slots the set before stays: what it made unknown would be known again without it.
+    const bool unseen = alone && entry.pending_at == observed_;
+    perhaps_unseen_ = perhaps_unseen_ || (!alone && entry.pending_at == observed_);
+    const ValueId beneath = unseen ? entry.beneath : before;
+    if (unseen) draft.code[entry.pending] = tombstone;
     entry.known = set.a;
     entry.known_at = knowledge_;
     entry.pending_at = 0;

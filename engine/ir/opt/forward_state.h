@@ -35,10 +35,19 @@ public:
     void writes(u64 offset, Type type);
     // Of any slot.
     void reads_all() { observed_++; }
+    // As reads_all(), by a call that might turn out to be dead.
+    void reads_all_removably() {
+        observed_++;
+        perhaps_unseen_ = true;
+    }
     void writes_all() {
         knowledge_++;
         observed_++;
     }
+
+    // Whether a set that otherwise would have gone may have stayed for an instruction that reads or writes state and
+    // that has gone or can still go.
+    bool perhaps_unseen() const { return perhaps_unseen_; }
 
 private:
     static constexpr u32 none = ~u32{0};
@@ -71,6 +80,7 @@ private:
     std::vector<Line> lines_;
     std::vector<Entry> entries_;
     u32 block_ = 0, knowledge_ = 1, observed_ = 1;
+    bool perhaps_unseen_ = false;
 };
 
 }  // namespace viv::ir::opt

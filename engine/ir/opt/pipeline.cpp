@@ -93,8 +93,10 @@ void Passes::walk(Block& block, Stages stages) {
                 inst.imm = calls_.size() - 1;
                 if ((call.effects & effect_writes_state) != 0)
                     state_.writes_all();
-                else if ((call.effects & (effect_reads_state | effect_may_leave | effect_ends_block)) != 0)
+                else if ((call.effects & (effect_may_leave | effect_ends_block)) != 0)
                     state_.reads_all();
+                else if ((call.effects & effect_reads_state) != 0)
+                    state_.reads_all_removably();
                 now = draft_.append(inst);
                 break;
             }
@@ -118,17 +120,18 @@ void Passes::close_gaps(Block& block, const char* pass) {
     if (!verified) check_failed(pass, __FILE__, __LINE__, verified.error().message);
 }
 
-void Passes::quick(Block& block) {
-    walk(block, forwarding | folding);
-    dead_.run(block);
-    close_gaps(block, "quick");
+void Passes::walk_and_drop(Block& block, Stages stages, const char* pass) {
+    bool again = true;
+    // Once, for nearly every block: a helper that only reads, for nothing, is rare, and so are overlapping slots.
+    while (again) {
+        walk(block, stages);
+        again = dead_.run(block) && state_.perhaps_unseen();
+        close_gaps(block, pass);
+    }
 }
 
-void Passes::full(Block& block) {
-    walk(block, forwarding | folding | sharing);
-    dead_.run(block);
-    close_gaps(block, "full");
-}
+void Passes::quick(Block& block) { walk_and_drop(block, forwarding | folding, "quick"); }
+void Passes::full(Block& block) { walk_and_drop(block, forwarding | folding | sharing, "full"); }
 
 void Passes::forward_state(Block& block) {
     walk(block, forwarding);

@@ -45,6 +45,7 @@ private:
     static constexpr Stages forwarding = 1, folding = 2, sharing = 4;
 
     void walk(Block& block, Stages stages);
+    void walk_and_drop(Block& block, Stages stages, const char* pass);
     void close_gaps(Block& block, const char* pass);
 
     Options options_;
