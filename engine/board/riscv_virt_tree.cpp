@@ -10,9 +10,11 @@ namespace {
 
 // What the harts implement, in the order that the ISA manual wants. Vector extensions follow.
 constexpr std::string_view scalar_extensions[] = {
-    "i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "ziccamoa", "ziccif", "zicclsm", "ziccrse", "zicntr", "zicond", "zicsr",
-    "zifencei", "zihintpause", "zihpm", "zkr", "zfh", "zfhmin", "zca", "zcb", "zcd", "zba", "zbb", "zbc", "zbs", "ssccptr", "sscounterenw",
-    "sstc", "sstvala", "sstvecd", "svade", "svinval", "svnapot", "svpbmt"};
+    "i",        "m",           "a",       "f",       "d",       "c",       "zicbom",  "zicbop",
+    "zicboz",   "ziccamoa",    "ziccif",  "zicclsm", "ziccrse", "zicntr",  "zicond",  "zicsr",
+    "zifencei", "zihintpause", "zihpm",   "zkr",     "zfh",     "zfhmin",  "zca",     "zcb",
+    "zcd",      "zba",         "zbb",     "zbc",     "zbs",     "sdtrig",  "ssccptr", "sscounterenw",
+    "sstc",     "sstvala",     "sstvecd", "svade",   "svinval", "svnapot", "svpbmt"};
 constexpr std::string_view vector_extensions[] = {"v", "zvbb", "zvbc", "zvfh", "zvfhmin"};
 constexpr u32 cache_block = 64;
 

@@ -58,6 +58,7 @@ void Engine::decode_block(Slot* slot) {
         const u8* bytes = page.bytes + offset;
         path[count++] = static_cast<u16>(at);
         page.decoded++;
+        if (intercept(page_va + offset, here)) break;
         const unsigned length = instruction_length(bytes);
         if (offset + length > page_size) {
             here = Slot{.handler = run_crossing};

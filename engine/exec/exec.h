@@ -130,6 +130,9 @@ protected:
     // Translates `address` for execution by the instruction at `pc`. On a fault delivers the trap (which sets the pc) and returns null; else
     // the bytes of the whole page.
     virtual const u8* fetch_page(u64 address, u64 pc, u64& physical_page) = 0;
+    // Whether the guest wants to look at `pc` before each execution of what is there (a breakpoint): then `slot` has a
+    // handler that leaves, and the instruction is only ever executed by step_slot().
+    virtual bool intercept(u64 /*pc*/, Slot& /*slot*/) { return false; }
     // Decodes the instruction at `bytes` (as many as the longest instruction may be read) into `slot`; the form says whether in-page
     // targets may be reached by slot arithmetic.
     enum class Form : u8 { in_page, alone };

@@ -28,7 +28,9 @@ TEST(Registers, EveryRowCanBeReadWithItsSize) {
                 EXPECT_TRUE(names.insert(row.name).second) << row.name;
                 // What this hart does not have reads as nothing, which gdb shows as unavailable.
                 const auto bytes = bench.hart.read_register(row.number);
-                if (!bytes.empty()) EXPECT_EQ(bytes.size() * 8, row.bits) << row.name;
+                if (!bytes.empty()) {
+                    EXPECT_EQ(bytes.size() * 8, row.bits) << row.name;
+                }
             }
             EXPECT_EQ(names.contains("v0"), vlen != 0);
             EXPECT_EQ(names.contains("v31"), vlen != 0);

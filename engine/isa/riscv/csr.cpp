@@ -1,5 +1,6 @@
 // Control and status registers: access rights, WARL fields, side effects.
-// Specification: RISC-V Privileged ISA 20240411, chapters 2, 3.1, 10.1; Sstc 1.0; Zkr (seed). What is not named here is an illegal instruction.
+// Specification: RISC-V Privileged ISA 20240411, chapters 2, 3.1, 10.1; Sstc 1.0; Zkr (seed); Sdtrig 1.0. What is not
+// named here is an illegal instruction.
 #include <algorithm>
 
 #include "engine/isa/riscv/hart.h"
@@ -9,19 +10,80 @@ namespace viv::riscv {
 namespace {
 
 enum Csr : u16 {
-    csr_fflags = 0x001, csr_frm = 0x002, csr_fcsr = 0x003, csr_vstart = 0x008, csr_vxsat = 0x009, csr_vxrm = 0x00a, csr_vcsr = 0x00f,
+    csr_fflags = 0x001,
+    csr_frm = 0x002,
+    csr_fcsr = 0x003,
+    csr_vstart = 0x008,
+    csr_vxsat = 0x009,
+    csr_vxrm = 0x00a,
+    csr_vcsr = 0x00f,
     csr_seed = 0x015,
-    csr_sstatus = 0x100, csr_sie = 0x104, csr_stvec = 0x105, csr_scounteren = 0x106, csr_senvcfg = 0x10a, csr_sscratch = 0x140,
-    csr_sepc = 0x141, csr_scause = 0x142, csr_stval = 0x143, csr_sip = 0x144, csr_stimecmp = 0x14d, csr_stimecmph = 0x15d, csr_satp = 0x180,
-    csr_mstatus = 0x300, csr_misa = 0x301, csr_medeleg = 0x302, csr_mideleg = 0x303, csr_mie = 0x304, csr_mtvec = 0x305,
-    csr_mcounteren = 0x306, csr_menvcfg = 0x30a, csr_mstatush = 0x310, csr_medelegh = 0x312, csr_menvcfgh = 0x31a, csr_mcountinhibit = 0x320,
-    csr_mhpmevent3 = 0x323, csr_mhpmevent31 = 0x33f, csr_mscratch = 0x340, csr_mepc = 0x341, csr_mcause = 0x342, csr_mtval = 0x343,
-    csr_mip = 0x344, csr_pmpcfg0 = 0x3a0, csr_pmpcfg15 = 0x3af, csr_pmpaddr0 = 0x3b0, csr_pmpaddr63 = 0x3ef, csr_mseccfg = 0x747,
-    csr_mseccfgh = 0x757, csr_tselect = 0x7a0, csr_tdata1 = 0x7a1, csr_tdata2 = 0x7a2, csr_tdata3 = 0x7a3, csr_tinfo = 0x7a4,
-    csr_mcycle = 0xb00, csr_minstret = 0xb02, csr_mhpmcounter31 = 0xb1f, csr_mcycleh = 0xb80, csr_minstreth = 0xb82, csr_mhpmcounter31h = 0xb9f,
-    csr_cycle = 0xc00, csr_time = 0xc01, csr_instret = 0xc02, csr_hpmcounter31 = 0xc1f, csr_vl = 0xc20, csr_vtype = 0xc21, csr_vlenb = 0xc22,
-    csr_cycleh = 0xc80, csr_timeh = 0xc81, csr_instreth = 0xc82, csr_hpmcounter31h = 0xc9f, csr_mvendorid = 0xf11, csr_marchid = 0xf12,
-    csr_mimpid = 0xf13, csr_mhartid = 0xf14, csr_mconfigptr = 0xf15,
+    csr_sstatus = 0x100,
+    csr_sie = 0x104,
+    csr_stvec = 0x105,
+    csr_scounteren = 0x106,
+    csr_senvcfg = 0x10a,
+    csr_sscratch = 0x140,
+    csr_sepc = 0x141,
+    csr_scause = 0x142,
+    csr_stval = 0x143,
+    csr_sip = 0x144,
+    csr_stimecmp = 0x14d,
+    csr_stimecmph = 0x15d,
+    csr_satp = 0x180,
+    csr_mstatus = 0x300,
+    csr_misa = 0x301,
+    csr_medeleg = 0x302,
+    csr_mideleg = 0x303,
+    csr_mie = 0x304,
+    csr_mtvec = 0x305,
+    csr_mcounteren = 0x306,
+    csr_menvcfg = 0x30a,
+    csr_mstatush = 0x310,
+    csr_medelegh = 0x312,
+    csr_menvcfgh = 0x31a,
+    csr_mcountinhibit = 0x320,
+    csr_mhpmevent3 = 0x323,
+    csr_mhpmevent31 = 0x33f,
+    csr_mscratch = 0x340,
+    csr_mepc = 0x341,
+    csr_mcause = 0x342,
+    csr_mtval = 0x343,
+    csr_mip = 0x344,
+    csr_pmpcfg0 = 0x3a0,
+    csr_pmpcfg15 = 0x3af,
+    csr_pmpaddr0 = 0x3b0,
+    csr_pmpaddr63 = 0x3ef,
+    csr_mseccfg = 0x747,
+    csr_mseccfgh = 0x757,
+    csr_tselect = 0x7a0,
+    csr_tdata1 = 0x7a1,
+    csr_tdata2 = 0x7a2,
+    csr_tdata3 = 0x7a3,
+    csr_tinfo = 0x7a4,
+    csr_tcontrol = 0x7a5,
+    csr_mcycle = 0xb00,
+    csr_minstret = 0xb02,
+    csr_mhpmcounter31 = 0xb1f,
+    csr_mcycleh = 0xb80,
+    csr_minstreth = 0xb82,
+    csr_mhpmcounter31h = 0xb9f,
+    csr_cycle = 0xc00,
+    csr_time = 0xc01,
+    csr_instret = 0xc02,
+    csr_hpmcounter31 = 0xc1f,
+    csr_vl = 0xc20,
+    csr_vtype = 0xc21,
+    csr_vlenb = 0xc22,
+    csr_cycleh = 0xc80,
+    csr_timeh = 0xc81,
+    csr_instreth = 0xc82,
+    csr_hpmcounter31h = 0xc9f,
+    csr_mvendorid = 0xf11,
+    csr_marchid = 0xf12,
+    csr_mimpid = 0xf13,
+    csr_mhartid = 0xf14,
+    csr_mconfigptr = 0xf15,
 };
 
 constexpr u64 supervisor_interrupts = u64{1} << irq_ssi | u64{1} << irq_sti | u64{1} << irq_sei;
@@ -35,6 +97,7 @@ constexpr u64 menvcfg_mask = senvcfg_mask | menvcfg_stce | menvcfg_pbmte;
 constexpr u64 mseccfg_useed = 1 << 8, mseccfg_sseed = 1 << 9;
 constexpr u64 counter_inhibit_mask = 5;               // cycle and instret
 constexpr u64 pmpaddr_mask = low_mask(54);
+constexpr u64 tinfo = 1 << 24 | 1 << 15 | 1 << 6;  // version 1.0; types mcontrol6 and disabled
 
 constexpr u64 misa_extensions(bool vector) {
     u64 bits = 0;
@@ -185,9 +248,12 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         case csr_mip: value = pending(); return true;
         case csr_mseccfg: value = s.mseccfg; return true;
         case csr_mstatush: case csr_medelegh: case csr_mseccfgh: value = 0; return true;
-        // There are no triggers: tselect holds 0, tdata1 says type 0, tinfo that no type is supported.
-        case csr_tselect: case csr_tdata1: case csr_tdata2: case csr_tdata3: value = 0; return true;
-        case csr_tinfo: value = 1; return true;
+        case csr_tselect: value = s.tselect; return true;
+        case csr_tdata1: value = s.tdata1[s.tselect]; return true;
+        case csr_tdata2: value = s.tdata2[s.tselect]; return true;
+        case csr_tdata3: value = 0; return true;
+        case csr_tinfo: value = tinfo; return true;
+        case csr_tcontrol: value = s.tcontrol; return true;
         case csr_mcycle: case csr_cycle: value = narrow(cycle); return true;
         case csr_mcycleh: case csr_cycleh: value = cycle >> 32; return true;
         case csr_minstret: case csr_instret: value = narrow(instret); return true;
@@ -289,6 +355,12 @@ bool Hart::write_csr(u16 number, u64 value) {
             s.mcountinhibit = wanted;
             return true;
         }
+        case csr_tselect:
+            if (value < trigger_count) s.tselect = value;
+            return true;
+        case csr_tdata1: write_trigger(value, s.tdata2[s.tselect]); return true;
+        case csr_tdata2: write_trigger(s.tdata1[s.tselect], value); return true;
+        case csr_tcontrol: s.tcontrol = value & (trigger::mte | trigger::mpte); return true;
         case csr_mscratch: s.mscratch = value; return true;
         case csr_mepc: s.mepc = value & ~u64{1}; return true;
         case csr_mcause: s.mcause = value; return true;

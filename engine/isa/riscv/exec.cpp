@@ -20,8 +20,8 @@ const Handlers::Row& handlers_of(usize table_index) {
 const exec::Slot* Handlers::breakpoint(exec::Engine& engine, const exec::Slot* slot) {
     Hart& hart = static_cast<Hart&>(engine);
     const u64 pc = engine.pc_of(slot);
-    // Shared physical code: the breakpoint may belong to another address.
-    if (!hart.debug_points_->breakpoints.contains(pc)) {
+    // Shared physical code: the breakpoint may belong to another address. Triggers are looked at by the run loop.
+    if (hart.debug_points_ == nullptr || !hart.debug_points_->breakpoints.contains(pc)) {
         hart.debug_step_ = true;
     } else {
         hart.debug_event_ = {Cpu::DebugEvent::Kind::breakpoint, pc, DebugPoints::Access::write};
@@ -31,17 +31,18 @@ const exec::Slot* Handlers::breakpoint(exec::Engine& engine, const exec::Slot* s
     return engine.leave(slot, pc);
 }
 
+bool Hart::intercept(u64 pc, exec::Slot& slot) {
+    // Pages are shared by address spaces, so the offset within the page decides here and the whole address at run time.
+    const auto here = [&](u64 at) { return ((at ^ pc) & page_mask) == 0; };
+    const bool marked = (debug_points_ != nullptr &&
+                         std::any_of(debug_points_->breakpoints.begin(), debug_points_->breakpoints.end(), here)) ||
+                        (fetch_triggers_ != 0 && trigger_near(pc));
+    if (marked) slot = exec::Slot{.handler = Handlers::breakpoint};
+    return marked;
+}
+
 exec::Decoded Hart::decode(const u8* bytes, u64 pc, Form form, exec::Slot& slot) {
     const unsigned length = instruction_length(bytes);
-    if (form == Form::in_page && debug_points_ != nullptr && !debug_points_->breakpoints.empty()) {
-        // Pages are shared by address spaces, so the offset within the page decides here and the whole address at run time.
-        const bool marked = std::any_of(debug_points_->breakpoints.begin(), debug_points_->breakpoints.end(),
-                                        [&](u64 at) { return ((at ^ pc) & page_mask) == 0; });
-        if (marked) {
-            slot = exec::Slot{.handler = Handlers::breakpoint};
-            return {length, true};
-        }
-    }
     const u32 word = length == 4 ? load_le<u32>(bytes) : expand_compressed(load_le<u16>(bytes), config_.xlen);
     const int index = decoder_.find(word);
     if (index < 0) {
@@ -91,6 +92,7 @@ Cpu::Exit Hart::run(u64 count, Step step) {
     budget = static_cast<i64>(count);
     while (true) {
         if (posted_any_.load(std::memory_order_relaxed)) drain_posted();
+        if (triggers_written_) arm_triggers();
         if (s.halted) return finish_run(Exit::stopped);
         if (attention.exchange(false, std::memory_order_acquire)) return finish_run(Exit::budget);
         if (budget <= 0) return finish_run(Exit::budget);
@@ -101,8 +103,10 @@ Cpu::Exit Hart::run(u64 count, Step step) {
         take_interrupt();
         leave_wanted = false;
         debug_step_ = false;
-        if (step == Step::single) step_slot(s.pc);
-        else run_slots(s.pc);
+        if (step == Step::run)
+            run_slots(s.pc);
+        else if (!fire_fetch_triggers())
+            step_slot(s.pc);
         current_ = nullptr;
         if (debug_hit_) {
             debug_hit_ = false;
@@ -110,7 +114,7 @@ Cpu::Exit Hart::run(u64 count, Step step) {
         }
         if (debug_step_) {
             leave_wanted = false;
-            step_slot(s.pc);
+            if (!fire_fetch_triggers()) step_slot(s.pc);
             current_ = nullptr;
         }
         if (step == Step::single) {

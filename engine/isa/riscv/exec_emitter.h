@@ -80,7 +80,7 @@ template <class XType, unsigned Length, Path Route> struct Exec : FloatExec<Exec
 
     template <class T> void load_reserved(AmoFields f) {
         u64 physical = 0;
-        const T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::load);
+        const T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::load, trigger::load);
         if (at == nullptr) return;
         const T value = __atomic_load_n(at, __ATOMIC_SEQ_CST);
         h.s.reservation_valid = true;
@@ -92,7 +92,7 @@ template <class XType, unsigned Length, Path Route> struct Exec : FloatExec<Exec
     // harts' writes of the same value, which no program can tell from their not having happened.
     template <class T> void store_conditional(AmoFields f) {
         u64 physical = 0;
-        T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::store);
+        T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::store, trigger::store);
         if (at == nullptr) return;
         bool done = false;
         if (h.s.reservation_valid && h.s.reservation_address == physical) {
@@ -105,7 +105,7 @@ template <class XType, unsigned Length, Path Route> struct Exec : FloatExec<Exec
     }
     template <class T, Rmw Kind> void atomic(AmoFields f) {
         u64 physical = 0;
-        T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::store);
+        T* at = pointer<T>(h.s.x[f.rs1], physical, AccessKind::store, trigger::load | trigger::store);
         if (at == nullptr) return;
         const T operand = static_cast<T>(h.s.x[f.rs2]);
         const T before = modify<T, Kind>(at, operand);
@@ -132,9 +132,10 @@ private:
         else if (h.leave_wanted) left = Left::after;
         return ok;
     }
-    template <class T> T* pointer(u64 address, u64& physical, AccessKind kind) {
+    template <class T>
+    T* pointer(u64 address, u64& physical, AccessKind kind, u64 accesses) {
         h.at(slot);
-        auto* at = reinterpret_cast<T*>(h.atomic_pointer(static_cast<X>(address), sizeof(T), kind, physical));
+        auto* at = reinterpret_cast<T*>(h.atomic_pointer(static_cast<X>(address), sizeof(T), kind, accesses, physical));
         if (at == nullptr) left = Left::trapped;
         return at;
     }

@@ -49,6 +49,8 @@ Hart::~Hart() = default;
 void Hart::reset() {
     s = State{};
     s.mstatus = 0;
+    std::fill(std::begin(s.tdata1), std::end(s.tdata1), disabled_trigger());
+    arm_triggers();
     executed_ = 0;
     lines_.store(0);
     soft_pending_.store(0);
@@ -181,7 +183,12 @@ void Hart::state(Archive& a) {
     a(47, "halted", s.halted);
     a(48, "executed", executed_);
     a(49, "lines", lines);
+    a(50, "tselect", s.tselect, trigger_count - 1);
+    a(51, "tdata1", s.tdata1);
+    a(52, "tdata2", s.tdata2);
+    a(53, "tcontrol", s.tcontrol);
     if (!a.loading()) return;
+    check_triggers();
     lines_.store(lines);
     s.x[0] = 0;
     check_vector_type(a);
@@ -207,6 +214,7 @@ void Hart::restored() {
         context->fetch.flush();
         context->mode = ~u64{0};
     }
+    arm_triggers();
     update_pmp();
     update_contexts();
     update_timer();

@@ -162,7 +162,8 @@ public:
     }
     // For atomics and zeroing: a host pointer to `size` naturally aligned bytes of RAM that may be read and written, or
     // null after a trap. The caller reports the write with wrote_atomically().
-    u8* atomic_pointer(u64 address, unsigned size, AccessKind kind, u64& physical);
+    // `accesses` are what triggers see of it: an atomic operation loads and stores.
+    u8* atomic_pointer(u64 address, unsigned size, AccessKind kind, u64 accesses, u64& physical);
     void wrote_atomically(u64 physical, unsigned size);
     // Faults as a load/store would, without accessing: false after a trap. For helpers that must not write partially.
     bool probe(u64 address, unsigned size, AccessKind kind);
@@ -222,6 +223,7 @@ private:
     // exec::Engine
     void set_pc(u64 pc) override { s.pc = pc; }
     const u8* fetch_page(u64 address, u64 pc, u64& physical_page) override;
+    bool intercept(u64 pc, exec::Slot& slot) override;
     exec::Decoded decode(const u8* bytes, u64 pc, Form form, exec::Slot& slot) override;
     unsigned instruction_length(const u8* bytes) override { return (bytes[0] & 3) == 3 ? 4 : 2; }
     void code_page_made(u64 physical_page) override;
@@ -241,6 +243,22 @@ private:
     void fill(u64 address, const Translation& translation);
     void note_reach(u64 address, u64 reach);
     void note_watch(u64 address, unsigned size, AccessKind kind);
+
+    // triggers.cpp
+    u64 disabled_trigger() const;
+    u64 legal_tdata1(u64 value) const;
+    u64 legal_tdata2(u64 tdata1, u64 value) const;
+    void write_trigger(u64 tdata1, u64 tdata2);  // the selected one; from the next instruction on
+    void arm_triggers();                         // while no slot is being executed
+    bool triggers_may_fire() const;
+    u64 triggers_that_match(u64 address, unsigned size, u64 accesses) const;
+    // `accesses`: bits of tdata1. True: a breakpoint exception has been delivered.
+    bool fire_triggers(u64 address, unsigned size, u64 accesses);
+    bool fire_fetch_triggers();  // at s.pc
+    bool page_triggered(u64 page) const;
+    bool trigger_near(u64 pc) const;
+    void check_triggers();
+
     bool page_watched(u64 address) const;
 
     // trap.cpp
@@ -291,7 +309,9 @@ private:
     DebugEvent debug_event_;
     bool debug_hit_ = false;
     bool debug_step_ = false;  // a breakpoint's slot belongs to another address: execute its instruction alone
-    bool pmp_open_ = false;    // PMP entry 0 lets supervisor and user do everything
+    bool triggers_written_ = false;
+    u8 fetch_triggers_ = 0, data_triggers_ = 0;  // a bit for each trigger that is armed for such accesses
+    bool pmp_open_ = false;                      // PMP entry 0 lets supervisor and user do everything
     u64 large_low_ = ~u64{0},
         large_high_ = 0;  // the virtual range in which superpages have been cached since the last full flush
 };

@@ -256,6 +256,8 @@ bool Hart::access_device(u64 physical, unsigned size, AccessKind kind, u64& valu
 
 bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
     if (config_.xlen == 32) address &= 0xffff'ffff;
+    if (data_triggers_ != 0 && fire_triggers(address, size, kind == AccessKind::load ? trigger::load : trigger::store))
+        return false;
     const Privilege privilege = data_privilege();
     const unsigned here = static_cast<unsigned>(std::min<u64>(size, page_size - (address & page_mask)));
     Translation first, second;
@@ -323,7 +325,8 @@ bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
 bool Hart::load(u64 address, unsigned size, u64& value) { return access(address, size, AccessKind::load, value); }
 bool Hart::store(u64 address, unsigned size, u64 value) { return access(address, size, AccessKind::store, value); }
 
-u8* Hart::atomic_pointer(u64 address, unsigned size, AccessKind kind, u64& physical) {
+u8* Hart::atomic_pointer(u64 address, unsigned size, AccessKind kind, u64 accesses, u64& physical) {
+    if (data_triggers_ != 0 && fire_triggers(address, size, accesses)) return nullptr;
     if ((address & (size - 1)) != 0)
         return raise(kind == AccessKind::load ? Cause::load_misaligned : Cause::store_misaligned, address), nullptr;
     Translation translation;
@@ -359,6 +362,7 @@ bool Hart::probe(u64 address, unsigned size, AccessKind kind) {
 
 bool Hart::readable(u64 address, unsigned size) {
     const unsigned here = static_cast<unsigned>(std::min<u64>(size, page_size - (address & page_mask)));
+    if (data_triggers_ != 0 && triggers_that_match(address, size, trigger::load) != 0) return false;
     Translation translation;
     if (translate(address, here, AccessKind::load, data_privilege(), translation) != Fault::none) return false;
     if (wiring_.memory.host(translation.physical, here) == nullptr) return false;
@@ -370,8 +374,9 @@ bool Hart::readable(u64 address, unsigned size) {
 // ---- Debugger ------------------------------------------------------------------------------------------------------
 
 bool Hart::page_watched(u64 address) const {
-    if (debug_points_ == nullptr) return false;
     const u64 page = address & ~page_mask;
+    if (data_triggers_ != 0 && page_triggered(page)) return true;
+    if (debug_points_ == nullptr) return false;
     for (const auto& watch : debug_points_->watches)
         if (watch.address <= (page | page_mask) && watch.address + watch.length > page) return true;
     return false;

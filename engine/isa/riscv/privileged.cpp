@@ -104,7 +104,7 @@ bool cbo_zero(Hart& hart, u32 word) {
     if (!enabled(hart, envcfg_cbze)) return hart.raise_illegal();
     const u64 address = hart.s.x[reg(word, 15)] & ~(cache_block - 1);
     u64 physical = 0;
-    u8* block = hart.atomic_pointer(address, cache_block, AccessKind::store, physical);
+    u8* block = hart.atomic_pointer(address, cache_block, AccessKind::store, trigger::store, physical);
     if (block == nullptr) return false;
     std::memset(block, 0, cache_block);
     hart.wrote_atomically(physical, cache_block);

@@ -27,6 +27,7 @@ constexpr CsrName shown_csrs[] = {
     {0x14d, "stimecmp"}, {0x180, "satp"},   {0x300, "mstatus"}, {0x301, "misa"},       {0x302, "medeleg"},
     {0x303, "mideleg"},  {0x304, "mie"},    {0x305, "mtvec"},   {0x306, "mcounteren"}, {0x30a, "menvcfg"},
     {0x340, "mscratch"}, {0x341, "mepc"},   {0x342, "mcause"},  {0x343, "mtval"},      {0x344, "mip"},
+    {0x7a0, "tselect"},  {0x7a1, "tdata1"}, {0x7a2, "tdata2"},  {0x7a4, "tinfo"},      {0x7a5, "tcontrol"},
     {0xc00, "cycle"},    {0xc01, "time"},   {0xc02, "instret"}, {0xc20, "vl"},         {0xc21, "vtype"},
     {0xc22, "vlenb"},    {0xf14, "mhartid"}};
 

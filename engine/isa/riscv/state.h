@@ -1,6 +1,7 @@
 // The architectural state of one RISC-V hart, RV32 and RV64: what software can see, and nothing else.
-// Promises: plain data with fixed offsets (the IR's slots point into it); x[0] is always 0. RV32 keeps its registers zero-extended in 64-bit slots.
-// Specifications: RISC-V Unprivileged and Privileged ISA, versions 20240411; Sstc 1.0; Smstateen is absent.
+// Promises: plain data with fixed offsets (the IR's slots point into it); x[0] is always 0. RV32 keeps its registers
+// zero-extended in 64-bit slots. Specifications: RISC-V Unprivileged and Privileged ISA, versions 20240411; Sstc 1.0;
+// Sdtrig 1.0; Smstateen is absent.
 #pragma once
 
 #include "engine/lang/bits.h"
@@ -44,11 +45,18 @@ constexpr u64 uxl = u64{3} << 32, sxl = u64{3} << 34, sd = u64{1} << 63;
 constexpr unsigned vs_shift = 9, mpp_shift = 11, fs_shift = 13;
 }  // namespace mstatus
 
+// Bits of tdata1 (mcontrol6) and tcontrol.
+namespace trigger {
+constexpr u64 load = 1, store = 2, execute = 4;
+constexpr u64 mte = 1 << 3, mpte = 1 << 7;
+}  // namespace trigger
+
 // FS and VS.
 enum class ExtensionStatus : u8 { off = 0, initial = 1, clean = 2, dirty = 3 };
 
 constexpr unsigned maximum_vlen_bytes = 128;  // VLEN up to 1024 bits
 constexpr unsigned pmp_entries = 16;
+constexpr unsigned trigger_count = 4;
 constexpr unsigned discard_x = 32;            // decoders name this register where an instruction writes x0
 
 struct State {
@@ -85,6 +93,10 @@ struct State {
     bool reservation_valid = false;
     u64 reservation_address = 0;
     u64 reservation_value = 0;
+
+    u64 tselect = 0;
+    u64 tdata1[trigger_count] = {}, tdata2[trigger_count] = {};  // legal at any time; Hart::reset() disables them
+    u64 tcontrol = 0;
 
     bool waiting = false;  // in WFI
     bool halted = false;   // stopped by SBI HSM

@@ -26,6 +26,7 @@ void Hart::enter_trap(Privilege target, u64 cause, u64 epc, u64 tval) {
         s.mepc = epc;
         s.mtval = tval;
         vector = s.mtvec;
+        s.tcontrol = (s.tcontrol & trigger::mte) != 0 ? trigger::mpte : 0;
         const u64 enabled = status & mstatus::mie;
         status &= ~(mstatus::mie | mstatus::mpie | mstatus::mpp);
         if (enabled != 0) status |= mstatus::mpie;
@@ -96,6 +97,7 @@ bool Hart::return_from_trap(Privilege from) {
         status &= ~(mstatus::mie | mstatus::mpp);
         status |= mstatus::mpie | (enable ? mstatus::mie : 0);
         s.pc = s.mepc;
+        s.tcontrol = (s.tcontrol & trigger::mpte) != 0 ? trigger::mpte | trigger::mte : 0;
     } else {
         to = (status & mstatus::spp) != 0 ? Privilege::supervisor : Privilege::user;
         const bool enable = (status & mstatus::spie) != 0;
