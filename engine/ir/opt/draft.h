@@ -26,6 +26,22 @@ constexpr u64 mask_of(Type type) { return low_mask(bits_of(type)); }
 // A bit at the top of a type of at most 64 bits.
 constexpr u64 sign_of(Type type) { return u64{1} << (bits_of(type) - 1); }
 
+namespace detail {
+// result_type() of each operation, for an instruction whose own type is i128: that stands for any.
+constexpr auto make_result_types() {
+    std::array<Type, op_count> types{};
+    for (usize i = 0; i < op_count; i++) types[i] = result_type({.op = static_cast<Op>(i), .type = Type::i128});
+    return types;
+}
+inline constexpr auto result_types = make_result_types();
+}  // namespace detail
+
+// The same as result_type(), faster.
+inline Type quick_result_type(const Inst& inst) {
+    const Type type = detail::result_types[static_cast<usize>(inst.op)];
+    return type == Type::i128 ? inst.type : type;
+}
+
 class Draft {
 public:
     // Starts anew; buffers are kept. `expected` is about how many instructions there will be.
@@ -38,7 +54,7 @@ public:
 
     // Nothing is known of the value but its type.
     ValueId append(const Inst& inst) {
-        const Type type = result_type(inst);
+        const Type type = quick_result_type(inst);
         return append(inst, {.ones = mask_of(type), .type = type, .signed_width = static_cast<u8>(bits_of(type))});
     }
     ValueId append(const Inst& inst, const Facts& facts) {

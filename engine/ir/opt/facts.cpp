@@ -23,7 +23,7 @@ u64 shifted_right_signed(Type type, u64 ones, unsigned count) {
 }  // namespace
 
 Facts facts_of(const Draft& draft, const Inst& inst) {
-    const Type type = result_type(inst);
+    const Type type = quick_result_type(inst);
     const unsigned width = bits_of(type);
     const u64 mask = mask_of(type);
     Facts facts{.ones = mask, .type = type, .signed_width = static_cast<u8>(width)};
@@ -111,7 +111,7 @@ Facts facts_of(const Draft& draft, const Inst& inst) {
             break;
         }
         case Op::float_classify: ones = low_mask(10); break;
-        default: break;
+        default: return facts;
     }
     facts.ones = ones;
     // A value without its upper bits is its own sign extension from one bit more.

@@ -15,31 +15,28 @@ void StateTracker::begin() {
     block_ = 1;
 }
 
-u32* StateTracker::first_of(u64 offset) {
-    const u64 line = offset >> line_bits;
-    if (line >= lines_.size()) return nullptr;
-    Line& found = lines_[line];
-    if (found.block != block_) found = {block_, none};
-    return &found.first;
-}
-
-StateTracker::Entry* StateTracker::find(u64 offset, Type type) {
-    if (!followed(offset, type)) return nullptr;
-    const u32* first = first_of(offset);
-    if (first == nullptr) return nullptr;
-    for (u32 at = *first; at != none; at = entries_[at].next)
-        if (entries_[at].offset == offset && entries_[at].type == type) return &entries_[at];
-    return nullptr;
-}
-
-StateTracker::Entry& StateTracker::entry_of(u64 offset, Type type) {
-    if (Entry* found = find(offset, type)) return *found;
+StateTracker::Entry& StateTracker::add(u64 offset, Type type) {
     const u64 line = offset >> line_bits;
     if (line >= lines_.size()) lines_.resize(std::max<usize>(line + 1, lines_.size() * 2));
-    u32& first = *first_of(offset);
+    u32& first = *first_of(line);
     entries_.push_back({.offset = static_cast<u32>(offset), .next = first, .type = type});
     first = static_cast<u32>(entries_.size() - 1);
     return entries_.back();
+}
+
+template <class Visit>
+StateTracker::Entry& StateTracker::entry_of(u64 offset, Type type, Visit&& visit) {
+    const u32* first = first_of(offset >> line_bits);
+    Entry* found = nullptr;
+    const u64 end = offset + bytes_of(type);
+    for (u32 at = first != nullptr ? *first : none; at != none; at = entries_[at].next) {
+        Entry& entry = entries_[at];
+        if (entry.offset == offset && entry.type == type)
+            found = &entry;
+        else if (entry.offset < end && offset < entry.offset + bytes_of(entry.type))
+            visit(entry);
+    }
+    return found != nullptr ? *found : add(offset, type);
 }
 
 template <class Visit>
@@ -47,7 +44,7 @@ void StateTracker::overlapping(u64 offset, Type type, Visit&& visit) {
     // One that lies in two lines, which no table should have, meets what is in both.
     const u64 end = offset + bytes_of(type);
     for (u64 line = offset >> line_bits; line <= (end - 1) >> line_bits && line < lines_limit; line++) {
-        const u32* first = first_of(line << line_bits);
+        const u32* first = first_of(line);
         if (first == nullptr) return;
         for (u32 at = *first; at != none; at = entries_[at].next) {
             Entry& entry = entries_[at];
@@ -56,16 +53,24 @@ void StateTracker::overlapping(u64 offset, Type type, Visit&& visit) {
     }
 }
 
-void StateTracker::got(const Inst& get, ValueId value) {
-    overlapping(get.imm, get.type, [&](Entry& entry) {
+ValueId StateTracker::get(const Inst& get, ValueId next) {
+    const auto see = [&](Entry& entry) {
         if (entry.pending_at != observed_) return;
         entry.pending_at = 0;
         perhaps_unseen_ = true;
-    });
-    if (!followed(get.imm, get.type)) return;
-    Entry& entry = entry_of(get.imm, get.type);
-    entry.known = value;
+    };
+    if (!followed(get.imm, get.type)) {
+        overlapping(get.imm, get.type, see);
+        return no_value;
+    }
+    // What another instruction reads of overlapping slots is nothing new: the get that is forwarded reads nothing.
+    bool shares_bytes = false;
+    Entry& entry = entry_of(get.imm, get.type, [&](Entry&) { shares_bytes = true; });
+    if (entry.known_at == knowledge_) return entry.known;
+    if (shares_bytes) overlapping(get.imm, get.type, see);
+    entry.known = next;
     entry.known_at = knowledge_;
+    return no_value;
 }
 
 bool StateTracker::set(Draft& draft, const Inst& set, Sets sets) {
@@ -73,19 +78,15 @@ bool StateTracker::set(Draft& draft, const Inst& set, Sets sets) {
         writes(set.imm, set.type);
         return true;
     }
-    Entry& entry = entry_of(set.imm, set.type);
+    bool alone = true;
+    Entry& entry = entry_of(set.imm, set.type, [&](Entry&) { alone = false; });
     const ValueId before = entry.known_at == knowledge_ ? entry.known : no_value;
     if (before == set.a) return false;
-    bool alone = true;
-    overlapping(set.imm, set.type, [&](Entry& other) {
-        if (&other == &entry) return;
-        other.known_at = 0;
-        other.pending_at = 0;
-        alone = false;
-    });
+    const bool pending = entry.pending_at == observed_;
+    if (!alone) writes(set.imm, set.type);
     // Among overlapping slots the set before stays: what it made unknown would be known again without it.
-    const bool unseen = alone && entry.pending_at == observed_;
-    perhaps_unseen_ = perhaps_unseen_ || (!alone && entry.pending_at == observed_);
+    const bool unseen = alone && pending;
+    perhaps_unseen_ = perhaps_unseen_ || (!alone && pending);
     const ValueId beneath = unseen ? entry.beneath : before;
     if (unseen) draft.code[entry.pending] = tombstone;
     entry.known = set.a;

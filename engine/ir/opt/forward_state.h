@@ -15,12 +15,9 @@ class StateTracker {
 public:
     void begin();
 
-    // What the slot holds, or no_value. Then the caller makes a get and says so by got().
-    ValueId value_of(const Inst& get) {
-        const Entry* entry = find(get.imm, get.type);
-        return entry != nullptr && entry->known_at == knowledge_ ? entry->known : no_value;
-    }
-    void got(const Inst& get, ValueId value);
+    // What the slot holds. If that is not known, the caller appends the get as `next`, which it holds from now on, and
+    // no_value is the answer.
+    ValueId get(const Inst& get, ValueId next);
 
     enum class Sets : u8 {
         forward,  // a later get is the value
@@ -70,10 +67,17 @@ private:
     static bool followed(u64 offset, Type type) {
         return offset >> line_bits < lines_limit && (offset & 15) + bytes_of(type) <= 16;
     }
-    u32* first_of(u64 offset);
-    Entry* find(u64 offset, Type type);
-    // Adds it if it is not there. Only for slots that are followed.
-    Entry& entry_of(u64 offset, Type type);
+    // The head of the line's list, where there is one.
+    u32* first_of(u64 line) {
+        if (line >= lines_.size()) return nullptr;
+        Line& found = lines_[line];
+        if (found.block != block_) found = {block_, none};
+        return &found.first;
+    }
+    // The entry of a slot that is followed, made if it is not there; visits all others that overlap it.
+    template <class Visit>
+    Entry& entry_of(u64 offset, Type type, Visit&& visit);
+    Entry& add(u64 offset, Type type);
     template <class Visit>
     void overlapping(u64 offset, Type type, Visit&& visit);
 

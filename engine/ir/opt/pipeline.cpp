@@ -68,10 +68,8 @@ void Passes::walk(Block& block, Stages stages) {
                 }
                 break;
             case Kind::get:
-                now = forwards || shares ? state_.value_of(inst) : no_value;
-                if (now != no_value) break;
-                now = draft_.append(inst);
-                if (forwards || shares) state_.got(inst, now);
+                now = forwards || shares ? state_.get(inst, static_cast<ValueId>(draft_.code.size())) : no_value;
+                if (now == no_value) now = draft_.append(inst);
                 break;
             case Kind::set:
                 if ((forwards || shares) &&
