@@ -95,6 +95,11 @@ TEST(Encoding, ImmediatesOfEightBitsAndTheAccumulator) {
     GOLDEN("48c1e002", shl(b64, rax, 2));
     GOLDEN("6bc1f6", imul(b32, rax, rcx, -10));
     GOLDEN("69c110270000", imul(b32, rax, rcx, 10000));
+    GOLDEN("4891", xchg(b64, rax, rcx));
+    GOLDEN("4190", xchg(b32, r8, rax));
+    GOLDEN("6693", xchg(b16, rbx, rax));
+    GOLDEN("87c0", xchg(b32, rax, rax));
+    GOLDEN("86c8", xchg(b8, rax, rcx));
     GOLDEN("6aff", push(-1));
     GOLDEN("6880000000", push(128));
     GOLDEN("4154", push(r12));
@@ -122,6 +127,11 @@ TEST(Encoding, VexInTwoBytesWhereItFits) {
     GOLDEN("c4e281f70451", shlx(b64, rax, at(rcx, rdx, 2), r15));
     GOLDEN("c442abf6cb", mulx(b64, r9, r10, r11));
     GOLDEN("c4e1f96ec0", vmovq(xmm0, rax));
+    GOLDEN("c57829c1", vmovaps(xmm1, xmm8));
+    GOLDEN("c57828c1", vmovaps(xmm8, xmm1));
+    GOLDEN("c4417828c9", vmovaps(xmm9, xmm9));
+    GOLDEN("c57a11c9", vmovss(xmm1, xmm0, xmm9));
+    GOLDEN("c579d6c9", vmovq(xmm1, xmm9));
 }
 
 TEST(Encoding, AnImmediateBehindALabelsDisplacement) {

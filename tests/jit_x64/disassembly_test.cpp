@@ -178,7 +178,10 @@ TEST_F(Disassembly, MovesAndExtensions) {
             l.expect("test", Reg{r, w}, Immediate{v, w}), a.test(w, r, v);
             l.expect("test", Reg{Gpr::rax, w}, Immediate{v, w}), a.test(w, Gpr::rax, v);
             l.expect("test", Sized{m, size}, Immediate{v, w}), a.test(w, m, v);
-            l.expect("xchg", Reg{r, w}, Reg{s, w}), a.xchg(w, r, s);
+            // The short form names rax last.
+            const bool swapped = w != Width::b8 && r == Gpr::rax;
+            l.expect("xchg", Reg{swapped ? s : r, w}, Reg{swapped ? r : s, w}), a.xchg(w, r, s);
+            l.expect("xchg", Reg{s, w}, Reg{Gpr::rax, w}), a.xchg(w, s, Gpr::rax);
             l.expect("xchg", Sized{m, size}, Reg{r, w}), a.xchg(w, m, r);
             l.expect("lock xadd", Sized{m, size}, Reg{r, w}), a.lock_xadd(w, m, r);
             l.expect("lock cmpxchg", Sized{m, size}, Reg{r, w}), a.lock_cmpxchg(w, m, r);

@@ -50,24 +50,31 @@ unsigned rex_bits(unsigned reg, Mem rm) {
     return (reg >> 3) << 2 | index << 1 | base;
 }
 
+// Bytes that may be needed are written in any case and counted if they are: there is room, and no branch to mispredict.
+u8* maybe(u8* p, unsigned value, bool needed) {
+    *p = static_cast<u8>(value);
+    return p + needed;
+}
+
 // All up to and without ModRM. `rex`: R, X and B; `empty_rex`: REX is needed even if it has no bits, for spl, bpl, sil
 // and dil.
 template <class Opcode>
-void put_legacy(u8*& p, Opcode op, unsigned w, bool operand16, unsigned rex, bool empty_rex) {
-    constexpr u8 prefixes[] = {0, 0x66, 0xf3, 0xf2};
-    if (operand16) put(p, 0x66);
-    if (const u8 prefix = prefixes[static_cast<unsigned>(op.prefix)]) put(p, prefix);
+[[gnu::always_inline]] inline u8* put_legacy(u8* p, Opcode op, unsigned w, bool operand16, unsigned rex,
+                                             bool empty_rex) {
+    constexpr u32 prefixes = 0xf2f36600;  // by number, lowest byte first
+    const unsigned map = static_cast<unsigned>(op.map), prefix = static_cast<unsigned>(op.prefix);
     rex |= w << 3;
-    if (rex || empty_rex) put(p, 0x40 | rex);
-    if (const unsigned map = static_cast<unsigned>(op.map)) {
-        put(p, 0x0f);
-        if (map > 1) put(p, map == 2 ? 0x38 : 0x3a);
-    }
-    put(p, op.byte);
+    p = maybe(p, 0x66, operand16);
+    p = maybe(p, prefixes >> 8 * prefix, prefix != 0);
+    p = maybe(p, 0x40 | rex, rex != 0 || empty_rex);
+    p = maybe(p, 0x0f, map != 0);
+    p = maybe(p, 0x34 | map << 1, map > 1);  // 0x38 or 0x3a
+    *p = op.byte;
+    return p + 1;
 }
 
 template <class Opcode>
-void put_vex(u8*& p, Opcode op, unsigned w, unsigned vvvv, unsigned rex) {
+[[gnu::always_inline]] inline u8* put_vex(u8* p, Opcode op, unsigned w, unsigned vvvv, unsigned rex) {
     const unsigned map = static_cast<unsigned>(op.map);
     const unsigned low = (~vvvv & 15) << 3 | static_cast<unsigned>(op.prefix);  // L = 0: 128 bits
     const unsigned inverted = ~rex & 7;
@@ -80,6 +87,7 @@ void put_vex(u8*& p, Opcode op, unsigned w, unsigned vvvv, unsigned rex) {
         put(p, w << 7 | low);
     }
     put(p, op.byte);
+    return p;
 }
 
 }  // namespace
@@ -114,47 +122,55 @@ u8* Assembler::put_memory(u8* p, unsigned reg, Mem rm, unsigned trailing) {
         return p;
     }
     const unsigned base = number(rm.base) & 7;
+    const bool indexed = rm.form == Mem::Form::indexed;
+    if (indexed) {
+        CHECK(rm.index != Gpr::rsp, "rsp cannot be an index");
+        CHECK(rm.scale - 1u < 8 && (rm.scale & (rm.scale - 1)) == 0, "a scale is 1, 2, 4 or 8");
+    }
     // No displacement with base rbp or r13 would mean rip or no base at all.
     const unsigned mod = rm.disp == 0 && base != 5 ? 0 : fits8(rm.disp) ? 1 : 2;
-    if (rm.form == Mem::Form::indexed) {
-        CHECK(rm.index != Gpr::rsp, "rsp cannot be an index");
-        CHECK(rm.scale <= 8 && is_power_of_two(rm.scale), "a scale is 1, 2, 4 or 8");
-        put(p, modrm(mod, reg, 4));
-        put(p, modrm(static_cast<unsigned>(std::countr_zero(rm.scale)), number(rm.index), base));
-    } else {
-        put(p, modrm(mod, reg, base));
-        if (base == 4) put(p, modrm(0, 4, 4));
-    }
-    if (mod == 1) put(p, static_cast<u8>(rm.disp));
-    if (mod == 2) put32(p, rm.disp);
-    return p;
+    const bool sib = indexed || base == 4;
+    put(p, modrm(mod, reg, sib ? 4 : base));
+    const unsigned scale = static_cast<unsigned>(std::countr_zero(rm.scale));
+    p = maybe(p, modrm(scale, indexed ? number(rm.index) : 4, base), sib);
+    store_le(p, rm.disp);
+    return p + (mod * mod);  // 0, 1 or 4 bytes
 }
 
 void Assembler::emit(Opcode op, unsigned reg, unsigned rm) {
     u8* p = room();
     const bool empty_rex = (op.flags & byte_reg && reg >= 4) || (op.flags & byte_rm && rm >= 4);
-    put_legacy(p, op, op.flags & rex_w, op.flags & operand16, (reg >> 3) << 2 | rm >> 3, empty_rex);
+    p = put_legacy(p, op, op.flags & rex_w, op.flags & operand16, (reg >> 3) << 2 | rm >> 3, empty_rex);
     put(p, modrm(3, reg, rm));
     cursor_ = p;
 }
 
 void Assembler::emit(Opcode op, unsigned reg, Mem rm, unsigned trailing) {
     u8* p = room();
-    put_legacy(p, op, op.flags & rex_w, op.flags & operand16, rex_bits(reg, rm), op.flags & byte_reg && reg >= 4);
+    p = put_legacy(p, op, op.flags & rex_w, op.flags & operand16, rex_bits(reg, rm), op.flags & byte_reg && reg >= 4);
     cursor_ = put_memory(p, reg, rm, trailing);
 }
 
 void Assembler::emit_vex(Opcode op, unsigned reg, unsigned vvvv, unsigned rm) {
     u8* p = room();
-    put_vex(p, op, op.flags & rex_w, vvvv, (reg >> 3) << 2 | rm >> 3);
+    p = put_vex(p, op, op.flags & rex_w, vvvv, (reg >> 3) << 2 | rm >> 3);
     put(p, modrm(3, reg, rm));
     cursor_ = p;
 }
 
 void Assembler::emit_vex(Opcode op, unsigned reg, unsigned vvvv, Mem rm, unsigned trailing) {
     u8* p = room();
-    put_vex(p, op, op.flags & rex_w, vvvv, rex_bits(reg, rm));
+    p = put_vex(p, op, op.flags & rex_w, vvvv, rex_bits(reg, rm));
     cursor_ = put_memory(p, reg, rm, trailing);
+}
+
+// The form with `to` in ModRM.rm saves a byte if only `from` needs an upper bit, which VEX has in two bytes for reg
+// alone.
+void Assembler::vex_move(Opcode load, Opcode store, Xmm to, unsigned vvvv, Xmm from) {
+    if (number(from) >= 8 && number(to) < 8)
+        emit_vex(store, number(from), vvvv, number(to));
+    else
+        emit_vex(load, number(to), vvvv, number(from));
 }
 
 void Assembler::locked(Opcode op, unsigned reg, Mem rm) {
@@ -238,6 +254,18 @@ void Assembler::bswap(Width w, Gpr to) {
     put(p, 0x0f);
     put(p, 0xc8 | (number(to) & 7));
     cursor_ = p;
+}
+
+void Assembler::xchg(Width w, Gpr a, Gpr b) {
+    // rax with itself would be nop, which does not clear the upper half.
+    const bool short_form = w != Width::b8 && (a == Gpr::rax) != (b == Gpr::rax);
+    if (!short_form) {
+        emit(both(0x86, w), number(b), number(a));
+        return;
+    }
+    room();
+    if (w == Width::b16) byte(0x66);
+    in_opcode(0x90, a == Gpr::rax ? b : a, w == Width::b64);
 }
 
 void Assembler::push(Gpr from) { in_opcode(0x50, from, false); }

@@ -130,7 +130,7 @@ public:
 
     // --- Atomic: xchg with memory is locked by itself ---
 
-    void xchg(Width w, Gpr a, Gpr b) { emit(both(0x86, w), number(b), number(a)); }
+    void xchg(Width w, Gpr a, Gpr b);
     void xchg(Width w, Mem a, Gpr b) { emit(both(0x86, w), number(b), a); }
     void lock_xadd(Width w, Mem to, Gpr from) { locked(both(0xc0, w, Map::x0f), number(from), to); }
     void lock_cmpxchg(Width w, Mem to, Gpr from) { locked(both(0xb0, w, Map::x0f), number(from), to); }  // expects rax
@@ -157,7 +157,7 @@ public:
     void vmovd(Mem to, Xmm from) { emit_vex(sse(0x7e), number(from), 0, to); }
     void vmovq(Xmm to, Gpr from) { emit_vex(sse(0x6e, rex_w), number(to), 0, number(from)); }
     void vmovq(Gpr to, Xmm from) { emit_vex(sse(0x7e, rex_w), number(from), 0, number(to)); }
-    void vmovq(Xmm to, Xmm from) { emit_vex({0x7e, Map::x0f, Prefix::xf3}, number(to), 0, number(from)); }
+    void vmovq(Xmm to, Xmm from) { vex_move({0x7e, Map::x0f, Prefix::xf3}, sse(0xd6), to, 0, from); }
     void vmovq(Xmm to, Mem from) { emit_vex({0x7e, Map::x0f, Prefix::xf3}, number(to), 0, from); }
     void vmovq(Mem to, Xmm from) { emit_vex(sse(0xd6), number(from), 0, to); }
     void pextrw(Gpr to, Xmm from, u8 lane) { imm(sse(0xc5), number(to), number(from), lane); }
@@ -286,22 +286,24 @@ public:
 #define X64_SSE_SHIFT(name, opcode, digit)                                      \
     void name(Xmm to, u8 count) { imm(sse(opcode), digit, number(to), count); } \
     void v##name(Xmm to, Xmm from, u8 count) { vex_imm(sse(opcode), digit, number(to), number(from), count); }
-#define X64_SSE_MOVE(name, prefix, load, store)                                                                 \
-    void name(Xmm to, Xmm from) { emit({load, Map::x0f, Prefix::prefix}, number(to), number(from)); }           \
-    void name(Xmm to, Mem from) { emit({load, Map::x0f, Prefix::prefix}, number(to), from); }                   \
-    void name(Mem to, Xmm from) { emit({store, Map::x0f, Prefix::prefix}, number(from), to); }                  \
-    void v##name(Xmm to, Xmm from) { emit_vex({load, Map::x0f, Prefix::prefix}, number(to), 0, number(from)); } \
-    void v##name(Xmm to, Mem from) { emit_vex({load, Map::x0f, Prefix::prefix}, number(to), 0, from); }         \
+#define X64_SSE_MOVE(name, prefix, load, store)                                                         \
+    void name(Xmm to, Xmm from) { emit({load, Map::x0f, Prefix::prefix}, number(to), number(from)); }   \
+    void name(Xmm to, Mem from) { emit({load, Map::x0f, Prefix::prefix}, number(to), from); }           \
+    void name(Mem to, Xmm from) { emit({store, Map::x0f, Prefix::prefix}, number(from), to); }          \
+    void v##name(Xmm to, Xmm from) {                                                                    \
+        vex_move({load, Map::x0f, Prefix::prefix}, {store, Map::x0f, Prefix::prefix}, to, 0, from);     \
+    }                                                                                                   \
+    void v##name(Xmm to, Mem from) { emit_vex({load, Map::x0f, Prefix::prefix}, number(to), 0, from); } \
     void v##name(Mem to, Xmm from) { emit_vex({store, Map::x0f, Prefix::prefix}, number(from), 0, to); }
 // A load clears the bits above the scalar; between registers they stay (vname: come from `first`).
-#define X64_SSE_MOVE_SCALAR(name, prefix, memory)                                                       \
-    void name(Xmm to, Xmm from) { emit({0x10, Map::x0f, Prefix::prefix}, number(to), number(from)); }   \
-    void name(Xmm to, Mem from) { emit({0x10, Map::x0f, Prefix::prefix}, number(to), from); }           \
-    void name(Mem to, Xmm from) { emit({0x11, Map::x0f, Prefix::prefix}, number(from), to); }           \
-    void v##name(Xmm to, Xmm first, Xmm second) {                                                       \
-        emit_vex({0x10, Map::x0f, Prefix::prefix}, number(to), number(first), number(second));          \
-    }                                                                                                   \
-    void v##name(Xmm to, Mem from) { emit_vex({0x10, Map::x0f, Prefix::prefix}, number(to), 0, from); } \
+#define X64_SSE_MOVE_SCALAR(name, prefix, memory)                                                                \
+    void name(Xmm to, Xmm from) { emit({0x10, Map::x0f, Prefix::prefix}, number(to), number(from)); }            \
+    void name(Xmm to, Mem from) { emit({0x10, Map::x0f, Prefix::prefix}, number(to), from); }                    \
+    void name(Mem to, Xmm from) { emit({0x11, Map::x0f, Prefix::prefix}, number(from), to); }                    \
+    void v##name(Xmm to, Xmm first, Xmm second) {                                                                \
+        vex_move({0x10, Map::x0f, Prefix::prefix}, {0x11, Map::x0f, Prefix::prefix}, to, number(first), second); \
+    }                                                                                                            \
+    void v##name(Xmm to, Mem from) { emit_vex({0x10, Map::x0f, Prefix::prefix}, number(to), 0, from); }          \
     void v##name(Mem to, Xmm from) { emit_vex({0x11, Map::x0f, Prefix::prefix}, number(from), 0, to); }
 // name(w, to, from): w is that of the integer, b32 or b64, as in the next shape. The rest of `to` stays (vname: is
 // `first`'s).
@@ -426,6 +428,7 @@ private:
     void vex_imm(Opcode op, unsigned reg, unsigned vvvv, Mem rm, u8 value) {
         emit_vex(op, reg, vvvv, rm, 1), byte(value);
     }
+    void vex_move(Opcode load, Opcode store, Xmm to, unsigned vvvv, Xmm from);
     void locked(Opcode op, unsigned reg, Mem rm);
     u8* put_memory(u8* p, unsigned reg, Mem rm, unsigned trailing);
 
