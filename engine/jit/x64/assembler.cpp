@@ -68,7 +68,7 @@ template <class Opcode>
     p = maybe(p, prefixes >> 8 * prefix, prefix != 0);
     p = maybe(p, 0x40 | rex, rex != 0 || empty_rex);
     p = maybe(p, 0x0f, map != 0);
-    p = maybe(p, 0x34 | map << 1, map > 1);  // 0x38 or 0x3a
+    p = maybe(p, 0x34 + 2 * map, map > 1);  // 0x38 or 0x3a
     *p = op.byte;
     return p + 1;
 }
