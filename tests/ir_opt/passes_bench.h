@@ -1,6 +1,6 @@
 // What the tests of the passes share: texts before and after, and each pass by name.
-// Promises: texts are written without a header (the block lies at 0x1000, its first instruction is at 0x1000 unless
-// the text says so) and with any names for values; they are compared in print()'s form.
+// Promises: texts are written without a header and without their first `guest`, which is at 0x1000, and with any names
+// for values; they are compared in print()'s form.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -36,10 +36,10 @@ inline constexpr Pass all_passes[] = {{"forward_state", &Passes::forward_state},
                                       {"full", &Passes::full}};
 
 inline Block block_of(std::string_view text, const SlotTable& table) {
-    std::string whole = "block pc 0x1000 mode 0 size 64\nfloat_unit flags flags rounding rounding canonical "
-                        "after_rounding\n";
-    if (text.find("guest") == std::string_view::npos) whole += "guest 0x1000\n";
-    whole += text;
+    const std::string whole =
+        "block pc 0x1000 mode 0 size 64\nfloat_unit flags flags rounding rounding canonical "
+        "after_rounding\nguest 0x1000\n" +
+        std::string(text);
     const auto all = helpers();
     auto parsed = parse(whole, table, all);
     EXPECT_TRUE(parsed.ok()) << parsed.error().message << "\nin\n" << whole;
@@ -47,6 +47,19 @@ inline Block block_of(std::string_view text, const SlotTable& table) {
     const auto verified = verify(*parsed, table);
     EXPECT_TRUE(verified.ok()) << verified.error().message << "\nin\n" << whole;
     return std::move(*parsed);
+}
+
+inline bool same(const Block& x, const Block& y) {
+    const auto instruction = [](const Inst& p, const Inst& q) {
+        return p.op == q.op && p.type == q.type && p.a == q.a && p.b == q.b && p.c == q.c && p.imm == q.imm &&
+               p.imm2 == q.imm2 && p.hint == q.hint && p.rounding == q.rounding;
+    };
+    const auto call = [](const Call& p, const Call& q) {
+        return p.effects == q.effects && p.helper.function == q.helper.function &&
+               std::equal(std::begin(p.arguments), std::end(p.arguments), std::begin(q.arguments));
+    };
+    return std::equal(x.code.begin(), x.code.end(), y.code.begin(), y.code.end(), instruction) &&
+           std::equal(x.calls.begin(), x.calls.end(), y.calls.begin(), y.calls.end(), call);
 }
 
 // Runs a pass (or several, one after another) over a text and compares.

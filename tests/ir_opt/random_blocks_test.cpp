@@ -59,7 +59,7 @@ public:
 private:
     static constexpr Type integers[] = {Type::i8, Type::i16, Type::i32, Type::i64, Type::i128};
 
-    // The second law: what may leave first, then what changes something.
+    // The first law: what may leave first, then what changes something.
     void instruction() {
         for (unsigned i = below(6); i-- > 0;) compute();
         if (percent(20)) leaving();
@@ -79,7 +79,8 @@ private:
     u128 number(Type type) {
         const unsigned width = bits_of(type);
         const u128 sign = u128{1} << (width - 1);
-        const u128 corners[] = {0, 1, 2, ~u128{0}, sign, sign - 1, 0xff, 0xffff, 0xffff'ffff, low_mask(63), width, width - 1};
+        const u128 corners[] = {0,    1,      2,           ~u128{0},     sign,  sign - 1,
+                                0xff, 0xffff, 0xffff'ffff, low_mask(63), width, width - 1};
         u128 value = 0;
         switch (below(6)) {
             case 0: value = u128{1} << below(width); break;
@@ -120,7 +121,9 @@ private:
         switch (below(16)) {
             case 0: keep(type, b_->unary(unary[below(6)], type, any(type))); break;
             case 1:
-            case 2: keep(Type::i1, b_->compare(compares[below(6)], type, any_or_constant(type), any_or_constant(type))); break;
+            case 2:
+                keep(Type::i1, b_->compare(compares[below(6)], type, any_or_constant(type), any_or_constant(type)));
+                break;
             case 3:
             case 4: extend(); break;
             case 5: {
@@ -144,13 +147,16 @@ private:
                 break;
             case 8: get(percent(80) ? type : Type::i1); break;
             case 9:
-                if (percent(50)) keep(Type::i16, b_->float_classify(any(Type::i32)));
-                else call(percent(50) ? effect_none : effect_reads_state);
+                if (percent(50))
+                    keep(Type::i16, b_->float_classify(any(Type::i32)));
+                else
+                    call(percent(50) ? effect_none : effect_reads_state);
                 break;
             case 10: {
                 // A pair of conditional zeroes.
                 const ValueId condition = any(Type::i1), zero = b_->constant(type, 0);
-                const ValueId x = b_->select(type, condition, any(type), zero), y = b_->select(type, condition, zero, any(type));
+                const ValueId x = b_->select(type, condition, any(type), zero),
+                              y = b_->select(type, condition, zero, any(type));
                 keep(type, b_->binary(percent(50) ? Op::or_ : Op::xor_, type, x, y));
                 break;
             }
@@ -165,8 +171,9 @@ private:
                 break;
             }
             default: {
-                const Op op = static_cast<Op>(static_cast<unsigned>(Op::add) +
-                                              below(static_cast<unsigned>(Op::clmulh) - static_cast<unsigned>(Op::add) + 1));
+                const Op op =
+                    static_cast<Op>(static_cast<unsigned>(Op::add) +
+                                    below(static_cast<unsigned>(Op::clmulh) - static_cast<unsigned>(Op::add) + 1));
                 if (type == Type::i128 && is_high_half(op)) break;
                 const bool constant_left = percent(15);
                 const ValueId a = constant_left ? constant(type) : any(type);
@@ -253,15 +260,10 @@ struct End {
                std::memcmp(cpu.state, other.cpu.state, sizeof cpu.state) == 0;
     }
 };
-// Calls whose result nobody uses may be gone, if all they do is read.
-bool calls_agree(const End& before, const End& after, bool compare_calls) {
-    return !compare_calls || before.cpu.calls == after.cpu.calls;
-}
-
 TEST(RandomBlocks, MeanTheSameAfterEveryPass) {
     const SlotTable table = overlapping_slots();
     const u64 seed = from_environment("VIV_IR_OPT_SEED", 1);
-    const u64 blocks = from_environment("VIV_IR_OPT_BLOCKS", 20'000);
+    const u64 blocks = from_environment("VIV_IR_OPT_BLOCKS", 12'000);
     Generator generator(seed, table);
     Passes passes;
     u64 before_size = 0, after_size = 0;
@@ -273,18 +275,18 @@ TEST(RandomBlocks, MeanTheSameAfterEveryPass) {
             Block changed = block;
             (passes.*pass.run)(changed);
             const auto report = [&](std::string_view what) {
-                return fmt::format("{}, seed {}, block {}: {}\n{}has become\n{}", pass.name, seed, i, what, print(block, table),
-                                   print(changed, table));
+                return fmt::format("{}, seed {}, block {}: {}\n{}has become\n{}", pass.name, seed, i, what,
+                                   print(block, table), print(changed, table));
             };
             const auto verified = verify(changed, table);
             ASSERT_TRUE(verified.ok()) << report(verified.error().message);
             Block again = changed;
             (passes.*pass.run)(again);
-            ASSERT_EQ(print(again, table), print(changed, table)) << report("and then something else");
+            ASSERT_TRUE(same(again, changed)) << report("which becomes\n" + print(again, table) + "from");
             before_size += block.code.size();
             after_size += changed.code.size();
-            bool removed = false;
-            removed = changed.calls.size() != block.calls.size();
+            // Calls whose result nobody uses may be gone, if all they do is read.
+            const bool fewer_calls = changed.calls.size() != block.calls.size();
             for (unsigned run = 0; run < 2; run++) {
                 End start;
                 for (u8& byte : start.cpu.state) byte = static_cast<u8>(generator.next());
@@ -294,7 +296,8 @@ TEST(RandomBlocks, MeanTheSameAfterEveryPass) {
                 End one = start, two = start;
                 one.outcome = ir::test::run(block, one.cpu, one.memory);
                 two.outcome = ir::test::run(changed, two.cpu, two.memory);
-                ASSERT_TRUE(one == two && calls_agree(one, two, !removed)) << report("and means something else");
+                ASSERT_TRUE(one == two && (fewer_calls || one.cpu.calls == two.cpu.calls))
+                    << report("and means something else");
             }
         }
     }

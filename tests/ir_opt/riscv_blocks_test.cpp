@@ -28,9 +28,7 @@ u64 from_environment(const char* name, u64 otherwise) {
 }
 
 // A branch that is known becomes a jump, and may be turned around.
-Why kind_of(Why why) {
-    return why == Why::taken || why == Why::not_taken || why == Why::indirect ? Why::jump : why;
-}
+Why kind_of(Why why) { return why == Why::taken || why == Why::not_taken || why == Why::indirect ? Why::jump : why; }
 
 class Comparison {
 public:
@@ -120,22 +118,9 @@ private:
         return {};
     }
 
-    bool same(const Block& x, const Block& y) {
-        const auto equal = [](const Inst& p, const Inst& q) {
-            return p.op == q.op && p.type == q.type && p.a == q.a && p.b == q.b && p.c == q.c && p.imm == q.imm &&
-                   p.imm2 == q.imm2 && p.hint == q.hint && p.rounding == q.rounding;
-        };
-        const auto call = [](const Call& p, const Call& q) {
-            return std::equal(std::begin(p.arguments), std::end(p.arguments), std::begin(q.arguments));
-        };
-        return std::equal(x.code.begin(), x.code.end(), y.code.begin(), y.code.end(), equal) &&
-               std::equal(x.calls.begin(), x.calls.end(), y.calls.begin(), y.calls.end(), call);
-    }
-
     static bool writes_memory(const Block& block) {
-        return std::any_of(block.code.begin(), block.code.end(), [&](const Inst& inst) {
-            return (effects_of(block, inst) & effect_writes_memory) != 0;
-        });
+        return std::any_of(block.code.begin(), block.code.end(),
+                           [&](const Inst& inst) { return (effects_of(block, inst) & effect_writes_memory) != 0; });
     }
 
     std::string differences(const State& a, const State& b) const {

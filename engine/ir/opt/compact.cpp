@@ -12,13 +12,14 @@ void Compact::run(Block& block) {
     auto& code = block.code;
     const usize first = static_cast<usize>(std::find_if(code.begin(), code.end(), is_tombstone) - code.begin());
     if (first == code.size()) return;
-    moved_.resize(code.size());
+    const usize size = code.size();
+    moved_.resize(size + 1);
+    moved_[size] = no_value;
     for (usize i = 0; i < first; i++) moved_[i] = static_cast<ValueId>(i);
-    const auto follow = [&](ValueId& id) {
-        if (id != no_value) id = moved_[id];
-    };
+    // Whether there is an operand is hard to predict: one that is not there is looked up, too.
+    const auto follow = [&](ValueId& id) { id = moved_[std::min<usize>(id, size)]; };
     usize to = first;
-    for (usize i = first; i < code.size(); i++) {
+    for (usize i = first; i < size; i++) {
         if (is_tombstone(code[i])) continue;
         Inst& inst = code[to] = code[i];
         follow(inst.a);

@@ -1,6 +1,8 @@
 // The walk behind dead.h.
 #include "engine/ir/opt/dead.h"
 
+#include <algorithm>
+
 #include "engine/ir/effects.h"
 #include "engine/ir/opt/draft.h"
 
@@ -30,8 +32,11 @@ static_assert(stays[static_cast<usize>(Op::load)] == Stays::always);
 bool Dead::run(Block& block) {
     bool state = false;
     auto& code = block.code;
-    used_.assign(code.size(), 0);
-    for (usize i = code.size(); i-- > 0;) {
+    const usize size = code.size();
+    used_.assign(size + 1, 0);
+    // Whether there is an operand is hard to predict: one that is not there counts as used, too.
+    const auto use = [&](ValueId id) { used_[std::min<usize>(id, size)] = 1; };
+    for (usize i = size; i-- > 0;) {
         Inst& inst = code[i];
         if (used_[i] == 0) {
             const Stays how = stays[static_cast<usize>(inst.op)];
@@ -41,7 +46,11 @@ bool Dead::run(Block& block) {
                 continue;
             }
         }
-        for_each_operand(block, inst, [&](ValueId id) { used_[id] = 1; });
+        use(inst.a);
+        use(inst.b);
+        use(inst.c);
+        if (inst.op == Op::call)
+            for (const ValueId argument : block.calls[inst.imm].arguments) use(argument);
     }
     return state;
 }

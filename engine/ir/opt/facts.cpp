@@ -94,9 +94,8 @@ Facts facts_of(const Draft& draft, const Inst& inst) {
             }
             break;
         case Op::shr:
-            ones = draft[inst.b].op == Op::constant
-                       ? operand(inst.a).ones >> (draft[inst.b].imm & (width - 1))
-                       : low_mask(width_of_ones(operand(inst.a).ones));
+            ones = draft[inst.b].op == Op::constant ? operand(inst.a).ones >> (draft[inst.b].imm & (width - 1))
+                                                    : low_mask(width_of_ones(operand(inst.a).ones));
             break;
         case Op::sar: {
             const Facts& a = operand(inst.a);

@@ -40,8 +40,8 @@ ValueId Fold::value(const Inst& inst) {
         case Shape::float_convert:
             if (is_constant(inst.a)) {
                 soft::Environment none;  // to classify raises no flags
-                return constant(inst.type,
-                                evaluate_float_convert(inst.op, inst.type, type_of_value(inst.a), none, number(inst.a)));
+                return constant(
+                    inst.type, evaluate_float_convert(inst.op, inst.type, type_of_value(inst.a), none, number(inst.a)));
             }
             break;
         default: break;

@@ -43,7 +43,8 @@ ValueId Fold::mask(Type type, ValueId a, ValueId b) {
     if (from.op == Op::zext && is_op(from.a, Op::trunc) && type_of_value(at(from.a).a) == type)
         return mask(type, at(from.a).a, constant(type, c & mask_of(type_of_value(from.a))));
     const Type narrow = type_of_mask(c);
-    if (narrow != Type::none && type != Type::i1 && bits_of(narrow) < bits_of(type)) return zext(type, trunc(narrow, a));
+    if (narrow != Type::none && type != Type::i1 && bits_of(narrow) < bits_of(type))
+        return zext(type, trunc(narrow, a));
     return make(Op::and_, type, a, b);
 }
 

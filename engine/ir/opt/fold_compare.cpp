@@ -60,7 +60,8 @@ ValueId Fold::equals_constant(Op op, Type type, ValueId a, u128 c) {
     const Inst from = at(a);
     switch (from.op) {
         case Op::zext:
-            // Of wider types, too, this is 0 or 1 here, as ones() has not told otherwise; but for i128 it knows nothing.
+            // Of wider types, too, this is 0 or 1 here, as ones() has not told otherwise; but for i128 it knows
+            // nothing.
             if (type_of_value(from.a) == Type::i1) return c > 1 ? truth(!equal) : of_bit(from.a, c != 0);
             break;
         case Op::not_: return equals_constant(op, type, from.a, truncate(type, ~c));

@@ -56,7 +56,8 @@ private:
         Type type = Type::none;
         ValueId known = no_value;  // what the slot holds, if known_at is knowledge_
         u32 known_at = 0;
-        // The last set of it, if nobody has seen its effect (pending_at is observed_), and what the slot holds without it.
+        // The last set of it, if nobody has seen its effect (pending_at is observed_), and what the slot holds without
+        // it.
         ValueId pending = no_value, beneath = no_value;
         u32 pending_at = 0;
     };

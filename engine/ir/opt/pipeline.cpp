@@ -1,6 +1,8 @@
 // The walk that all rewriting passes share, and the pipelines behind pipeline.h.
 #include "engine/ir/opt/pipeline.h"
 
+#include <algorithm>
+
 #include "engine/ir/verify.h"
 #include "engine/lang/check.h"
 
@@ -44,11 +46,11 @@ void Passes::walk(Block& block, Stages stages) {
     if (shares) table_.begin(size);
     state_.begin();
     Fold fold(draft_, shares ? &table_ : nullptr);
-    now_.resize(size);
+    now_.resize(size + 1);
+    now_[size] = no_value;
     calls_.clear();
-    const auto follow = [&](ValueId& id) {
-        if (id != no_value) id = now_[id];
-    };
+    // Whether there is an operand is hard to predict: one that is not there is looked up, too.
+    const auto follow = [&](ValueId& id) { id = now_[std::min<usize>(id, size)]; };
 
     for (usize i = 0; i < size; i++) {
         Inst inst = block.code[i];

@@ -2,23 +2,33 @@
 // join an instruction with its only user. Promises: linear time; buffers are kept from block to block.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
-#include "engine/ir/effects.h"
+#include "engine/ir/ir.h"
 
 namespace viv::ir::opt {
 
 class Uses {
 public:
     void find(const Block& block) {
-        count_.assign(block.code.size(), 0);
-        last_.resize(block.code.size());
-        for (ValueId id = 0; id < block.code.size(); id++) {
+        const usize size = block.code.size();
+        count_.assign(size + 1, 0);
+        last_.resize(size + 1);
+        // Whether there is an operand is hard to predict: one that is not there is counted, too, in a place of its own.
+        const auto use = [&](ValueId operand, ValueId by) {
+            const usize at = std::min<usize>(operand, size);
+            count_[at]++;
+            last_[at] = by;
+        };
+        for (ValueId id = 0; id < size; id++) {
+            const Inst& inst = block.code[id];
             last_[id] = id;
-            for_each_operand(block, block.code[id], [&](ValueId operand) {
-                count_[operand]++;
-                last_[operand] = id;
-            });
+            use(inst.a, id);
+            use(inst.b, id);
+            use(inst.c, id);
+            if (inst.op == Op::call)
+                for (const ValueId argument : block.calls[inst.imm].arguments) use(argument, id);
         }
     }
 

@@ -1,0 +1,219 @@
+// fold in text, one line a rule: an expression over a:i64, b:i64, w:i32, v:i32, h:i16, y:i8, p:i1, q:i1 and wide:i128,
+// and what it becomes. Superfluous instructions are dropped on both sides.
+#include <fmt/format.h>
+
+#include "tests/ir_opt/passes_bench.h"
+
+namespace viv::ir::opt::test {
+namespace {
+
+constexpr const char* inputs = R"(
+%a:i64 = get a
+%b:i64 = get b
+%w:i32 = get word_a
+%v:i32 = get word_b
+%h:i16 = get half_a
+%y:i8 = get byte_a
+%p:i1 = get bit_a
+%q:i1 = get bit_b
+%wide:i128 = get wide_a
+)";
+
+std::string slot_of(std::string_view lines) {
+    const usize last = lines.rfind("%r:");
+    const std::string_view type = lines.substr(last + 3, lines.find(' ', last) - last - 3);
+    if (type == "i1") return "bit_b";
+    if (type == "i8") return "byte_b";
+    if (type == "i16") return "half_b";
+    if (type == "i32") return "word_b";
+    return type == "i64" ? "b" : "wide_b";
+}
+
+// Lines are separated by ';', and the last makes %r, which the state keeps.
+void folds(std::string_view before, std::string_view after) {
+    const auto whole = [](std::string_view lines) {
+        std::string text = inputs;
+        for (const char c : lines) text += c == ';' ? '\n' : c;
+        return text + fmt::format("\nset {}, %r\nleave\n", slot_of(lines));
+    };
+    const SlotTable table = overlapping_slots();
+    Passes passes({.verify = &table});
+    Block block = block_of(whole(before), table), wanted = block_of(whole(after), table);
+    passes.fold(block);
+    passes.dead(block);
+    passes.dead(wanted);
+    EXPECT_EQ(print(block, table), print(wanted, table)) << before;
+}
+// To one of the inputs.
+void folds_to(std::string_view before, std::string_view input) {
+    std::string text = inputs;
+    for (const char c : before) text += c == ';' ? '\n' : c;
+    const std::string slot = slot_of(before);
+    const SlotTable table = overlapping_slots();
+    Passes passes({.verify = &table});
+    Block block = block_of(text + fmt::format("\nset {}, %r\nleave\n", slot), table);
+    Block wanted = block_of(std::string(inputs) + fmt::format("set {}, {}\nleave\n", slot, input), table);
+    passes.fold(block);
+    passes.dead(block);
+    passes.dead(wanted);
+    EXPECT_EQ(print(block, table), print(wanted, table)) << before;
+}
+
+TEST(Fold, ConstantsAreComputed) {
+    folds("%x:i32 = constant 0x7fffffff;%z:i32 = constant 0x1;%r:i32 = add %x, %z", "%r:i32 = constant 0x80000000");
+    folds("%x:i64 = constant 0x10;%z:i64 = constant 0x0;%r:i64 = divu %x, %z", "%r:i64 = constant 0xffffffffffffffff");
+    folds("%x:i128 = constant 0x10000000000000000;%z:i128 = constant 0x1;%r:i128 = sub %x, %z",
+          "%r:i128 = constant 0xffffffffffffffff");
+    folds("%x:i8 = constant 0x80;%r:i64 = sext %x", "%r:i64 = constant 0xffffffffffffff80");
+    folds("%x:i16 = constant 0x8001;%r:i16 = clz %x", "%r:i16 = constant 0x0");
+    folds("%x:i32 = constant 0xffffffff;%z:i32 = constant 0x0;%r:i1 = lts.i32 %x, %z", "%r:i1 = constant 0x1");
+    folds("%x:i32 = constant 0x7fc00000;%r:i16 = float_classify %x", "%r:i16 = constant 0x200");
+}
+
+TEST(Fold, ConstantsGoToTheRight) {
+    folds("%x:i64 = constant 0x5;%r:i64 = add %x, %a", "%x:i64 = constant 0x5;%r:i64 = add %a, %x");
+    folds("%x:i64 = constant 0x5;%r:i1 = eq.i64 %x, %a", "%x:i64 = constant 0x5;%r:i1 = eq.i64 %a, %x");
+    folds("%x:i64 = constant 0x5;%r:i1 = ltu.i64 %x, %a", "%x:i64 = constant 0x6;%r:i1 = geu.i64 %a, %x");
+    folds("%x:i64 = constant 0x5;%r:i1 = ges.i64 %x, %a", "%x:i64 = constant 0x6;%r:i1 = lts.i64 %a, %x");
+    folds("%x:i64 = constant 0xffffffffffffffff;%r:i1 = ltu.i64 %x, %a", "%r:i1 = constant 0x0");
+    folds("%x:i64 = constant 0x7fffffffffffffff;%r:i1 = ges.i64 %x, %a", "%r:i1 = constant 0x1");
+}
+
+TEST(Fold, SumsHaveOneConstant) {
+    folds("%c:i64 = constant 0x10;%x:i64 = add %a, %c;%d:i64 = constant 0xfffffffffffffff8;%r:i64 = add %x, %d",
+          "%c:i64 = constant 0x8;%r:i64 = add %a, %c");
+    folds_to("%c:i64 = constant 0x10;%x:i64 = add %a, %c;%r:i64 = sub %x, %c", "%a");
+    folds("%c:i64 = constant 0x10;%r:i64 = sub %a, %c", "%c:i64 = constant 0xfffffffffffffff0;%r:i64 = add %a, %c");
+    folds_to("%c:i64 = constant 0x10;%x:i64 = sub %c, %a;%r:i64 = sub %c, %x", "%a");
+}
+
+TEST(Fold, NeutralElements) {
+    folds_to("%c:i64 = constant 0x0;%r:i64 = add %a, %c", "%a");
+    folds_to("%c:i64 = constant 0xffffffffffffffff;%r:i64 = and %a, %c", "%a");
+    folds_to("%c:i64 = constant 0x0;%r:i64 = or %a, %c", "%a");
+    folds_to("%c:i64 = constant 0x40;%r:i64 = shl %a, %c", "%a");
+    folds_to("%c:i64 = constant 0x1;%r:i64 = mul %c, %a", "%a");
+    folds_to("%c:i64 = constant 0x0;%r:i64 = remu %a, %c", "%a");
+    folds_to("%c:i32 = constant 0x7fffffff;%r:i32 = mins %w, %c", "%w");
+    folds_to("%r:i64 = and %a, %a", "%a");
+    folds_to("%x:i64 = not %a;%r:i64 = not %x", "%a");
+    folds_to("%x:i64 = neg %a;%r:i64 = neg %x", "%a");
+}
+
+TEST(Fold, AbsorbingElements) {
+    folds("%r:i64 = xor %a, %a", "%r:i64 = constant 0x0");
+    folds("%r:i64 = sub %a, %a", "%r:i64 = constant 0x0");
+    folds("%c:i64 = constant 0x0;%r:i64 = mul %a, %c", "%r:i64 = constant 0x0");
+    folds("%c:i64 = constant 0x1;%r:i64 = mulhu %a, %c", "%r:i64 = constant 0x0");
+    folds("%c:i64 = constant 0x1;%r:i64 = rems %a, %c", "%r:i64 = constant 0x0");
+    folds("%c:i32 = constant 0xffffffff;%r:i32 = maxu %w, %c", "%r:i32 = constant 0xffffffff");
+    folds("%r:i1 = geu.i64 %a, %a", "%r:i1 = constant 0x1");
+    folds("%c:i64 = constant 0x0;%r:i1 = ltu.i64 %a, %c", "%r:i1 = constant 0x0");
+}
+
+TEST(Fold, PowersOfTwoAreShifts) {
+    folds("%c:i64 = constant 0x8;%r:i64 = mul %a, %c", "%c:i64 = constant 0x3;%r:i64 = shl %a, %c");
+    folds("%c:i64 = constant 0x8;%r:i64 = divu %a, %c", "%c:i64 = constant 0x3;%r:i64 = shr %a, %c");
+    folds("%c:i64 = constant 0x8;%r:i64 = remu %a, %c", "%c:i64 = constant 0x7;%r:i64 = and %a, %c");
+    folds("%c:i64 = constant 0x8;%r:i64 = mulhu %a, %c", "%c:i64 = constant 0x3d;%r:i64 = shr %a, %c");
+    folds("%c:i64 = constant 0x1;%r:i64 = mulhs %a, %c", "%c:i64 = constant 0x3f;%r:i64 = sar %a, %c");
+    // As a signed number it is negative.
+    folds("%c:i64 = constant 0x8000000000000000;%r:i64 = mulhs %a, %c",
+          "%c:i64 = constant 0x8000000000000000;%r:i64 = mulhs %a, %c");
+}
+
+TEST(Fold, ChainsOfExtensions) {
+    folds_to("%x:i64 = sext %w;%r:i32 = trunc %x", "%w");
+    folds("%x:i64 = sext %w;%r:i16 = trunc %x", "%r:i16 = trunc %w");
+    folds("%x:i64 = zext %y;%r:i32 = trunc %x", "%r:i32 = zext %y");
+    folds("%x:i64 = zext %p;%r:i8 = trunc %x", "%r:i8 = zext %p");
+    folds("%x:i32 = sext %y;%r:i64 = sext %x", "%r:i64 = sext %y");
+    folds("%x:i32 = zext %y;%r:i64 = sext %x", "%r:i64 = zext %y");
+    folds("%x:i64 = sext %w;%t:i32 = trunc %x;%r:i64 = sext %t", "%r:i64 = sext %w");
+    folds("%x:i64 = zext %h;%t:i32 = trunc %x;%r:i64 = zext %t", "%r:i64 = zext %h");
+}
+
+TEST(Fold, ExtensionsOfWhatIsExtendedAlready) {
+    folds("%c:i64 = constant 0x7f;%x:i64 = and %a, %c;%t:i8 = trunc %x;%r:i64 = zext %t",
+          "%c:i64 = constant 0x7f;%r:i64 = and %a, %c");
+    folds("%c:i64 = constant 0x7f;%x:i64 = and %a, %c;%t:i8 = trunc %x;%r:i64 = sext %t",
+          "%c:i64 = constant 0x7f;%r:i64 = and %a, %c");
+    folds("%x:i64 = sext %w;%z:i64 = sext %v;%s:i64 = xor %x, %z;%t:i32 = trunc %s;%r:i64 = sext %t",
+          "%x:i64 = sext %w;%z:i64 = sext %v;%r:i64 = xor %x, %z");
+    folds("%x:i64 = zext %y;%c:i64 = constant 0xff;%r:i64 = and %x, %c", "%r:i64 = zext %y");
+}
+
+TEST(Fold, MasksAndShiftsThatExtend) {
+    folds("%c:i64 = constant 0xffffffff;%r:i64 = and %a, %c", "%t:i32 = trunc %a;%r:i64 = zext %t");
+    folds("%c:i64 = constant 0x20;%x:i64 = shl %a, %c;%r:i64 = shr %x, %c", "%t:i32 = trunc %a;%r:i64 = zext %t");
+    folds("%c:i64 = constant 0x38;%x:i64 = shl %a, %c;%r:i64 = sar %x, %c", "%t:i8 = trunc %a;%r:i64 = sext %t");
+    folds("%c:i64 = constant 0x20;%d:i64 = constant 0x1d;%x:i64 = shl %a, %c;%r:i64 = shr %x, %d",
+          "%t:i32 = trunc %a;%e:i64 = zext %t;%c:i64 = constant 0x3;%r:i64 = shl %e, %c");
+    folds("%c:i64 = constant 0x3;%x:i64 = shr %a, %c;%r:i64 = shl %x, %c",
+          "%c:i64 = constant 0xfffffffffffffff8;%r:i64 = and %a, %c");
+    folds("%c:i64 = constant 0x3;%d:i64 = constant 0x4;%x:i64 = shr %a, %c;%r:i64 = shr %x, %d",
+          "%c:i64 = constant 0x7;%r:i64 = shr %a, %c");
+    folds("%c:i64 = constant 0x3f;%x:i64 = and %b, %c;%r:i64 = sar %a, %x", "%r:i64 = sar %a, %b");
+}
+
+// The patterns of 32-bit instructions on 64-bit registers: one addition, one extension.
+TEST(Fold, WordsStayWords) {
+    folds("%x:i32 = trunc %a;%z:i32 = trunc %b;%s:i32 = add %x, %z;%r:i64 = sext %s",
+          "%x:i32 = trunc %a;%z:i32 = trunc %b;%s:i32 = add %x, %z;%r:i64 = sext %s");
+    folds(
+        "%x:i32 = trunc %a;%c:i32 = constant 0x1;%s:i32 = add %x, %c;%e:i64 = sext %s;%t:i32 = trunc %e;%u:i32 = add "
+        "%t, "
+        "%c;%r:i64 = sext %u",
+        "%x:i32 = trunc %a;%c:i32 = constant 0x2;%s:i32 = add %x, %c;%r:i64 = sext %s");
+    // sext.w
+    folds("%x:i32 = trunc %a;%c:i32 = constant 0x0;%s:i32 = add %x, %c;%r:i64 = sext %s",
+          "%x:i32 = trunc %a;%r:i64 = sext %x");
+}
+
+TEST(Fold, Comparisons) {
+    folds_to("%x:i64 = zext %p;%c:i64 = constant 0x0;%r:i1 = ne.i64 %x, %c", "%p");
+    folds("%x:i64 = zext %p;%c:i64 = constant 0x0;%r:i1 = eq.i64 %x, %c", "%r:i1 = not %p");
+    folds("%x:i64 = zext %p;%c:i64 = constant 0x2;%r:i1 = eq.i64 %x, %c", "%r:i1 = constant 0x0");
+    folds("%l:i1 = lts.i64 %a, %b;%x:i64 = zext %l;%c:i64 = constant 0x1;%r:i64 = xor %x, %c",
+          "%l:i1 = ges.i64 %a, %b;%r:i64 = zext %l");
+    folds("%c:i64 = constant 0x1;%r:i1 = ltu.i64 %a, %c", "%c:i64 = constant 0x0;%r:i1 = eq.i64 %a, %c");
+    folds("%c:i64 = constant 0x0;%r:i1 = ltu.i64 %c, %a", "%c:i64 = constant 0x0;%r:i1 = ne.i64 %a, %c");
+    folds("%x:i64 = xor %a, %b;%c:i64 = constant 0x0;%r:i1 = eq.i64 %x, %c", "%r:i1 = eq.i64 %a, %b");
+    folds("%x:i64 = zext %y;%c:i64 = constant 0x100;%r:i1 = ltu.i64 %x, %c", "%r:i1 = constant 0x1");
+    folds("%x:i64 = zext %y;%c:i64 = constant 0x41;%r:i1 = lts.i64 %x, %c",
+          "%x:i64 = zext %y;%c:i64 = constant 0x41;%r:i1 = ltu.i64 %x, %c");
+    folds("%l:i1 = eq.i64 %a, %b;%r:i1 = not %l", "%r:i1 = ne.i64 %a, %b");
+}
+
+TEST(Fold, Selects) {
+    folds_to("%c:i1 = constant 0x1;%r:i64 = select %c, %a, %b", "%a");
+    folds_to("%r:i64 = select %p, %a, %a", "%a");
+    folds("%n:i1 = not %p;%r:i64 = select %n, %a, %b", "%r:i64 = select %p, %b, %a");
+    folds("%c:i64 = constant 0x1;%d:i64 = constant 0x0;%r:i64 = select %p, %c, %d", "%r:i64 = zext %p");
+    folds("%c:i1 = constant 0x1;%r:i1 = select %p, %c, %q", "%r:i1 = or %p, %q");
+    folds("%x:i64 = select %p, %a, %b;%r:i64 = select %p, %x, %b", "%r:i64 = select %p, %a, %b");
+    // A conditional move made of two conditional zeroes.
+    folds("%c:i64 = constant 0x0;%x:i64 = select %p, %a, %c;%z:i64 = select %p, %c, %b;%r:i64 = or %x, %z",
+          "%r:i64 = select %p, %a, %b");
+}
+
+// A binary32 in a binary64's register: whether it is boxed is known if it has just been made.
+TEST(Fold, ABoxIsOpened) {
+    folds_to(
+        "%e:i64 = zext %w;%c:i64 = constant 0xffffffff00000000;%box:i64 = or %e, %c;%m:i64 = constant 0xffffffff;"
+        "%o:i64 = or %box, %m;%all:i64 = constant 0xffffffffffffffff;%is:i1 = eq.i64 %o, %all;%t:i32 = trunc %box;"
+        "%nan:i32 = constant 0x7fc00000;%r:i32 = select %is, %t, %nan",
+        "%w");
+}
+
+TEST(Fold, KnownBranchesAreJumps) {
+    becomes({&Passes::quick}, "%p:i1 = constant 0x1\nbranch %p, 0x2000, 0x3000\n", "jump 0x2000\n");
+    becomes({&Passes::quick}, "%p:i1 = constant 0x0\nbranch %p, 0x2000, 0x3000\n", "jump 0x3000\n");
+    becomes({&Passes::quick}, "%p:i1 = get bit_a\nbranch %p, 0x2000, 0x2000\n", "jump 0x2000\n");
+    becomes({&Passes::quick}, "%p:i1 = get bit_a\n%n:i1 = not %p\nbranch %n, 0x2000, 0x3000\n",
+            "%p:i1 = get bit_a\nbranch %p, 0x3000, 0x2000\n");
+    becomes({&Passes::quick}, "%x:i64 = constant 0x2000\njump_indirect %x return\n", "jump 0x2000 return\n");
+}
+
+}  // namespace
+}  // namespace viv::ir::opt::test
