@@ -156,6 +156,16 @@ TEST(Fold, MasksAndShiftsThatExtend) {
     folds("%c:i64 = constant 0x3f;%x:i64 = and %b, %c;%r:i64 = sar %a, %x", "%r:i64 = sar %a, %b");
 }
 
+TEST(Fold, ExtensionsThatAreNeededStay) {
+    // A sum of two words has 33 bits.
+    const char* sum = "%x:i64 = sext %w;%z:i64 = sext %v;%s:i64 = add %x, %z;%t:i32 = trunc %s;%r:i64 = sext %t";
+    folds(sum, sum);
+    const char* nine = "%c:i64 = constant 0x1ff;%x:i64 = and %a, %c;%t:i8 = trunc %x;%r:i64 = zext %t";
+    folds(nine, "%t:i8 = trunc %a;%r:i64 = zext %t");
+    const char* eight = "%x:i64 = zext %y;%t:i8 = trunc %x;%r:i64 = sext %t";
+    folds(eight, "%r:i64 = sext %y");
+}
+
 // The patterns of 32-bit instructions on 64-bit registers: one addition, one extension.
 TEST(Fold, WordsStayWords) {
     folds("%x:i32 = trunc %a;%z:i32 = trunc %b;%s:i32 = add %x, %z;%r:i64 = sext %s",

@@ -79,13 +79,30 @@ TEST(Share, TypesAndConstantsDiffer) {
 %p:i1 = ltu.i32 %t, %c
 %q:i1 = ltu.i16 %u, %d
 %r:i1 = ltu.i32 %t, %e
-set word_a, %t
+%s:i32 = select %p, %t, %c
+%v:i32 = select %p, %t, %e
+%w:i32 = sub %t, %v
+set word_a, %w
 set half_a, %u
 set bit_a, %p
 set bit_b, %q
+set word_b, %s
 branch %r, 0x2000, 0x3000
 )";
     becomes({&Passes::share}, text, text);
+}
+
+// Enough that some fall on the same place of the table.
+TEST(Share, EveryOperandCounts) {
+    std::string text = "%p:i1 = get bit_a\n%q:i1 = get bit_b\n%x:i64 = get a\n%y:i64 = get b\n%t0:i64 = get pc\n";
+    for (unsigned i = 0; i < 300; i++) {
+        const std::string previous = "%t" + std::to_string(i), next = std::to_string(i + 1);
+        text += "%c" + next + ":i64 = select %p, %x, " + previous + "\n%d" + next + ":i64 = select %q, %c" + next +
+                ", %y\n%t" + next + ":i64 = sub %c" + next + ", %d" + next + "\n";
+    }
+    text += "set a, %t300\nleave\n";
+    becomes({&Passes::share}, text, text);
+    becomes({&Passes::share, &Passes::dead}, text, text);
 }
 
 TEST(Dead, WhatNobodyUsesGoes) {

@@ -54,20 +54,14 @@ void StateTracker::overlapping(u64 offset, Type type, Visit&& visit) {
 }
 
 ValueId StateTracker::get(const Inst& get, ValueId next) {
-    const auto see = [&](Entry& entry) {
-        if (entry.pending_at != observed_) return;
-        entry.pending_at = 0;
-        perhaps_unseen_ = true;
-    };
     if (!followed(get.imm, get.type)) {
-        overlapping(get.imm, get.type, see);
+        reads(get.imm, get.type);
+        perhaps_unseen_ = true;
         return no_value;
     }
-    // What another instruction reads of overlapping slots is nothing new: the get that is forwarded reads nothing.
-    bool shares_bytes = false;
-    Entry& entry = entry_of(get.imm, get.type, [&](Entry&) { shares_bytes = true; });
+    // A slot that overlaps others keeps their sets by being there; see set().
+    Entry& entry = entry_of(get.imm, get.type, [](Entry&) {});
     if (entry.known_at == knowledge_) return entry.known;
-    if (shares_bytes) overlapping(get.imm, get.type, see);
     entry.known = next;
     entry.known_at = knowledge_;
     return no_value;

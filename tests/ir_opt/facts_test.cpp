@@ -1,0 +1,115 @@
+// What facts_of() says of a value holds for what the operation means: random instructions over values of every width,
+// many of them extended, masked or shifted, so that there is something to know.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "engine/ir/evaluate.h"
+#include "engine/ir/opt/operands.h"
+#include "tests/ir_opt/passes_bench.h"
+
+namespace viv::ir::opt::test {
+namespace {
+
+class FactsOfValues : public ::testing::Test {
+protected:
+    static constexpr Type integers[] = {Type::i8, Type::i16, Type::i32, Type::i64};
+
+    unsigned below(unsigned limit) { return static_cast<unsigned>(random_() % limit); }
+
+    ValueId append(const Inst& inst, u128 value) {
+        const ValueId id = inst.op == Op::get ? draft_.append(inst) : draft_.append(inst, facts_of(draft_, inst));
+        values_.push_back(value);
+        return id;
+    }
+    ValueId any(Type type) {
+        for (unsigned tries = 0; tries < 20; tries++) {
+            const ValueId id =
+                static_cast<ValueId>(values_.size() - 1 - below(std::min<u32>(40, static_cast<u32>(values_.size()))));
+            if (draft_.type(id) == type) return id;
+        }
+        if (type == Type::i1) return append({.op = Op::get, .type = type}, random_() & 1);
+        const u128 value = truncate(type, below(3) == 0 ? u64{below(4)} - 2 : u64{random_()});
+        if (below(2) == 0) return append({.op = Op::get, .type = type}, value);
+        return append({.op = Op::constant, .type = type, .imm = static_cast<u64>(value)}, value);
+    }
+    ValueId number(Type type, u64 value) {
+        return append({.op = Op::constant, .type = type, .imm = value & mask_of(type)}, truncate(type, value));
+    }
+
+    void step() {
+        const Type type = integers[below(4)];
+        const Op op = static_cast<Op>(below(static_cast<unsigned>(Op::select) + 1));
+        switch (is_pure(op) ? info_of(op).shape : Shape::leave) {
+            case Shape::unary: {
+                const ValueId a = any(type);
+                append({.op = op, .type = type, .a = a}, evaluate_unary(op, type, values_[a]));
+                break;
+            }
+            case Shape::binary: {
+                const ValueId a = any(type);
+                const ValueId b =
+                    below(3) == 0 ? number(type, below(2) == 0 ? below(64) : low_mask(below(64))) : any(type);
+                append({.op = op, .type = type, .a = a, .b = b}, evaluate_binary(op, type, values_[a], values_[b]));
+                break;
+            }
+            case Shape::compare: {
+                const ValueId a = any(type), b = any(type);
+                append({.op = op, .type = type, .a = a, .b = b}, evaluate_compare(op, type, values_[a], values_[b]));
+                break;
+            }
+            case Shape::convert: {
+                const Type other = integers[below(4)];
+                if (op != Op::trunc && below(4) == 0) {
+                    const ValueId bit = any(Type::i1);
+                    append({.op = Op::zext, .type = type, .a = bit}, values_[bit]);
+                    break;
+                }
+                if (other == type) break;
+                const Type narrow = std::min(type, other), wide = std::max(type, other);
+                const Type to = op == Op::trunc ? narrow : wide, from = op == Op::trunc ? wide : narrow;
+                const ValueId a = any(from);
+                append({.op = op, .type = to, .a = a}, evaluate_convert(op, to, from, values_[a]));
+                break;
+            }
+            case Shape::select: {
+                const ValueId condition = any(Type::i1), a = any(type), b = any(type);
+                append({.op = op, .type = type, .a = condition, .b = a, .c = b},
+                       values_[condition] != 0 ? values_[a] : values_[b]);
+                break;
+            }
+            default: break;
+        }
+    }
+
+    Draft draft_;
+    std::vector<u128> values_;
+    std::mt19937_64 random_{1};
+};
+
+TEST_F(FactsOfValues, HoldForWhatTheOperationMeans) {
+    u64 known = 0, total = 0;
+    for (unsigned round = 0; round < 1000; round++) {
+        draft_.begin(400);
+        values_.clear();
+        number(Type::i64, 1);
+        while (values_.size() < 300) step();
+        for (ValueId id = 0; id < values_.size(); id++) {
+            const Facts& facts = draft_.facts(id);
+            const u64 value = static_cast<u64>(values_[id]);
+            const std::string text = std::string(info_of(draft_[id].op).name) + " " + std::string(name_of(facts.type));
+            ASSERT_EQ(value & ~facts.ones, 0u) << text << " is " << value << ", bits that can be set " << facts.ones;
+            if (facts.type == Type::i1) continue;
+            ASSERT_GE(facts.signed_width, 1u);
+            ASSERT_LE(facts.signed_width, bits_of(facts.type));
+            ASSERT_EQ(static_cast<u64>(sign_extend(value, facts.signed_width)) & mask_of(facts.type), value)
+                << text << " has a signed width of " << unsigned{facts.signed_width};
+            total++;
+            known += facts.ones != mask_of(facts.type) || facts.signed_width < bits_of(facts.type);
+        }
+    }
+    EXPECT_GT(known * 3, total);
+}
+
+}  // namespace
+}  // namespace viv::ir::opt::test
