@@ -345,7 +345,8 @@ TEST(Buffer, MayBeBorrowedAndUsedAgain) {
     a.int3();
     a.finish();
     EXPECT_EQ(hex(buffer), "c3cc");
-    const std::vector<u8> taken = std::move(buffer);
+    std::vector<u8> taken;
+    taken.swap(buffer);
     a.clear();
     EXPECT_EQ(a.size(), 0u);
     a.ud2();

@@ -63,10 +63,11 @@ TEST_F(Disassembly, EveryAddress) {
     for (unsigned base = 0; base < 16; ++base) {
         for (unsigned index = 0; index < 17; ++index) {
             if (index == number(Gpr::rsp)) continue;
-            for (u8 scale = 1; scale <= (index == 16 ? 1 : 8); scale = static_cast<u8>(scale * 2)) {
+            for (unsigned scale = 1; scale <= (index == 16 ? 1 : 8); scale *= 2) {
                 for (const i32 disp : {0, 1, -1, 127, -128, 128, -129, 0x7fffffff}) {
                     const Gpr b = static_cast<Gpr>(base);
-                    const Mem m = index == 16 ? at(b, disp) : at(b, static_cast<Gpr>(index), scale, disp);
+                    const Mem m =
+                        index == 16 ? at(b, disp) : at(b, static_cast<Gpr>(index), static_cast<u8>(scale), disp);
                     const Gpr r = l.gpr();
                     l.expect("lea", Reg{r, Width::b64}, Sized{m, 0}), a.lea(Width::b64, r, m);
                 }
