@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/host/clock.h"
+#include "engine/host/code_memory.h"
 #include "engine/host/entropy.h"
 #include "engine/host/file.h"
 #include "engine/host/memory.h"
@@ -30,6 +31,14 @@ public:
 class PosixMemory final : public host::Memory {
 public:
     Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override;
+};
+
+// Memory for generated code, mapped twice: for writing, and for execution.
+class PosixCodeMemory final : public host::CodeMemory {
+public:
+    host::Architecture architecture() const override;
+    host::X64Features x64_features() const override;
+    Result<std::unique_ptr<host::CodeBlock>> allocate(u64 size) override;
 };
 
 class PosixThreads final : public host::Threads {

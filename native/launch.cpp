@@ -154,6 +154,7 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     launch.config.determinism = options.deterministic == OnOff::on ? Determinism::deterministic : Determinism::live;
     launch.config.seed = options.seed.value_or(1);
     launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : Harts::in_turn;
+    board.jit = options.jit;
     launch.config.launch = launch_text(options);
     return launch;
 }
@@ -188,6 +189,7 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     launch.config.determinism = head->deterministic ? Determinism::deterministic : Determinism::live;
     launch.config.seed = head->seed;
     launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : head->harts;
+    board.jit = options.jit;
     launch.config.launch = launch_text(launch.options);
     return launch;
 }

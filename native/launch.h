@@ -18,9 +18,10 @@ namespace viv::native {
 // The engine's view of this host; outlives the machine.
 struct HostServices {
     explicit HostServices(LogLevel level) : log(level) {}
-    MachineHost machine_host() { return {memory, clock, entropy, log, &threads}; }
+    MachineHost machine_host() { return {memory, clock, entropy, log, &threads, &code_memory}; }
 
     PosixMemory memory;
+    PosixCodeMemory code_memory;
     PosixClock clock;
     PosixEntropy entropy;
     PosixThreads threads;

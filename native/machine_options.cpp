@@ -155,6 +155,7 @@ void MachineArguments::declare(CommandLine& line) {
     line.flag("--deterministic", deterministic_, "Guest time from executed instructions: same inputs, same course");
     line.value("--seed", seed_, "N", "Of the deterministic machine's random numbers (default 1)");
     line.value("--harts", harts_, "MODE", "in-turn (one thread, the default) or parallel (a thread each)");
+    line.value("--jit", jit_, "TIER", "off (interpreter, the default) or quick (translate block by block)");
 }
 
 Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
@@ -204,6 +205,11 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
         options.parallel_harts = *harts_ == "parallel" ? OnOff::on : OnOff::off;
         if (options.parallel_harts == OnOff::on && deterministic_)
             return Error{"--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"};
+    }
+    if (jit_) {
+        if (*jit_ != "off" && *jit_ != "quick")
+            return Error{fmt::format("--jit {}: off or quick is needed", *jit_)};
+        options.jit = *jit_ == "quick" ? Jit::quick : Jit::off;
     }
     return options;
 }

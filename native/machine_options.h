@@ -15,7 +15,7 @@ public:
 
 private:
     std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_,
-        harts_;
+        harts_, jit_;
     std::vector<std::string> disks_, shares_, devices_;
     bool deterministic_ = false;
 };

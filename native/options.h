@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/board/board.h"
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
 #include "native/endpoint.h"
@@ -63,6 +64,7 @@ struct MachineOptions {
     OnOff deterministic = OnOff::off;
     std::optional<u64> seed;
     OnOff parallel_harts = OnOff::off;
+    Jit jit = Jit::off;
 };
 
 struct RunOptions {

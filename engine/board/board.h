@@ -12,6 +12,7 @@
 #include "engine/dev/device.h"
 #include "engine/dev/device_spec.h"
 #include "engine/dev/ports.h"
+#include "engine/host/code_memory.h"
 #include "engine/host/memory.h"
 #include "engine/host/threads.h"
 #include "engine/isa/cpu.h"
@@ -29,6 +30,12 @@ struct Blob {
     std::vector<u8> bytes;
 };
 
+// Whether guest code is translated to the host's.
+enum class Jit : u8 {
+    off,    // the interpreter does it all
+    quick,  // block by block
+};
+
 struct BoardConfig {
     std::string machine = "riscv-virt";
     std::string cpu;            // model, empty: the board's default
@@ -36,6 +43,7 @@ struct BoardConfig {
     unsigned cpus = 1;
     std::optional<Blob> kernel, initrd, bios;  // no bios: the board's own (SBI for riscv-virt)
     std::string append;         // kernel command line
+    Jit jit = Jit::off;         // ignored without BoardServices::code_memory
     std::vector<DeviceSpec> devices;
     std::vector<ByteBackend*> serials;  // the board's own UARTs, in order; owned by the host
 };
@@ -56,6 +64,8 @@ struct BoardServices {
     Inlet& inlet;
     LogSink& log;
     BoardEvents& events;
+    // For the code of translators; null, or of an architecture without a backend: there is only the interpreter.
+    host::CodeMemory* code_memory = nullptr;
     // Harts on parallel threads; null when they run in turn. Held around every Bus access, firmware call (SBI) and use
     // of Timers from within Cpu::run; callbacks of timers run under it. Not recursive. Never held while waiting for
     // another hart.

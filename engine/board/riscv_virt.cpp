@@ -9,6 +9,8 @@
 #include "engine/dev/catalog.h"
 #include "engine/dev/virtio/create.h"
 #include "engine/firmware/linux_riscv.h"
+#include "engine/isa/riscv/translation.h"
+#include "engine/jit/catalog.h"
 #include "engine/lang/nearest.h"
 
 namespace viv {
@@ -192,6 +194,18 @@ Result<void> RiscvVirt::make_harts() {
         cpus_.push_back(harts_.back().get());
     }
     sbi_->set_harts(std::move(all));
+    return make_translators();
+}
+
+Result<void> RiscvVirt::make_translators() {
+    if (config_.jit == Jit::off || services_.code_memory == nullptr) return {};
+    for (auto& hart : harts_) {
+        Translation made;
+        made.guest = std::make_unique<riscv::HartTranslation>(*hart);
+        TRY_SET(made.translator, jit::make_translator({}, *hart, *made.guest, *services_.code_memory));
+        hart->set_translator(made.translator.get());
+        translations_.push_back(std::move(made));
+    }
     return {};
 }
 

@@ -69,6 +69,7 @@ private:
     RiscvVirt(BoardConfig config, const BoardServices& services);
     Result<void> build();
     Result<void> make_harts();
+    Result<void> make_translators();
     Result<void> plug(DeviceSpec& spec);
     Result<void> load();
     void protect_code(u64 physical_page);
@@ -85,6 +86,12 @@ private:
     std::unique_ptr<Time> time_;
     std::unique_ptr<riscv::Sbi> sbi_;
     std::vector<std::unique_ptr<riscv::Hart>> harts_;
+    // A translator for each hart, if there are any: what it sees of the hart, and itself.
+    struct Translation {
+        std::unique_ptr<exec::Translatable> guest;
+        std::unique_ptr<exec::Translator> translator;
+    };
+    std::vector<Translation> translations_;
     std::vector<Cpu*> cpus_;
     std::unique_ptr<Aclint> aclint_;
     std::unique_ptr<Plic> plic_;

@@ -19,6 +19,7 @@ MachineConfig kept_part(const MachineConfig& config, const BoardKind& kind) {
     kept.board.memory = config.board.memory;
     kept.board.cpus = config.board.cpus;
     kept.board.append = config.board.append;
+    kept.board.jit = config.board.jit;
     kept.determinism = config.determinism;
     kept.seed = config.seed;
     kept.harts = config.harts;
@@ -58,7 +59,7 @@ Machine::Implementation::Implementation(MachineConfig kept, const MachineHost& m
 Machine::Implementation::~Implementation() = default;
 
 Result<void> Machine::Implementation::build(BoardConfig board_config, const BoardKind& kind) {
-    BoardServices services{host.memory, clock, timers, inlet, host.log, *this};
+    BoardServices services{host.memory, clock, timers, inlet, host.log, *this, host.code_memory};
     if (config.harts == Harts::parallel) {
         device_lock = host.threads->make_mutex();
         services.device_lock = device_lock.get();

@@ -45,7 +45,8 @@ struct MachineHost {
     host::Clock& clock;
     host::Entropy& entropy;
     LogSink& log;
-    host::Threads* threads = nullptr;  // needed for Harts::parallel
+    host::Threads* threads = nullptr;         // needed for Harts::parallel
+    host::CodeMemory* code_memory = nullptr;  // needed for Jit other than off
 };
 
 enum class RunState : u8 { running, paused, powered_off };

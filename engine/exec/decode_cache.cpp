@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/exec/exec.h"
+#include "engine/exec/translation.h"
 #include "engine/lang/check.h"
 
 namespace viv::exec {
@@ -72,8 +73,9 @@ void Engine::decode_block(Slot* slot) {
 }
 
 bool Engine::code_written(u64 physical, u64 size) {
+    const bool translated = translator_ != nullptr && translator_->code_written(physical, size);
     const auto found = pages_.find(physical & ~page_mask);
-    if (found == pages_.end() || found->second->decoded == 0) return false;
+    if (found == pages_.end() || found->second->decoded == 0) return translated;
     CodePage& page = *found->second;
     // An instruction that starts up to longest_instruction - 1 bytes earlier may reach into the range; so may one of the page before, which
     // the crossing handler reads anew each time.
@@ -85,11 +87,12 @@ bool Engine::code_written(u64 physical, u64 size) {
                                      page.slots.begin() + static_cast<std::ptrdiff_t>(last),
                                      [](const Slot& slot) { return slot.handler != run_undecoded; });
     if (touched) reset(page);
-    return page.decoded != 0;
+    return translated || page.decoded != 0;
 }
 
 void Engine::forget_code() {
     for (auto& [physical, page] : pages_) reset(*page);
+    if (translator_ != nullptr) translator_->forget_code();
 }
 
 }  // namespace viv::exec

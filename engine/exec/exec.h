@@ -18,6 +18,7 @@
 namespace viv::exec {
 
 class Engine;
+class Translator;
 struct Slot;
 
 // Executes the slot's instruction and goes on; returns null when the run loop must look at interrupts, budget or mode.
@@ -119,6 +120,20 @@ public:
     // Forgets all decoded code, e.g. because a breakpoint came or went.
     void forget_code();
 
+    // ---- For a translator (translation.h), between runs of generated code ----
+    // The page of code at `pc`, or null if fetching there trapped (the trap has been delivered, and the pc set).
+    const CodePage* code_page(u64 pc);
+    // Translations of code on the page are about to exist.
+    void will_hold_code(const CodePage& page);
+    void go_to(u64 pc) { set_pc(pc); }
+    enum class Ran : u8 {
+        block,  // the block has ended, the guest goes on at its pc
+        left,   // interrupts, mode, code, budget or attention must be looked at
+    };
+    // By the interpreter, from the vCPU's pc on: a block, as far as the budget goes, or one instruction.
+    Ran run_block(u64 pc);
+    Ran run_one(u64 pc);
+
 protected:
     // Runs until `budget` instructions are used up, attention is wanted or a handler leaves; then next_pc() is where to go on.
     void run_slots(u64 pc);
@@ -146,7 +161,8 @@ protected:
 
     // Instructions granted to this run; see instructions_before().
     u64 granted_ = 0;
-    u64 reserved_ = 0;  // held back while stepping
+    u64 reserved_ = 0;  // held back while stepping, or while a translator has a block interpreted
+    Translator* translator_ = nullptr;
 
     // Instructions of this run that were executed before the one at `slot`.
     u64 executed_before(const Slot* slot) const {
@@ -159,6 +175,7 @@ private:
     void decode_block(Slot* slot);
     void reset(CodePage& page);
     void drive(const Slot* slot);
+    bool cut_ = false;  // the last run ended before a block, not within one
     void place_alone(u64 pc, const u8* bytes, Handler after);
 
     static const Slot* run_undecoded(Engine& engine, const Slot* slot);

@@ -27,6 +27,7 @@ const Slot* Engine::enter_slow(u64 pc) {
 const Slot* Engine::cut(const Slot* slot) {
     budget += slot->run;
     set_pc(pc_of(slot));
+    cut_ = true;
     return nullptr;
 }
 
@@ -49,6 +50,38 @@ void Engine::run_slots(u64 pc) {
         return step_slot(pc);
     }
     drive(slot);
+}
+
+const CodePage* Engine::code_page(u64 pc) {
+    return enter(pc) != nullptr ? fetch->at(pc).code : nullptr;
+}
+
+void Engine::will_hold_code(const CodePage& page) {
+    if (page.decoded == 0) code_page_made(page.physical);
+}
+
+Engine::Ran Engine::run_block(u64 pc) {
+    const Slot* slot = enter(pc);
+    if (slot == nullptr) return Ran::left;
+    if (slot->run == 0) decode_block(const_cast<Slot*>(slot));
+    if (budget < slot->run) {
+        run_slots(pc);
+        return Ran::left;
+    }
+    // With nothing left behind it, the next block is cut.
+    reserved_ = static_cast<u64>(budget - slot->run);
+    budget = 0;
+    cut_ = false;
+    drive(slot);
+    budget += static_cast<i64>(reserved_);
+    reserved_ = 0;
+    return cut_ && !attention.load(std::memory_order_relaxed) ? Ran::block : Ran::left;
+}
+
+Engine::Ran Engine::run_one(u64 pc) {
+    cut_ = false;
+    step_slot(pc);
+    return cut_ && !attention.load(std::memory_order_relaxed) ? Ran::block : Ran::left;
 }
 
 void Engine::place_alone(u64 pc, const u8* bytes, Handler after) {
@@ -109,6 +142,7 @@ const Slot* Engine::goto_target(Engine& engine, const Slot*) {
 
 const Slot* Engine::run_stop(Engine& engine, const Slot* slot) {
     engine.set_pc(engine.pc_of(slot));
+    engine.cut_ = true;
     return nullptr;
 }
 

@@ -42,6 +42,13 @@ class Deterministic(unittest.TestCase):
         self.assertEqual(hash_after(GUEST, "--deterministic", "--cpus", "2", "--max-instructions", end), one)
         self.assertNotEqual(hash_after(GUEST, "--deterministic", "--cpus", "2", "--seed", "2", "--max-instructions", end), one)
 
+    def test_translated_code_does_what_the_interpreter_does(self):
+        for arguments in ((), ("--cpus", "2")):
+            end = random.SystemRandom().randrange(1, END)
+            print(f"compared after {end} instructions {arguments}")
+            options = (GUEST, "--deterministic", "--max-instructions", str(end), *arguments)
+            self.assertEqual(hash_after(*options, "--jit", "quick"), hash_after(*options, "--jit", "off"))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -103,7 +103,9 @@ Cpu::Exit Hart::run(u64 count, Step step) {
         take_interrupt();
         leave_wanted = false;
         debug_step_ = false;
-        if (step == Step::run)
+        if (step == Step::run && translator_ != nullptr && debug_points_ == nullptr && fetch_triggers_ == 0)
+            translator_->run();
+        else if (step == Step::run)
             run_slots(s.pc);
         else if (!fire_fetch_triggers())
             step_slot(s.pc);

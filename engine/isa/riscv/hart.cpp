@@ -62,6 +62,7 @@ void Hart::reset() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
+        context->jumps.flush();
     }
     update_pmp();
     update_contexts();
@@ -212,6 +213,7 @@ void Hart::restored() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
+        context->jumps.flush();
         context->mode = ~u64{0};
     }
     arm_triggers();

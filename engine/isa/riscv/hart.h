@@ -10,6 +10,7 @@
 
 #include "engine/dev/pin.h"
 #include "engine/exec/exec.h"
+#include "engine/exec/translation.h"
 #include "engine/float/softfloat.h"
 #include "engine/host/threads.h"
 #include "engine/isa/cpu.h"
@@ -133,6 +134,19 @@ public:
     u8* vector_register(unsigned number) { return s.v + number * vlen_bytes(); }
 
     TlbEntry* tlb = nullptr;  // entries of the current data context
+
+    // ---- For translators (translation.h) ----
+    // Runs code from now on, unless there are debug points; null: the interpreter alone does.
+    void set_translator(exec::Translator* translator) {
+        translator_ = translator;
+        forget_code();
+    }
+    exec::JumpTable::Entry* jumps = nullptr;  // entries of the current table
+    // Of the current address space; what it holds for another mode is flushed.
+    exec::JumpTable& jump_table(u64 mode);
+    void flush_jump_tables();
+    // See exec::Translatable.
+    bool fill_tlb(u64 address, unsigned size, AccessKind kind);
 
     // Data accesses by virtual address, for slow paths and helpers: exact semantics including misaligned and
     // page-crossing ones. False: a trap has been delivered (or a watchpoint hit) and the instruction must return at
@@ -301,6 +315,7 @@ private:
     std::vector<std::unique_ptr<Context>> contexts_;
     u64 context_clock_ = 0;
     Context* data_context_ = nullptr;
+    Context* code_context_ = nullptr;  // the one `fetch` and `jumps` belong to
 
     const exec::Slot* current_ = nullptr;
     u64 executed_ = 0;  // in earlier runs

@@ -11,6 +11,8 @@ struct Hart::Context {
     u64 last_use = 0;
     Tlb tlb;
     exec::FetchTable fetch;
+    exec::JumpTable jumps;
+    u64 jumps_mode = ~u64{0};  // the translation mode that `jumps` is for
 };
 
 }  // namespace viv::riscv

@@ -168,6 +168,7 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
     }
     oldest->tlb.flush();
     oldest->fetch.flush();
+    oldest->jumps.flush();
     oldest->satp = satp;
     oldest->mode = mode;
     oldest->last_use = ++context_clock_;
@@ -176,7 +177,9 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
 
 void Hart::update_contexts() {
     const u64 data_bits = ((s.mstatus & mstatus::sum) != 0 ? context_sum : 0) | ((s.mstatus & mstatus::mxr) != 0 ? context_mxr : 0);
-    fetch = &context_for(s.privilege, 0).fetch;
+    code_context_ = &context_for(s.privilege, 0);
+    fetch = &code_context_->fetch;
+    jumps = code_context_->jumps.entries();
     data_context_ = &context_for(data_privilege(), data_bits);
     tlb = data_context_->tlb.entries();
 }
@@ -186,6 +189,7 @@ void Hart::flush_tlb(u64 address, u64 asid) {
     for (auto& context : contexts_) {
         const u64 own = config_.xlen == 64 ? context->satp >> 44 & 0xffff : context->satp >> 22 & 0x1ff;
         if (asid != ~u64{0} && own != asid) continue;
+        context->jumps.flush();
         if (all_addresses) {
             context->tlb.flush();
             context->fetch.flush();
@@ -203,6 +207,31 @@ void Hart::protect_page(u64 physical_page) {
 
 void Hart::code_page_dropped() {
     for (auto& context : contexts_) context->fetch.flush();
+}
+
+exec::JumpTable& Hart::jump_table(u64 mode) {
+    if (code_context_->jumps_mode != mode) {
+        code_context_->jumps.flush();
+        code_context_->jumps_mode = mode;
+    }
+    return code_context_->jumps;
+}
+
+void Hart::flush_jump_tables() {
+    for (auto& context : contexts_) context->jumps.flush();
+}
+
+bool Hart::fill_tlb(u64 address, unsigned size, AccessKind kind) {
+    if (config_.xlen == 32) address &= 0xffff'ffff;
+    if ((address & page_mask) + size > page_size) return false;
+    const auto holds = [&](const TlbEntry* entry) {
+        return entry != nullptr && (kind == AccessKind::load ? entry->read : entry->write) == (address & ~page_mask);
+    };
+    if (holds(data_context_->tlb.recall(address))) return true;
+    Translation translation;
+    if (translate(address, size, kind, data_privilege(), translation) != Fault::none) return false;
+    fill(address, translation);
+    return holds(&Tlb::at(tlb, address));
 }
 
 void Hart::code_page_made(u64 physical_page) { wiring_.protect_code(physical_page); }

@@ -3,6 +3,7 @@
 // Specification: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, chapter 2 and appendix B.
 #pragma once
 
+#include "engine/host/cpu_features.h"
 #include "engine/lang/bits.h"
 
 namespace viv::jit::x64 {
@@ -68,23 +69,7 @@ constexpr Mem at(Gpr base, Gpr index, u8 scale = 1, i32 disp = 0) {
 }
 constexpr Mem at(Label label) { return {.form = Mem::Form::label, .disp = static_cast<i32>(label.id)}; }
 
-// What the processor has beyond x86-64's baseline (SSE2). The host fills it in; the assembler encodes what it is asked.
-struct CpuFeatures {
-    bool sse3 = false;
-    bool ssse3 = false;
-    bool sse41 = false;
-    bool sse42 = false;
-    bool popcnt = false;
-    bool lzcnt = false;
-    bool movbe = false;
-    bool bmi1 = false;  // tzcnt too
-    bool bmi2 = false;
-    bool cx16 = false;
-    bool pclmul = false;
-    bool avx = false;  // the system saves ymm registers too
-    bool avx2 = false;
-    bool fma = false;
-    bool f16c = false;
-};
+// What the host says of its processor; the assembler encodes what it is asked.
+using CpuFeatures = host::X64Features;
 
 }  // namespace viv::jit::x64

@@ -1,0 +1,98 @@
+// What a vCPU and a translator of its code to host code ask of each other. The room jit implements Translator, guests
+// implement Translatable; neither knows the other.
+// Promises: everything that generated code touches of a vCPU is named in CpuLayout; all else goes through calls.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "engine/ir/ir.h"
+#include "engine/ir/slots.h"
+#include "engine/lang/bits.h"
+#include "engine/mem/tlb.h"
+
+namespace viv::exec {
+
+// Where generated code goes on at a guest address, for one address space and mode. Generated code probes it, so the
+// layout is fixed. Only addresses for which code exists are in it; it is flushed with the translations of addresses.
+class JumpTable {
+public:
+    struct Entry {
+        static constexpr u64 invalid = ~u64{0};
+        u64 pc = invalid;
+        const u8* code = nullptr;
+    };
+    static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
+    static constexpr unsigned index_bits = 10;
+    static constexpr usize size = usize{1} << index_bits;
+    static constexpr unsigned index_shift = 1;
+    static constexpr usize index(u64 pc) { return pc >> index_shift & (size - 1); }
+
+    Entry* entries() { return entries_.data(); }
+    Entry& at(u64 pc) { return entries_[index(pc)]; }
+    void insert(u64 pc, const u8* code) {
+        at(pc) = {pc, code};
+        used_ = true;
+    }
+    void flush() {
+        if (used_) entries_.fill(Entry{});
+        used_ = false;
+    }
+
+private:
+    std::array<Entry, size> entries_;
+    bool used_ = false;
+};
+
+// Where generated code finds what it uses of a vCPU: byte offsets from the guest's state, in which the IR's slots lie.
+struct CpuLayout {
+    void* cpu = nullptr;  // what helpers are called with
+    u8* state = nullptr;
+    i32 pc = 0;      // u64, a slot of the state
+    i32 budget = 0;  // i64, Engine::budget
+    i32 tlb = 0;     // TlbEntry*, of the current address space and mode
+    i32 jumps = 0;   // JumpTable::Entry*, likewise
+};
+
+// A vCPU as its translator sees it.
+class Translatable {
+public:
+    virtual ~Translatable() = default;
+    virtual CpuLayout layout() = 0;
+    virtual ir::SlotTable slots() const = 0;
+    virtual u64 pc() const = 0;
+    // The block key besides the address: what translations made now depend on.
+    virtual u64 translation_mode() const = 0;
+    // The table of the current address space and mode.
+    virtual JumpTable& jump_table() = 0;
+    // Every jump table of this vCPU is flushed: code has been dropped.
+    virtual void flush_jump_tables() = 0;
+    // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, none
+    // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole.
+    virtual ir::Block translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode,
+                                      unsigned limit) const = 0;
+    // Makes the TLB hold the page of an access. False, and nothing has changed for the guest: it faults, or must be
+    // made by the interpreter.
+    virtual bool fill_tlb(u64 address, unsigned size, ir::MemoryAccess access) = 0;
+};
+
+// Where code is to be found for the vCPU's pc.
+struct CodeLocation {
+    u64 physical_page = 0;
+    u64 virtual_page = 0;
+    const u8* bytes = nullptr;  // page_size of them
+};
+
+class Translator {
+public:
+    virtual ~Translator() = default;
+    // Runs the vCPU from its pc until it must look at interrupts or mode, its budget is used up or attention is wanted.
+    virtual void run() = 0;
+    // The bytes [physical, physical + size), within one page, have changed. Returns whether translations of code on
+    // that page are left. Not while generated code runs, unless it has called a helper or a device.
+    virtual bool code_written(u64 physical, u64 size) = 0;
+    // Drops all translations.
+    virtual void forget_code() = 0;
+};
+
+}  // namespace viv::exec

@@ -1,0 +1,34 @@
+// Memory for code that is made at run time. Promises: no page of it is ever writable and executable through the same
+// address: the host maps it twice, once for writing and once for execution.
+#pragma once
+
+#include <memory>
+
+#include "engine/host/cpu_features.h"
+#include "engine/lang/bits.h"
+#include "engine/lang/result.h"
+
+namespace viv::host {
+
+// Owns both mappings; released on destruction. What is written is seen by execution at once (hosts whose instruction
+// caches are not coherent must be told with synchronize()).
+class CodeBlock {
+public:
+    virtual ~CodeBlock() = default;
+    virtual u8* writable() = 0;
+    virtual const u8* executable() = 0;
+    virtual u64 size() const = 0;
+    virtual void synchronize(u64 offset, u64 size) = 0;
+};
+
+class CodeMemory {
+public:
+    virtual ~CodeMemory() = default;
+    // What code in this memory has to be.
+    virtual Architecture architecture() const = 0;
+    virtual X64Features x64_features() const = 0;  // if that is Architecture::x64
+    // `size` is a multiple of 4096; pages cost nothing until they are written. Fails with a message that says why.
+    virtual Result<std::unique_ptr<CodeBlock>> allocate(u64 size) = 0;
+};
+
+}  // namespace viv::host

@@ -1,0 +1,80 @@
+// What a backend makes of a region of blocks, and what the dispatcher needs to know of the result.
+// Promises: code is position independent but for the exits it names; it touches the vCPU by CpuLayout only; wherever
+// it stops, the state is that of a boundary between two guest instructions, and `rest` of the exit says how many
+// instructions that were taken off the budget have not been executed.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/exec/translation.h"
+#include "engine/host/code_memory.h"
+#include "engine/ir/ir.h"
+
+namespace viv::jit {
+
+// How generated code came to an end.
+enum class ExitKind : u8 {
+    jump,       // to `pc`, a constant: can be linked to the code there
+    budget,     // the budget does not suffice for the block at `pc`, none of which has been executed
+    interpret,  // the instruction at `pc` is to be done by the interpreter
+    dispatch,   // the pc is in the state; code there may be known
+    left,       // the pc is in the state; interrupts, mode or code must be looked at
+    hot,        // the block at `pc` has been executed often
+};
+
+struct Exit {
+    ExitKind kind = ExitKind::left;
+    u32 rest = 0;  // instructions to give back to the budget
+    u64 pc = 0;    // jump, budget, interpret, hot
+    u32 site = 0;  // jump: offset of the 4 bytes of displacement that linking changes
+    u32 stub = 0;  // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
+};
+
+// Guest code to be compiled as one piece: blocks that start at their pc, the first being where it is entered.
+struct Region {
+    u64 physical_page = 0;
+    u64 virtual_page = 0;
+    u64 mode = 0;
+    std::vector<ir::Block> blocks;
+};
+
+struct Compiled {
+    std::vector<u8> code;
+    std::vector<Exit> exits;
+    // Where the blocks can be entered from outside: (guest pc, offset into the code).
+    struct Entry {
+        u64 pc = 0;
+        u32 offset = 0;
+    };
+    std::vector<Entry> entries;
+};
+
+// What generated code returns to the dispatcher: the number of the translation and of its exit.
+namespace exit_word {
+constexpr unsigned exit_bits = 12;
+constexpr u32 maximum_exits = 1u << exit_bits;
+constexpr u32 maximum_translations = 1u << (32 - exit_bits);
+constexpr u32 no_code = ~u32{0};  // the pc is in the state, and the jump table has no code for it
+constexpr u32 make(u32 translation, u32 exit) { return translation << exit_bits | exit; }
+constexpr u32 translation(u32 word) { return word >> exit_bits; }
+constexpr u32 exit(u32 word) { return word & (maximum_exits - 1); }
+}  // namespace exit_word
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual std::string_view name() const = 0;
+    // The code that enters and leaves generated code, put at the start of the code memory.
+    virtual std::vector<u8> make_thunks() = 0;
+    // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits.
+    virtual bool compile(const Region& region, u32 first_exit, Compiled& out) = 0;
+    // Runs code until an exit; returns first_exit + its number.
+    virtual u32 enter(const u8* thunks, void* state, const u8* code) = 0;
+    // Makes the jump at `site` (writable bytes, of code that will run at another address) go `distance` bytes behind
+    // its end.
+    virtual void link(u8* site, i64 distance) = 0;
+};
+
+}  // namespace viv::jit

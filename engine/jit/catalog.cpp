@@ -1,0 +1,20 @@
+// See catalog.h.
+#include "engine/jit/catalog.h"
+
+#include "engine/jit/x64/backend.h"
+
+namespace viv::jit {
+
+Result<std::unique_ptr<exec::Translator>> make_translator(const Options& options, exec::Engine& engine,
+                                                          exec::Translatable& guest, host::CodeMemory& memory) {
+    std::unique_ptr<Backend> backend;
+    switch (memory.architecture()) {
+        case host::Architecture::x64: backend = x64::make_backend(guest, memory.x64_features()); break;
+        case host::Architecture::other: return std::unique_ptr<exec::Translator>{};
+    }
+    TRY_SET(auto block, memory.allocate(options.cache_bytes));
+    return std::unique_ptr<exec::Translator>(
+        std::make_unique<Tiers>(options, engine, guest, std::move(backend), std::move(block)));
+}
+
+}  // namespace viv::jit

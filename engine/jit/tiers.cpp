@@ -1,0 +1,130 @@
+// Dispatching. See tiers.h.
+#include "engine/jit/tiers.h"
+
+#include "engine/lang/check.h"
+
+namespace viv::jit {
+
+Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& guest, std::unique_ptr<Backend> backend,
+             std::unique_ptr<host::CodeBlock> memory)
+    : options_(options),
+      engine_(engine),
+      guest_(guest),
+      backend_(std::move(backend)),
+      cache_(*backend_, std::move(memory)),
+      state_(guest.layout().state) {}
+
+Tiers::~Tiers() = default;
+
+const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
+    Region region{page.physical, view.virtual_page, view.mode, {}};
+    region.blocks.push_back(guest_.translate_block(std::span(page.bytes, page_size), view.virtual_page, pc, view.mode,
+                                                   options_.block_limit));
+    if (region.blocks.front().code.empty()) return nullptr;
+    Compiled compiled;
+    const u32 first_exit = exit_word::make(cache_.next_number(), 0);
+    if (!backend_->compile(region, first_exit, compiled)) return nullptr;
+    statistics_.translations++;
+    statistics_.host_bytes += compiled.code.size();
+    const u64 drops = cache_.drops();
+    const Translation* made = cache_.add(region, Tier::quick, std::move(compiled));
+    if (cache_.drops() != drops) guest_.flush_jump_tables();
+    if (made == nullptr) return nullptr;
+    return cache_.thunks() + made->offset + made->entries.front().offset;
+}
+
+const u8* Tiers::find(u64 pc, CodePoint*& point) {
+    const exec::CodePage* page = engine_.code_page(pc);
+    if (page == nullptr) return nullptr;
+    PageView& view = cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode());
+    point = &view.points[static_cast<u16>(pc & page_mask)];
+    const u8* code = point->code;
+    if (code == nullptr && point->executions >= options_.quick_after) {
+        engine_.will_hold_code(*page);
+        code = translate(view, *page, pc);
+        // Translating may have dropped others, and with them what is known of this page.
+        point = &cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode())
+                     .points[static_cast<u16>(pc & page_mask)];
+        if (code == nullptr) point->executions = 0;  // tried again, but not each time
+    }
+    if (code == nullptr) return nullptr;
+    guest_.jump_table().insert(pc, code);
+    return code;
+}
+
+void Tiers::run() {
+    pending_link_ = exit_word::no_code;
+    while (engine_.budget > 0 && !engine_.attention.load(std::memory_order_relaxed)) {
+        const u64 pc = guest_.pc();
+        CodePoint* point = nullptr;
+        const u8* code = nullptr;
+        if (const auto& known = guest_.jump_table().at(pc); known.pc == pc && pending_link_ == exit_word::no_code)
+            code = known.code;
+        else
+            code = find(pc, point);
+        if (code == nullptr) {
+            pending_link_ = exit_word::no_code;
+            if (point == nullptr) return;  // the fetch has trapped
+            point->executions++;
+            statistics_.interpreted_blocks++;
+            if (engine_.run_block(pc) == exec::Engine::Ran::left) return;
+            continue;
+        }
+        if (pending_link_ != exit_word::no_code) {
+            // Making the target's code may have dropped the one that jumps there.
+            const Translation* from = cache_.find(exit_word::translation(pending_link_));
+            if (from != nullptr && !from->dropped) cache_.link(*from, exit_word::exit(pending_link_), *point);
+            pending_link_ = exit_word::no_code;
+        }
+        statistics_.entries++;
+        if (handle(backend_->enter(cache_.thunks(), state_, code)) == Next::stop) return;
+    }
+}
+
+Tiers::Next Tiers::handle(u32 word) {
+    if (word == exit_word::no_code) {
+        statistics_.exits[static_cast<usize>(ExitKind::dispatch)]++;
+        return Next::go_on;
+    }
+    const Translation* from = cache_.find(exit_word::translation(word));
+    CHECK(from != nullptr);
+    const Exit exit = from->exits[exit_word::exit(word)];
+    statistics_.exits[static_cast<usize>(exit.kind)]++;
+    engine_.budget += exit.rest;
+    switch (exit.kind) {
+        case ExitKind::jump:
+            engine_.go_to(exit.pc);
+            // Within a page the target is where it was translated from, however that page is mapped later.
+            if (!from->dropped && ((exit.pc ^ from->virtual_page) & ~page_mask) == 0) pending_link_ = word;
+            return Next::go_on;
+        case ExitKind::budget:
+            engine_.go_to(exit.pc);
+            if (engine_.budget <= 0) return Next::stop;
+            return engine_.run_block(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
+        case ExitKind::interpret:
+            engine_.go_to(exit.pc);
+            return engine_.run_one(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
+        case ExitKind::hot: engine_.go_to(exit.pc); return Next::go_on;
+        case ExitKind::dispatch: return Next::go_on;
+        case ExitKind::left: return Next::stop;
+    }
+    return Next::stop;
+}
+
+bool Tiers::code_written(u64 physical, u64 size) {
+    bool dropped = false;
+    const bool left = cache_.code_written(physical, size, dropped);
+    if (dropped) {
+        guest_.flush_jump_tables();
+        pending_link_ = exit_word::no_code;
+    }
+    return left;
+}
+
+void Tiers::forget_code() {
+    cache_.clear();
+    guest_.flush_jump_tables();
+    pending_link_ = exit_word::no_code;
+}
+
+}  // namespace viv::jit

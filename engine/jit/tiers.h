@@ -1,0 +1,64 @@
+// The dispatcher of one vCPU: interprets what is cold, translates what is not, runs and links translations.
+// Promises: exact in instructions (the budget ends a run where the interpreter would end it); state after run() is the
+// same as if the interpreter alone had run. Not thread safe: one vCPU, one thread at a time.
+#pragma once
+
+#include <memory>
+
+#include "engine/exec/exec.h"
+#include "engine/exec/translation.h"
+#include "engine/jit/code_cache.h"
+
+namespace viv::jit {
+
+struct Options {
+    u64 cache_bytes = u64{64} << 20;
+    // Executions by the interpreter before a block is translated.
+    u32 quick_after = 4;
+    unsigned block_limit = 64;  // guest instructions a block
+};
+
+struct Statistics {
+    u64 translations = 0, guest_instructions = 0, host_bytes = 0;
+    u64 entries = 0;    // from the dispatcher into generated code
+    u64 exits[6] = {};  // by ExitKind
+    u64 interpreted_blocks = 0;
+};
+
+class Tiers final : public exec::Translator {
+public:
+    // `engine` and `guest` are the two sides of one vCPU and outlive this.
+    Tiers(const Options& options, exec::Engine& engine, exec::Translatable& guest, std::unique_ptr<Backend> backend,
+          std::unique_ptr<host::CodeBlock> memory);
+    ~Tiers() override;
+
+    void run() override;
+    bool code_written(u64 physical, u64 size) override;
+    void forget_code() override;
+
+    const Statistics& statistics() const { return statistics_; }
+    const CodeCache& cache() const { return cache_; }
+
+private:
+    // Whether run() goes on.
+    enum class Next : u8 { go_on, stop };
+
+    Next interpret_block(CodePoint* point);
+    Next handle(u32 word);
+    const u8* translate(PageView& view, const exec::CodePage& page, u64 pc);
+    // Code for the vCPU's pc, translating if it is time; null: to be interpreted, and `point` tells where to count. A
+    // fault of the fetch has been delivered if there is no `point` either.
+    const u8* find(u64 pc, CodePoint*& point);
+
+    Options options_;
+    exec::Engine& engine_;
+    exec::Translatable& guest_;
+    std::unique_ptr<Backend> backend_;
+    CodeCache cache_;
+    Statistics statistics_;
+    void* state_;
+    // The exit that waits to be linked to the code of the next pc.
+    u32 pending_link_ = exit_word::no_code;
+};
+
+}  // namespace viv::jit

@@ -1,0 +1,117 @@
+// The backend's interface, and the code around generated code: in, out, on to the next address, and to the TLB's
+// filling. See frame.h for the stack.
+#include "engine/jit/x64/backend.h"
+#include "engine/jit/x64/compiler.h"
+#include "engine/jit/x64/frame.h"
+
+namespace viv::jit::x64 {
+
+namespace {
+
+constexpr Gpr callee_saved[] = {Gpr::rbx, Gpr::rbp, Gpr::r12, Gpr::r13, Gpr::r14, Gpr::r15};
+
+u64 fill_tlb(exec::Translatable* guest, u64 address, u64 bytes, u64 store) {
+    return guest->fill_tlb(address, static_cast<unsigned>(bytes),
+                           store != 0 ? ir::MemoryAccess::store : ir::MemoryAccess::load);
+}
+
+class X64Backend final : public Backend {
+public:
+    X64Backend(exec::Translatable& guest, const CpuFeatures& features)
+        : guest_(guest), layout_(guest.layout()), features_(features) {}
+
+    std::string_view name() const override { return "x86-64"; }
+
+    std::vector<u8> make_thunks() override;
+
+    bool compile(const Region& region, u32 first_exit, Compiled& out) override {
+        return Compiler(layout_, features_).compile(region, first_exit, out);
+    }
+
+    u32 enter(const u8* thunks, void* state, const u8* code) override {
+        using Enter = u32 (*)(void* state, const u8* code);
+        return reinterpret_cast<Enter>(const_cast<u8*>(thunks))(state, code);
+    }
+
+    void link(u8* site, i64 distance) override { Assembler::patch_rel32(site, distance - 4); }
+
+private:
+    void fill_thunk(Assembler& a, unsigned bytes, bool store);
+
+    exec::Translatable& guest_;
+    const exec::CpuLayout layout_;
+    const CpuFeatures features_;
+};
+
+void X64Backend::fill_thunk(Assembler& a, unsigned bytes, bool store) {
+    constexpr Gpr saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
+    for (const Gpr gpr : saved) a.push(gpr);
+    constexpr i32 pushed = 8 * static_cast<i32>(std::size(saved)) + 8;
+    static_assert(pushed % 16 == 0);
+    a.mov(Width::b64, Gpr::rsi, at(Gpr::rsp, pushed + frame::address));
+    a.movabs(Gpr::rdi, reinterpret_cast<u64>(&guest_));
+    a.mov(Width::b32, Gpr::rdx, i64{bytes});
+    a.mov(Width::b32, Gpr::rcx, i64{store});
+    a.call_absolute(reinterpret_cast<u64>(&fill_tlb));
+    a.test(Width::b64, Gpr::rax, Gpr::rax);
+    for (usize i = std::size(saved); i-- > 0;) a.pop(saved[i]);
+    a.ret();
+}
+
+std::vector<u8> X64Backend::make_thunks() {
+    std::vector<u8> code;
+    Assembler a(code);
+    const Label exit = a.make_label(), probe = a.make_label(), miss = a.make_label();
+    Label fills[frame::fill_thunks];
+    for (Label& label : fills) label = a.make_label();
+
+    for (const Gpr gpr : callee_saved) a.push(gpr);
+    a.sub(Width::b64, Gpr::rsp, i64{frame::size});
+    const auto put = [&](i32 place, Label label) {
+        a.lea(Width::b64, Gpr::rax, at(label));
+        a.mov(Width::b64, at(Gpr::rsp, place), Gpr::rax);
+    };
+    put(frame::exit, exit);
+    put(frame::probe, probe);
+    for (unsigned i = 0; i < frame::fill_thunks; i++) put(frame::fill + 8 * static_cast<i32>(i), fills[i]);
+    a.mov(Width::b64, Gpr::rbp, Gpr::rdi);
+    a.mov(Width::b64, Gpr::r12, at(Gpr::rbp, layout_.budget));
+    a.mov(Width::b64, Gpr::r15, at(Gpr::rbp, layout_.tlb));
+    a.jmp(Gpr::rsi);
+
+    a.align(16);
+    a.bind(probe);
+    static_assert(sizeof(exec::JumpTable::Entry) == 16);
+    a.mov(Width::b32, Gpr::rax, Gpr::rcx);
+    a.and_(Width::b32, Gpr::rax, i64{(exec::JumpTable::size - 1) << exec::JumpTable::index_shift});
+    a.shl(Width::b32, Gpr::rax, 4 - exec::JumpTable::index_shift);
+    a.add(Width::b64, Gpr::rax, at(Gpr::rbp, layout_.jumps));
+    a.cmp(Width::b64, Gpr::rcx, at(Gpr::rax));
+    a.jcc(Condition::ne, miss, Reach::rel8);
+    a.jmp(at(Gpr::rax, 8));
+    a.bind(miss);
+    a.mov(Width::b64, at(Gpr::rbp, layout_.pc), Gpr::rcx);
+    a.mov(Width::b32, Gpr::rax, i64{exit_word::no_code});
+
+    a.bind(exit);
+    a.mov(Width::b64, at(Gpr::rbp, layout_.budget), Gpr::r12);
+    a.add(Width::b64, Gpr::rsp, i64{frame::size});
+    for (usize i = std::size(callee_saved); i-- > 0;) a.pop(callee_saved[i]);
+    a.ret();
+
+    for (unsigned i = 0; i < frame::fill_thunks; i++) {
+        a.align(16);
+        a.bind(fills[i]);
+        fill_thunk(a, 1u << (i % 5), i >= 5);
+    }
+    a.finish();
+    return code;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(exec::Translatable& guest, const CpuFeatures& features) {
+    return std::make_unique<X64Backend>(guest, features);
+}
+
+}  // namespace viv::jit::x64

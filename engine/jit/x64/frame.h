@@ -1,0 +1,28 @@
+// The stack frame of generated code: the ways out, and room for values.
+// Promises: while generated code runs, rsp points at it and is 16-byte aligned. The addresses are in the frame, not in
+// the code, so the code can lie anywhere.
+#pragma once
+
+#include "engine/jit/x64/operands.h"
+
+namespace viv::jit::x64::frame {
+
+constexpr i32 exit = 0;   // leaves with the exit word in eax
+constexpr i32 probe = 8;  // goes on at the guest address in rcx
+constexpr i32 fill = 16;  // see fill_thunk
+constexpr unsigned fill_thunks = 10;
+constexpr i32 address = fill + 8 * fill_thunks;  // the argument of a fill thunk
+constexpr i32 spills = address + 8;
+constexpr unsigned spill_count = 16;
+constexpr i32 size = spills + 8 * spill_count;
+static_assert(size % 16 == 8);  // with the return address and six saved registers the stack is aligned
+
+// The thunk that makes the TLB hold an access of `bytes` (1 to 16): all registers but the flags are kept; the zero flag
+// says that it could not.
+constexpr unsigned fill_thunk(unsigned bytes, bool store) {
+    unsigned log = 0;
+    while ((1u << log) < bytes) log++;
+    return log + (store ? 5 : 0);
+}
+
+}  // namespace viv::jit::x64::frame

@@ -1,0 +1,193 @@
+// Where values are: registers, spill places, or still in the state. See compiler.h.
+#include <algorithm>
+#include <bit>
+
+#include "engine/ir/op_info.h"
+#include "engine/jit/x64/compiler.h"
+#include "engine/jit/x64/frame.h"
+#include "engine/lang/check.h"
+
+namespace viv::jit::x64 {
+
+namespace {
+
+constexpr u32 bit_of(Gpr gpr) { return 1u << number(gpr); }
+
+// Those that instructions want for themselves (rax, rcx, rdx) are given to values last.
+constexpr Gpr order[] = {Gpr::rsi, Gpr::rdi, Gpr::rbx, Gpr::r8,  Gpr::r9,  Gpr::r10,
+                         Gpr::r11, Gpr::r13, Gpr::r14, Gpr::rdx, Gpr::rcx, Gpr::rax};
+constexpr Gpr caller_saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
+
+}  // namespace
+
+Mem Compiler::stack_place(i32 place) const { return at(Gpr::rsp, frame::spills + 8 * place); }
+
+bool Compiler::is_constant(ir::ValueId id, i64& out) const {
+    const ir::Inst& inst = block_->code[id];
+    if (inst.op != ir::Op::constant || inst.type == ir::Type::i128) return false;
+    const unsigned bits = ir::bits_of(inst.type);
+    out = bits == 64  ? static_cast<i64>(inst.imm)
+          : bits == 1 ? static_cast<i64>(inst.imm & 1)
+                      : sign_extend(inst.imm, bits);
+    return true;
+}
+
+Gpr Compiler::allocate() {
+    for (const Gpr gpr : order)
+        if (owner_[number(gpr)] == ir::no_value && (locked_ & bit_of(gpr)) == 0) {
+            lock(gpr);
+            return gpr;
+        }
+    // Values are made and used close together, so the oldest is the best guess at one that is not wanted soon.
+    Gpr oldest = Gpr::rsp;
+    for (const Gpr gpr : order)
+        if ((locked_ & bit_of(gpr)) == 0 && (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
+            oldest = gpr;
+    CHECK(oldest != Gpr::rsp);
+    spill(oldest);
+    lock(oldest);
+    return oldest;
+}
+
+void Compiler::take(Gpr gpr) {
+    CHECK((locked_ & bit_of(gpr)) == 0);
+    lock(gpr);
+    const ir::ValueId id = owner_[number(gpr)];
+    if (id == ir::no_value) return;
+    const Gpr other = allocate();
+    a_.mov(Width::b64, other, gpr);
+    owner_[number(gpr)] = ir::no_value;
+    owner_[number(other)] = id;
+    value(id).gpr = other;
+    unlock(other);
+}
+
+void Compiler::give(ir::ValueId id, Gpr gpr, bool clean) {
+    Value& v = value(id);
+    if (v.uses == 0) return;
+    CHECK(owner_[number(gpr)] == ir::no_value);
+    v.where = Where::gpr;
+    v.gpr = gpr;
+    v.clean = clean;
+    owner_[number(gpr)] = id;
+}
+
+void Compiler::spill(Gpr gpr) {
+    const ir::ValueId id = owner_[number(gpr)];
+    Value& v = value(id);
+    const unsigned place = static_cast<unsigned>(std::countr_one(spill_places_));
+    if (place >= frame::spill_count) {
+        failed_ = true;
+        return;
+    }
+    spill_places_ |= 1u << place;
+    v.where = Where::stack;
+    v.place = static_cast<i32>(place);
+    owner_[number(gpr)] = ir::no_value;
+    a_.mov(Width::b64, stack_place(v.place), gpr);
+}
+
+void Compiler::load_to(Gpr gpr, ir::ValueId id) {
+    const Value& v = value(id);
+    i64 constant = 0;
+    if (is_constant(id, constant)) {
+        // Narrow constants are clean like everything else that is made here.
+        const unsigned bits = ir::bits_of(type_of(id));
+        a_.mov(Width::b64, gpr, bits == 64 ? constant : static_cast<i64>(static_cast<u64>(constant) & low_mask(bits)));
+        return;
+    }
+    switch (v.where) {
+        case Where::gpr:
+            if (v.gpr != gpr) a_.mov(Width::b64, gpr, v.gpr);
+            return;
+        case Where::stack: a_.mov(Width::b64, gpr, stack_place(v.place)); return;
+        case Where::slot: {
+            const Mem from = state(static_cast<u64>(i64{v.place}));
+            switch (type_of(id)) {
+                case ir::Type::i64: a_.mov(Width::b64, gpr, from); return;
+                case ir::Type::i32: a_.mov(Width::b32, gpr, from); return;
+                case ir::Type::i16: a_.movzx(Width::b16, gpr, from); return;
+                default: a_.movzx(Width::b8, gpr, from); return;
+            }
+        }
+        case Where::nowhere:
+        case Where::constant: break;
+    }
+    CHECK(false);
+}
+
+Gpr Compiler::source(ir::ValueId id) {
+    Value& v = value(id);
+    if (v.where == Where::gpr) {
+        lock(v.gpr);
+        return v.gpr;
+    }
+    const Gpr gpr = allocate();
+    load_to(gpr, id);
+    i64 ignored = 0;
+    if (is_constant(id, ignored)) return gpr;
+    if (v.where == Where::stack) spill_places_ &= ~(1u << v.place);
+    const bool clean = v.where == Where::slot || v.clean;
+    v.where = Where::gpr;
+    v.gpr = gpr;
+    v.clean = clean;
+    owner_[number(gpr)] = id;
+    return gpr;
+}
+
+Gpr Compiler::clean_source(ir::ValueId id) {
+    const Gpr gpr = source(id);
+    Value& v = value(id);
+    i64 ignored = 0;
+    if (v.clean || is_constant(id, ignored)) return gpr;
+    // Nobody minds: what is above the value has no meaning.
+    switch (type_of(id)) {
+        case ir::Type::i1: a_.and_(Width::b32, gpr, 1); break;
+        case ir::Type::i8: a_.movzx(Width::b8, gpr, gpr); break;
+        case ir::Type::i16: a_.movzx(Width::b16, gpr, gpr); break;
+        default: a_.mov(Width::b32, gpr, gpr); break;
+    }
+    v.clean = true;
+    return gpr;
+}
+
+void Compiler::use(ir::ValueId id) {
+    Value& v = value(id);
+    CHECK(v.uses > 0);
+    if (--v.uses != 0) return;
+    if (v.where == Where::gpr) owner_[number(v.gpr)] = ir::no_value;
+    if (v.where == Where::stack) spill_places_ &= ~(1u << v.place);
+    v.where = Where::nowhere;
+}
+
+Gpr Compiler::copy_for_writing(ir::ValueId id) {
+    const Value& v = value(id);
+    if (v.where == Where::gpr && v.uses == 1) {
+        const Gpr gpr = v.gpr;
+        lock(gpr);
+        use(id);
+        return gpr;
+    }
+    const Gpr gpr = allocate();
+    load_to(gpr, id);
+    use(id);
+    return gpr;
+}
+
+void Compiler::save_across_call() {
+    for (const Gpr gpr : caller_saved)
+        if (owner_[number(gpr)] != ir::no_value) spill(gpr);
+}
+
+void Compiler::read_before_write(i32 offset, unsigned size) {
+    std::erase_if(in_slots_, [&](ir::ValueId id) {
+        const Value& v = value(id);
+        if (v.where != Where::slot) return true;
+        const i32 end = v.place + static_cast<i32>(ir::bytes_of(type_of(id)));
+        if (v.place >= offset + static_cast<i32>(size) || end <= offset) return false;
+        unlock(source(id));
+        return true;
+    });
+}
+
+}  // namespace viv::jit::x64
