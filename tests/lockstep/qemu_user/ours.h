@@ -35,6 +35,7 @@ private:
 
     // Steps up to the next trap while vstart is set; false if an instruction is one that QEMU cannot do.
     bool step_with_vstart();
+    bool looks_far_without_a_trap(u64 code, const test_case& test) const;
     u32 word_at(u64 pc) const;
     void set_state(const test_case& test);
     void get_state(machine_state& state) const;
