@@ -207,8 +207,7 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
             return Error{"--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"};
     }
     if (jit_) {
-        if (*jit_ != "off" && *jit_ != "quick")
-            return Error{fmt::format("--jit {}: off or quick is needed", *jit_)};
+        if (*jit_ != "off" && *jit_ != "quick") return Error{fmt::format("--jit {}: off or quick is needed", *jit_)};
         options.jit = *jit_ == "quick" ? Jit::quick : Jit::off;
     }
     return options;

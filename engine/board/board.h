@@ -1,5 +1,6 @@
 // A board: CPUs, memory, buses and devices wired together, and the loading of firmware and kernels.
-// Promises: creation fails with one line that names the option at fault; nothing it owns outlives it; a board never blocks and knows no host.
+// Promises: creation fails with one line that names the option at fault; nothing it owns outlives it; a board never
+// blocks and knows no host.
 #pragma once
 
 #include <functional>
@@ -38,12 +39,12 @@ enum class Jit : u8 {
 
 struct BoardConfig {
     std::string machine = "riscv-virt";
-    std::string cpu;            // model, empty: the board's default
-    u64 memory = 1 << 30;       // bytes, a multiple of 4096
+    std::string cpu;       // model, empty: the board's default
+    u64 memory = 1 << 30;  // bytes, a multiple of 4096
     unsigned cpus = 1;
     std::optional<Blob> kernel, initrd, bios;  // no bios: the board's own (SBI for riscv-virt)
-    std::string append;         // kernel command line
-    Jit jit = Jit::off;         // ignored without BoardServices::code_memory
+    std::string append;                        // kernel command line
+    Jit jit = Jit::off;                        // ignored without BoardServices::code_memory
     std::vector<DeviceSpec> devices;
     std::vector<ByteBackend*> serials;  // the board's own UARTs, in order; owned by the host
 };

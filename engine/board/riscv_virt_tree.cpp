@@ -1,4 +1,5 @@
-// The device tree of riscv-virt. Specification: Devicetree Specification v0.4; the Linux bindings of each device; RISC-V cpus binding.
+// The device tree of riscv-virt. Specification: Devicetree Specification v0.4; the Linux bindings of each device;
+// RISC-V cpus binding.
 #include "engine/board/riscv_virt.h"
 #include "engine/firmware/fdt.h"
 
@@ -30,7 +31,8 @@ void cpus(FdtBuilder& tree, const TreeInput& input, std::vector<u32>& intc) {
     tree.property_u32("timebase-frequency", static_cast<u32>(Aclint::frequency_hz));
     std::vector<std::string_view> extensions(std::begin(scalar_extensions), std::end(scalar_extensions));
     std::string isa = fmt::format("rv{}imafdc{}", input.xlen, input.vlen != 0 ? "v" : "");
-    if (input.vlen != 0) extensions.insert(extensions.begin() + 6, std::begin(vector_extensions), std::end(vector_extensions));
+    if (input.vlen != 0)
+        extensions.insert(extensions.begin() + 6, std::begin(vector_extensions), std::end(vector_extensions));
     for (const auto extension : extensions)
         if (extension.size() > 1) isa += fmt::format("_{}", extension);
     for (u32 i = 0; i < input.cpus; i++) {
@@ -42,7 +44,10 @@ void cpus(FdtBuilder& tree, const TreeInput& input, std::vector<u32>& intc) {
         tree.property_string("riscv,isa", isa);
         tree.property_string("riscv,isa-base", input.xlen == 64 ? "rv64i" : "rv32i");
         tree.property_strings("riscv,isa-extensions", extensions);
-        tree.property_string("mmu-type", input.xlen == 32 ? "riscv,sv32" : input.levels == 3 ? "riscv,sv39" : input.levels == 4 ? "riscv,sv48" : "riscv,sv57");
+        tree.property_string("mmu-type", input.xlen == 32    ? "riscv,sv32"
+                                         : input.levels == 3 ? "riscv,sv39"
+                                         : input.levels == 4 ? "riscv,sv48"
+                                                             : "riscv,sv57");
         tree.property_u32("riscv,cbom-block-size", cache_block);
         tree.property_u32("riscv,cbop-block-size", cache_block);
         tree.property_u32("riscv,cboz-block-size", cache_block);
@@ -70,15 +75,33 @@ void pci(FdtBuilder& tree, u32 plic_phandle) {
     tree.property_empty("dma-coherent");
     tree.property_u64s("reg", {pcie_ecam.base, pci::HostBridge::ecam_bytes_per_bus});
     constexpr u32 io = 0x0100'0000, memory32 = 0x0200'0000, memory64 = 0x0300'0000;
-    tree.property_cells("ranges", {io, 0, 0, high(pcie_pio.base), low(pcie_pio.base), 0, low(pcie_pio.size),
-                                   memory32, 0, low(pcie_mmio.base), 0, low(pcie_mmio.base), 0, low(pcie_mmio.size),
-                                   memory64, high(pcie_mmio_high.base), low(pcie_mmio_high.base), high(pcie_mmio_high.base), low(pcie_mmio_high.base),
-                                   high(pcie_mmio_high.size), low(pcie_mmio_high.size)});
+    tree.property_cells("ranges", {io,
+                                   0,
+                                   0,
+                                   high(pcie_pio.base),
+                                   low(pcie_pio.base),
+                                   0,
+                                   low(pcie_pio.size),
+                                   memory32,
+                                   0,
+                                   low(pcie_mmio.base),
+                                   0,
+                                   low(pcie_mmio.base),
+                                   0,
+                                   low(pcie_mmio.size),
+                                   memory64,
+                                   high(pcie_mmio_high.base),
+                                   low(pcie_mmio_high.base),
+                                   high(pcie_mmio_high.base),
+                                   low(pcie_mmio_high.base),
+                                   high(pcie_mmio_high.size),
+                                   low(pcie_mmio_high.size)});
     tree.property_cells("interrupt-map-mask", {0x1800, 0, 0, 7});
     std::vector<u32> map;
     for (u32 device = 0; device < 4; device++)
         for (u32 pin = 1; pin <= 4; pin++)
-            for (const u32 cell : {device << 11, u32{0}, u32{0}, pin, plic_phandle, irq_pcie + (device + pin - 1) % 4}) map.push_back(cell);
+            for (const u32 cell : {device << 11, u32{0}, u32{0}, pin, plic_phandle, irq_pcie + (device + pin - 1) % 4})
+                map.push_back(cell);
     tree.property_cells("interrupt-map", map);
     tree.end_node();
 }
@@ -113,7 +136,8 @@ void soc(FdtBuilder& tree, const std::vector<u32>& intc, u32 test_phandle) {
     tree.property_phandle(plic_phandle);
     tree.end_node();
 
-    const auto device = [&](std::string_view name, const Area& area, std::initializer_list<std::string_view> compatible, u32 irq) {
+    const auto device = [&](std::string_view name, const Area& area, std::initializer_list<std::string_view> compatible,
+                            u32 irq) {
         tree.begin_node(unit(name, area.base));
         tree.property_strings("compatible", compatible);
         tree.property_u64s("reg", {area.base, area.size});
@@ -140,7 +164,6 @@ void soc(FdtBuilder& tree, const std::vector<u32>& intc, u32 test_phandle) {
     device("fw-cfg", fw_cfg, {"qemu,fw-cfg-mmio"}, 0);
     tree.property_empty("dma-coherent");
     tree.end_node();
-
 }
 
 void power(FdtBuilder& tree, std::string_view name, std::string_view compatible, u32 test_phandle, u32 value) {

@@ -109,7 +109,7 @@ public:
 
     Turn turn;
     std::atomic<Cpu*> running_cpu{nullptr};  // in turn: the one inside Cpu::run
-    u64 instruction_base = 0;    // instructions() minus what the CPUs count since their last reset, modulo 2^64
+    u64 instruction_base = 0;  // instructions() minus what the CPUs count since their last reset, modulo 2^64
 
     std::optional<u64> frozen_instructions;
 

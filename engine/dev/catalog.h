@@ -13,10 +13,10 @@ namespace viv {
 enum class DeviceBus : u8 { board, virtio_mmio, pci };  // board: soldered on, listed but not pluggable
 
 struct DeviceKind {
-    std::string_view name;         // QEMU's names where it has them: "virtio-blk-pci", "virtio-blk-device"
+    std::string_view name;  // QEMU's names where it has them: "virtio-blk-pci", "virtio-blk-device"
     std::string_view description;
     DeviceBus bus;
-    std::string_view properties;   // help text: "serial=TEXT, readonly=on|off"
+    std::string_view properties;  // help text: "serial=TEXT, readonly=on|off"
 };
 
 std::span<const DeviceKind> device_catalog();

@@ -1,5 +1,6 @@
-// Byte streams between a device (serial port, virtio console port) and what the host put at its other end (terminal, file, socket, agent).
-// Promises: neither side blocks or buffers without bound: put() takes what fits and says how much.
+// Byte streams between a device (serial port, virtio console port) and what the host put at its other end (terminal,
+// file, socket, agent). Promises: neither side blocks or buffers without bound: put() takes what fits and says how
+// much.
 #pragma once
 
 #include <span>
@@ -13,7 +14,8 @@ namespace viv {
 class ByteBackend {
 public:
     virtual ~ByteBackend() = default;
-    // Guest to host: returns how many bytes were taken; 0 means "later", and room_for_output() of the device is called then.
+    // Guest to host: returns how many bytes were taken; 0 means "later", and room_for_output() of the device is called
+    // then.
     virtual usize put(std::span<const u8> bytes) = 0;
     // The device can take input again after ByteDevice::put returned less than it was given.
     virtual void input_wanted() = 0;

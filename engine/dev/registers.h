@@ -12,7 +12,8 @@
 namespace viv {
 
 // `Value` is the register's width; a null `read` or `write` marks a write-only or read-only register.
-template <class Device, class Value> struct Register {
+template <class Device, class Value>
+struct Register {
     u32 offset = 0;  // bytes, a multiple of sizeof(Value)
     const char* name = nullptr;
     Value (*read)(Device&) = nullptr;
@@ -21,7 +22,8 @@ template <class Device, class Value> struct Register {
 
 // `slots` registers of `Value` side by side, from offset 0. Meant to be a `static constexpr` inside the device's own
 // find function.
-template <class Device, class Value, usize slots> class RegisterMap {
+template <class Device, class Value, usize slots>
+class RegisterMap {
 public:
     using Row = Register<Device, Value>;
 

@@ -1,4 +1,5 @@
-// Pages of decoded slots: made on first execution, decoded block by block, forgotten when the guest writes to them or room is needed.
+// Pages of decoded slots: made on first execution, decoded block by block, forgotten when the guest writes to them or
+// room is needed.
 #include <algorithm>
 #include <cstring>
 
@@ -77,8 +78,8 @@ bool Engine::code_written(u64 physical, u64 size) {
     const auto found = pages_.find(physical & ~page_mask);
     if (found == pages_.end() || found->second->decoded == 0) return translated;
     CodePage& page = *found->second;
-    // An instruction that starts up to longest_instruction - 1 bytes earlier may reach into the range; so may one of the page before, which
-    // the crossing handler reads anew each time.
+    // An instruction that starts up to longest_instruction - 1 bytes earlier may reach into the range; so may one of
+    // the page before, which the crossing handler reads anew each time.
     const u64 start = physical & page_mask;
     const u64 reach = start < longest_instruction ? 0 : start - (longest_instruction - 1);
     const usize first = static_cast<usize>(reach >> slot_shift_);

@@ -1,7 +1,9 @@
-// The interpreter's machinery, the same for every guest: pages of decoded slots, block-wise instruction budget, and the way from slot to slot.
-// Promises: `budget` is exact: at any slot, instructions executed = granted - budget - slot->run; a run stops at exactly the instruction asked for.
-// How it works: each 4 KiB page of guest code has one Slot per possible instruction address. A slot holds its handler, the operands, and `run`: the number
-// of instructions from it to the end of its block, itself included. Entering a block takes `run` off the budget; leaving early gives the rest back.
+// The interpreter's machinery, the same for every guest: pages of decoded slots, block-wise instruction budget, and the
+// way from slot to slot. Promises: `budget` is exact: at any slot, instructions executed = granted - budget -
+// slot->run; a run stops at exactly the instruction asked for. How it works: each 4 KiB page of guest code has one Slot
+// per possible instruction address. A slot holds its handler, the operands, and `run`: the number of instructions from
+// it to the end of its block, itself included. Entering a block takes `run` off the budget; leaving early gives the
+// rest back.
 #pragma once
 
 #include <array>
@@ -34,7 +36,7 @@ static_assert(sizeof(void*) != 8 || sizeof(Slot) == 16);
 
 // The decoded form of one physical page of code.
 struct CodePage {
-    u64 physical = 0;         // page address
+    u64 physical = 0;  // page address
     const u8* bytes = nullptr;
     u32 decoded = 0;          // slots that hold an instruction
     std::vector<Slot> slots;  // one an instruction address, and one for the page's end
@@ -70,7 +72,7 @@ private:
 
 // What the guest's decoder says about one instruction.
 struct Decoded {
-    unsigned length = 0;     // bytes
+    unsigned length = 0;  // bytes
     bool ends_block = false;
 };
 
@@ -90,7 +92,9 @@ public:
     FetchTable* fetch = nullptr;         // of the current address space and mode
 
     u64 pc_of(const Slot* slot) const { return pc_of(slot, slot_shift_); }
-    u64 pc_of(const Slot* slot, unsigned shift) const { return page_va + (static_cast<u64>(slot - page_slots) << shift); }
+    u64 pc_of(const Slot* slot, unsigned shift) const {
+        return page_va + (static_cast<u64>(slot - page_slots) << shift);
+    }
 
     // The slot at `pc`, or null if fetching it trapped (the trap has been delivered, and the pc set).
     const Slot* enter(u64 pc) {
@@ -100,7 +104,8 @@ public:
     // The same for handlers: `shift` is the guest's own constant. Null: not known, so goto_target() has to find it.
     const Slot* find(u64 pc, unsigned shift) {
         const FetchEntry& entry = fetch->at(pc);
-        if (entry.page != (pc & ~page_mask)) [[unlikely]] return nullptr;
+        if (entry.page != (pc & ~page_mask)) [[unlikely]]
+            return nullptr;
         page_va = entry.page;
         page_slots = entry.code->slots.data();
         return page_slots + ((pc & page_mask) >> shift);
@@ -114,8 +119,9 @@ public:
     // Leaves after the instruction at `slot`, with execution to go on at `pc`.
     const Slot* leave(const Slot* slot, u64 pc);
 
-    // The bytes [physical, physical + size), within one page, have changed: forgets the page's decoded code if it is touched.
-    // Called while this engine is at a leave or not running. Returns whether any decoded code of that page is left.
+    // The bytes [physical, physical + size), within one page, have changed: forgets the page's decoded code if it is
+    // touched. Called while this engine is at a leave or not running. Returns whether any decoded code of that page is
+    // left.
     bool code_written(u64 physical, u64 size);
     // Forgets all decoded code, e.g. because a breakpoint came or went.
     void forget_code();
@@ -135,26 +141,28 @@ public:
     Ran run_one(u64 pc);
 
 protected:
-    // Runs until `budget` instructions are used up, attention is wanted or a handler leaves; then next_pc() is where to go on.
+    // Runs until `budget` instructions are used up, attention is wanted or a handler leaves; then next_pc() is where to
+    // go on.
     void run_slots(u64 pc);
     // Exactly one instruction (or one trap).
     void step_slot(u64 pc);
 
     // Hooks of the guest.
     virtual void set_pc(u64 pc) = 0;
-    // Translates `address` for execution by the instruction at `pc`. On a fault delivers the trap (which sets the pc) and returns null; else
-    // the bytes of the whole page.
+    // Translates `address` for execution by the instruction at `pc`. On a fault delivers the trap (which sets the pc)
+    // and returns null; else the bytes of the whole page.
     virtual const u8* fetch_page(u64 address, u64 pc, u64& physical_page) = 0;
     // Whether the guest wants to look at `pc` before each execution of what is there (a breakpoint): then `slot` has a
     // handler that leaves, and the instruction is only ever executed by step_slot().
     virtual bool intercept(u64 /*pc*/, Slot& /*slot*/) { return false; }
-    // Decodes the instruction at `bytes` (as many as the longest instruction may be read) into `slot`; the form says whether in-page
-    // targets may be reached by slot arithmetic.
+    // Decodes the instruction at `bytes` (as many as the longest instruction may be read) into `slot`; the form says
+    // whether in-page targets may be reached by slot arithmetic.
     enum class Form : u8 { in_page, alone };
     virtual Decoded decode(const u8* bytes, u64 pc, Form form, Slot& slot) = 0;
     // How long the instruction that starts with these bytes is; at least 1 << slot_shift bytes can be read.
     virtual unsigned instruction_length(const u8* bytes) = 0;
-    // A page is about to hold decoded code: from now on every write to it must be reported (page_has_code), by every vCPU.
+    // A page is about to hold decoded code: from now on every write to it must be reported (page_has_code), by every
+    // vCPU.
     virtual void code_page_made(u64 physical_page) = 0;
     // A decoded page goes away: fetch tables must be flushed.
     virtual void code_page_dropped() = 0;
@@ -165,9 +173,7 @@ protected:
     Translator* translator_ = nullptr;
 
     // Instructions of this run that were executed before the one at `slot`.
-    u64 executed_before(const Slot* slot) const {
-        return granted_ - reserved_ - static_cast<u64>(budget) - slot->run;
-    }
+    u64 executed_before(const Slot* slot) const { return granted_ - reserved_ - static_cast<u64>(budget) - slot->run; }
 
 private:
     const Slot* enter_slow(u64 pc);
@@ -191,7 +197,7 @@ private:
     const usize slots_per_page_;
     const usize capacity_;
     std::unordered_map<u64, std::unique_ptr<CodePage>> pages_;
-    std::deque<u64> order_;  // physical pages, oldest first
+    std::deque<u64> order_;        // physical pages, oldest first
     Slot scratch_[scratch_slots];  // one instruction on its own: when stepping, or across a page boundary
 };
 

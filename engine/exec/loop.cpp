@@ -6,7 +6,8 @@
 namespace viv::exec {
 
 const Slot* Engine::enter_slow(u64 pc) {
-    // A fault here counts as an instruction; without budget it waits for the next run, so that runs can be cut anywhere with the same result.
+    // A fault here counts as an instruction; without budget it waits for the next run, so that runs can be cut anywhere
+    // with the same result.
     if (budget <= 0) {
         set_pc(pc);
         return nullptr;
@@ -52,9 +53,7 @@ void Engine::run_slots(u64 pc) {
     drive(slot);
 }
 
-const CodePage* Engine::code_page(u64 pc) {
-    return enter(pc) != nullptr ? fetch->at(pc).code : nullptr;
-}
+const CodePage* Engine::code_page(u64 pc) { return enter(pc) != nullptr ? fetch->at(pc).code : nullptr; }
 
 void Engine::will_hold_code(const CodePage& page) {
     if (page.decoded == 0) code_page_made(page.physical);

@@ -58,7 +58,8 @@ bool Elf::recognises(std::span<const u8> file) {
                                            4) == 0;
 }
 
-template <class T> T Elf::field(u64 offset) const {
+template <class T>
+T Elf::field(u64 offset) const {
     const u8* at = file_.data() + offset;
     return target_.order == std::endian::big ? load_be<T>(at) : load_le<T>(at);
 }

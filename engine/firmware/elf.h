@@ -70,7 +70,8 @@ private:
     };
 
     Elf() = default;
-    template <class T> T field(u64 offset) const;
+    template <class T>
+    T field(u64 offset) const;
     u64 word(u64 offset) const;  // an address or size of the file's class
     bool holds(u64 offset, u64 size) const { return range_fits(offset, size, file_.size()); }
     Result<void> read_segments();

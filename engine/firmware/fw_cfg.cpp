@@ -23,7 +23,8 @@ constexpr std::string_view item_signature = "QEMU", dma_signature = "QEMU CFG";
 
 std::vector<u8> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
-template <class T> std::vector<u8> little_endian(T value) {
+template <class T>
+std::vector<u8> little_endian(T value) {
     std::vector<u8> bytes(sizeof value);
     store_le(bytes.data(), value);
     return bytes;

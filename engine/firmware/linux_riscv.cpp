@@ -162,7 +162,8 @@ Result<void> Kernel::open_elf(unsigned xlen, const Ram& ram) {
     format_ = Format::elf;
     TRY_SET(elf_, Elf::open(kernel_what(name_), content_, elf_target(xlen)));
     const bool in_ram = elf_->low() >= ram.base && elf_->low() < ram.end();
-    if (!in_ram && elf_->position_independent()) bias_ = ram.base + kernel_offset(xlen) - elf_->low();
+    if (!in_ram && elf_->position_independent())
+        bias_ = ram.base + kernel_offset(xlen) - elf_->low();
     else if (!in_ram)
         return Error{
             fmt::format("{} wants to be at {:#x}; RAM begins at {:#x}, and for Linux the file 'Image' would be right",
@@ -287,8 +288,10 @@ std::vector<u8> make_reset_vector(const ResetVector& vector) {
     const std::array<u64, 6> info{
         fw_dynamic_magic, fw_dynamic_version, vector.next, static_cast<u64>(vector.next_mode), 0, vector.boot_hart};
     for (usize i = 0; i < info.size(); i++) {
-        if (word == 8) store_le(bytes.data() + info_at + i * word, info[i]);
-        else store_le(bytes.data() + info_at + i * word, static_cast<u32>(info[i]));
+        if (word == 8)
+            store_le(bytes.data() + info_at + i * word, info[i]);
+        else
+            store_le(bytes.data() + info_at + i * word, static_cast<u32>(info[i]));
     }
     return bytes;
 }

@@ -1,7 +1,8 @@
 // A host folder shared with a guest (9p), as an injected interface.
-// Promises an implementation must keep: nothing outside the root is ever reached, whatever names, links or races the guest makes; a name is one
-// path component, never empty, ".", "..", nor with "/" or NUL inside; symbolic links are the guest's data, never followed on the host. Errors are Linux errno numbers (positive),
-// the same on every host. Node handles stay valid until released, even if the file is renamed or removed.
+// Promises an implementation must keep: nothing outside the root is ever reached, whatever names, links or races the
+// guest makes; a name is one path component, never empty, ".", "..", nor with "/" or NUL inside; symbolic links are the
+// guest's data, never followed on the host. Errors are Linux errno numbers (positive), the same on every host. Node
+// handles stay valid until released, even if the file is renamed or removed.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@
 namespace viv::host {
 
 // A value or a Linux errno.
-template <class T> class Outcome {
+template <class T>
+class Outcome {
 public:
     Outcome(T value) : content_(std::in_place_index<0>, std::move(value)) {}
     static Outcome fail(u32 linux_errno) { return Outcome(Failure{linux_errno}); }
@@ -52,7 +54,7 @@ struct AttributeChange {
 struct FolderEntry {
     std::string name;
     u64 inode = 0;
-    u8 type = 0;      // DT_* as on Linux
+    u8 type = 0;  // DT_* as on Linux
 };
 
 struct FolderStatistics {
@@ -89,9 +91,11 @@ public:
     virtual u32 change(FolderNode& node, const AttributeChange& change) = 0;
     // `flags` are Linux open(2) flags on x86-64: access mode, O_TRUNC, O_APPEND; others are ignored.
     virtual Outcome<FilePointer> open(FolderNode& node, u32 flags) = 0;
-    virtual Outcome<NodePointer> create(FolderNode& directory, std::string_view name, u32 flags, u32 mode, FilePointer& opened) = 0;
+    virtual Outcome<NodePointer> create(FolderNode& directory, std::string_view name, u32 flags, u32 mode,
+                                        FilePointer& opened) = 0;
     virtual Outcome<NodePointer> make_directory(FolderNode& directory, std::string_view name, u32 mode) = 0;
-    virtual Outcome<NodePointer> make_symlink(FolderNode& directory, std::string_view name, std::string_view target) = 0;
+    virtual Outcome<NodePointer> make_symlink(FolderNode& directory, std::string_view name,
+                                              std::string_view target) = 0;
     virtual Outcome<NodePointer> make_node(FolderNode& directory, std::string_view name, u32 mode, u64 device) = 0;
     virtual u32 link(FolderNode& directory, std::string_view name, FolderNode& target) = 0;
     virtual Outcome<std::string> read_link(FolderNode& node) = 0;

@@ -1,4 +1,5 @@
-// Large zeroed blocks of host memory for guest RAM. Untouched pages should cost nothing (an anonymous mapping natively).
+// Large zeroed blocks of host memory for guest RAM. Untouched pages should cost nothing (an anonymous mapping
+// natively).
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@ class MemoryBlock {
 public:
     virtual ~MemoryBlock() = default;
     virtual std::span<u8> bytes() = 0;
-    // Makes [offset, offset + size) read as zero and gives its pages back to the host. Page-aligned; used by the balloon.
+    // Makes [offset, offset + size) read as zero and gives its pages back to the host. Page-aligned; used by the
+    // balloon.
     virtual void discard(u64 offset, u64 size) = 0;
 };
 

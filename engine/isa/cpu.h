@@ -1,5 +1,6 @@
 // One virtual CPU, whatever runs it: interpreter, JIT, later KVM. Control, the boards and the gdb stub see only this.
-// Promises: run() never blocks and executes at most the instructions it is given; between calls all state is in the object and saved by state().
+// Promises: run() never blocks and executes at most the instructions it is given; between calls all state is in the
+// object and saved by state().
 #pragma once
 
 #include <functional>
@@ -15,7 +16,8 @@
 
 namespace viv {
 
-// Break- and watchpoints of a debugger, shared by a machine's CPUs. Changed only while none of them runs, and followed by Cpu::debug_changed().
+// Break- and watchpoints of a debugger, shared by a machine's CPUs. Changed only while none of them runs, and followed
+// by Cpu::debug_changed().
 struct DebugPoints {
     enum class Access : u8 { write = 1, read = 2, read_write = 3 };
     struct Watch {
@@ -35,14 +37,18 @@ public:
         budget,   // the instructions are used up, or attention was requested
         idle,     // waiting for an interrupt (WFI); run() returns this at once until one is pending
         stopped,  // not started or halted by firmware (SBI HSM); run() does nothing
-        debug,    // see debug_event(); at a breakpoint the instruction has not been executed, at a watchpoint the access has been made
+        debug,  // see debug_event(); at a breakpoint the instruction has not been executed, at a watchpoint the access
+                // has been made
     };
     struct DebugEvent {
         enum class Kind : u8 { breakpoint, watch, step } kind = Kind::breakpoint;
         u64 address = 0;  // pc, or the data address of a watchpoint hit
         DebugPoints::Access access = DebugPoints::Access::write;
     };
-    enum class Step : u8 { run, single };  // single: Exit::debug with Kind::step after one instruction (or one trap taken)
+    enum class Step : u8 {
+        run,
+        single
+    };  // single: Exit::debug with Kind::step after one instruction (or one trap taken)
 
     // A register as gdb sees it. `feature` is the target-description feature ("org.gnu.gdb.riscv.cpu").
     struct Register {
@@ -83,12 +89,14 @@ public:
     virtual const DebugEvent& debug_event() const = 0;
 
     virtual std::span<const Register> registers() const = 0;
-    // Little-endian bytes of the register with gdb number `number`; empty/false if there is none (or it cannot be written so).
+    // Little-endian bytes of the register with gdb number `number`; empty/false if there is none (or it cannot be
+    // written so).
     virtual std::vector<u8> read_register(unsigned number) = 0;
     virtual bool write_register(unsigned number, std::span<const u8> value) = 0;
     virtual std::string_view gdb_architecture() const = 0;  // "riscv:rv64"
 
-    // A debugger's access through the current translation; no side effect on the guest but the bytes written. False: not mapped.
+    // A debugger's access through the current translation; no side effect on the guest but the bytes written. False:
+    // not mapped.
     virtual std::optional<u64> translate(u64 virtual_address) = 0;
     virtual bool read_memory(u64 virtual_address, std::span<u8> out) = 0;
     virtual bool write_memory(u64 virtual_address, std::span<const u8> in) = 0;

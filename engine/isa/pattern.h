@@ -1,5 +1,6 @@
-// Instruction encodings as text: "....... ..... ..... 000 ..... 0110011" (most significant bit first; spaces are free; '.' is a field).
-// Promises: checked at compile time; the same pattern drives decoding, disassembly and the generation of fuzz cases.
+// Instruction encodings as text: "....... ..... ..... 000 ..... 0110011" (most significant bit first; spaces are free;
+// '.' is a field). Promises: checked at compile time; the same pattern drives decoding, disassembly and the generation
+// of fuzz cases.
 #pragma once
 
 #include "engine/lang/bits.h"
@@ -7,7 +8,8 @@
 namespace viv::isa {
 
 // A string as a template argument.
-template <usize N> struct Text {
+template <usize N>
+struct Text {
     char text[N]{};
     consteval Text(const char (&from)[N]) {
         for (usize i = 0; i < N; i++) text[i] = from[i];
@@ -16,12 +18,13 @@ template <usize N> struct Text {
 };
 
 struct Encoding {
-    u32 mask = 0;  // the fixed bits
-    u32 value = 0; // their values
+    u32 mask = 0;   // the fixed bits
+    u32 value = 0;  // their values
     constexpr bool matches(u32 word) const { return (word & mask) == value; }
 };
 
-template <unsigned Width, usize N> consteval Encoding encoding(const Text<N>& pattern) {
+template <unsigned Width, usize N>
+consteval Encoding encoding(const Text<N>& pattern) {
     Encoding result;
     unsigned count = 0;
     for (const char c : pattern.text) {

@@ -37,9 +37,7 @@ constexpr u64 deposit(u64 value, unsigned low, unsigned count, u64 field) {
 }
 
 // The low `count` bits of `value` (1 to 64) as a two's complement number.
-constexpr i64 sign_extend(u64 value, unsigned count) {
-    return static_cast<i64>(value << (64 - count)) >> (64 - count);
-}
+constexpr i64 sign_extend(u64 value, unsigned count) { return static_cast<i64>(value << (64 - count)) >> (64 - count); }
 
 constexpr bool is_power_of_two(u64 value) { return std::has_single_bit(value); }
 

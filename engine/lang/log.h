@@ -29,14 +29,17 @@ public:
 
     Log(LogSink& sink, std::string component) : sink_(&sink), component_(std::move(component)) {}
 
-    template <class... Args> void error(fmt::format_string<Args...> format, Args&&... args) {
+    template <class... Args>
+    void error(fmt::format_string<Args...> format, Args&&... args) {
         sink_->write(LogLevel::error, component_, fmt::format(format, std::forward<Args>(args)...));
     }
-    template <class... Args> void info(fmt::format_string<Args...> format, Args&&... args) {
+    template <class... Args>
+    void info(fmt::format_string<Args...> format, Args&&... args) {
         sink_->write(LogLevel::info, component_, fmt::format(format, std::forward<Args>(args)...));
     }
     // Something the guest did wrong: a warning, rate limited.
-    template <class... Args> void guest(fmt::format_string<Args...> format, Args&&... args) {
+    template <class... Args>
+    void guest(fmt::format_string<Args...> format, Args&&... args) {
         if (guest_lines_ > guest_line_limit) return;
         if (guest_lines_++ == guest_line_limit) {
             sink_->write(LogLevel::warning, component_, "further messages about this guest are suppressed");

@@ -9,14 +9,16 @@ namespace viv {
 
 Result<void> Bus::map(u64 base, u64 size, Mmio& device, std::string name) {
     if (size == 0 || size - 1 > ~base)
-        return Error{fmt::format("device range {} at {:#x} of {:#x} bytes does not fit the address space", name, base, size)};
+        return Error{
+            fmt::format("device range {} at {:#x} of {:#x} bytes does not fit the address space", name, base, size)};
     const auto at = std::upper_bound(ranges_.begin(), ranges_.end(), base,
                                      [](u64 value, const Range& range) { return value < range.base; });
     const Range* clash = nullptr;
     if (at != ranges_.end() && at->base - base < size) clash = &*at;
     if (at != ranges_.begin() && base - (at - 1)->base < (at - 1)->size) clash = &*(at - 1);
     if (clash != nullptr)
-        return Error{fmt::format("device range {} at {:#x} overlaps {} at {:#x}", name, base, clash->name, clash->base)};
+        return Error{
+            fmt::format("device range {} at {:#x} overlaps {} at {:#x}", name, base, clash->name, clash->base)};
     ranges_.insert(at, Range{base, size, &device, std::move(name)});
     return {};
 }

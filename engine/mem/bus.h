@@ -11,8 +11,9 @@
 
 namespace viv {
 
-// The device side of a range. `offset` is relative to the range's start; `size` is 1, 2, 4 or 8 bytes and offset is a multiple of it.
-// Values are little-endian integers in the low `size` bytes; a device answers any offset and size with a defined result.
+// The device side of a range. `offset` is relative to the range's start; `size` is 1, 2, 4 or 8 bytes and offset is a
+// multiple of it. Values are little-endian integers in the low `size` bytes; a device answers any offset and size with
+// a defined result.
 class Mmio {
 public:
     virtual ~Mmio() = default;

@@ -25,12 +25,14 @@ public:
     }
     void wrote(u64 address, u64 size) { memory_.wrote(address, size); }
 
-    template <class T> std::optional<T> load(u64 address) const {
+    template <class T>
+    std::optional<T> load(u64 address) const {
         u8 raw[sizeof(T)];
         if (!read(address, raw)) return std::nullopt;
         return load_le<T>(raw);
     }
-    template <class T> [[nodiscard]] bool store(u64 address, T value) {
+    template <class T>
+    [[nodiscard]] bool store(u64 address, T value) {
         u8 raw[sizeof(T)];
         store_le(raw, value);
         return write(address, raw);

@@ -1,6 +1,7 @@
 // Guest physical RAM and ROM, and what is known about each of its pages.
-// Promises: a host pointer is handed out only for a range that lies whole inside one region; regions never move. A page that carries a flag is
-// never written through a cached host pointer: every writer either finds the flag clear or reports to `page_written`.
+// Promises: a host pointer is handed out only for a range that lies whole inside one region; regions never move. A page
+// that carries a flag is never written through a cached host pointer: every writer either finds the flag clear or
+// reports to `page_written`.
 #pragma once
 
 #include <atomic>
@@ -44,7 +45,8 @@ public:
 
     // The region that holds all of [address, address + size), or null.
     const Region* find(u64 address, u64 size) const;
-    // A pointer for reading (and for writing if the region is RAM), or null. Writers call wrote() afterwards, or use write().
+    // A pointer for reading (and for writing if the region is RAM), or null. Writers call wrote() afterwards, or use
+    // write().
     u8* host(u64 address, u64 size) const;
 
     // Copies; false (and nothing copied) unless the whole range is RAM or ROM (write: RAM).

@@ -1,6 +1,7 @@
 // The software TLB: what generated code and the interpreter probe before they touch guest RAM through a host pointer.
-// Promises: an entry is only ever present for plain RAM or ROM pages that the access may use without any further check; the layout is shared with the JIT.
-// A tag is the virtual page address; the probe compares it with `address & (~page_mask | (size - 1))`, so a misaligned access always misses.
+// Promises: an entry is only ever present for plain RAM or ROM pages that the access may use without any further check;
+// the layout is shared with the JIT. A tag is the virtual page address; the probe compares it with `address &
+// (~page_mask | (size - 1))`, so a misaligned access always misses.
 #pragma once
 
 #include <array>
@@ -39,7 +40,8 @@ public:
     // Puts an entry in its place; the one it displaces goes to a victim.
     void insert(u64 address, const TlbEntry& entry) {
         TlbEntry& place = entries_[index(address)];
-        if (place.physical != TlbEntry::invalid && page_of(place) != page_of(entry)) victims_[next_victim_++ % victims] = place;
+        if (place.physical != TlbEntry::invalid && page_of(place) != page_of(entry))
+            victims_[next_victim_++ % victims] = place;
         if (place.physical == TlbEntry::invalid && filled_count_ < filled_.size())
             filled_[filled_count_] = static_cast<u16>(index(address));
         if (place.physical == TlbEntry::invalid) filled_count_++;
@@ -70,7 +72,8 @@ public:
         if (filled_count_ == 0) return;
         if (filled_count_ <= filled_.size())
             for (usize i = 0; i < filled_count_; i++) entries_[filled_[i]] = TlbEntry{};
-        else entries_.fill(TlbEntry{});
+        else
+            entries_.fill(TlbEntry{});
         filled_count_ = 0;
         victims_.fill(TlbEntry{});
     }

@@ -14,7 +14,8 @@ namespace viv::net {
 class NetDevice {
 public:
     virtual ~NetDevice() = default;
-    // A frame for the guest. False if it has no buffer now: the frame is dropped or kept by the back end, which is told by NetBackend::receive_ready.
+    // A frame for the guest. False if it has no buffer now: the frame is dropped or kept by the back end, which is told
+    // by NetBackend::receive_ready.
     virtual bool receive(std::span<const u8> frame) = 0;
 };
 

@@ -1,8 +1,8 @@
-// One visitor for a component's state: `void state(Archive& a) { a(1, "ier", s.ier); a(2, "lcr", s.lcr); }` serves saving,
-// loading, hashing (the hash of what saving writes) and description (the golden schema that keeps tags permanent).
-// Promises: tags never change meaning; unknown tags are ignored, missing ones leave the value as it was; every length is
-// checked before a byte is decoded; a hostile archive ends in an error, never in undefined behaviour. Encoding, little endian, one record a field:
-// u16 tag, u8 type, u8 zero, u32 length, then `length` bytes of payload.
+// One visitor for a component's state: `void state(Archive& a) { a(1, "ier", s.ier); a(2, "lcr", s.lcr); }` serves
+// saving, loading, hashing (the hash of what saving writes) and description (the golden schema that keeps tags
+// permanent). Promises: tags never change meaning; unknown tags are ignored, missing ones leave the value as it was;
+// every length is checked before a byte is decoded; a hostile archive ends in an error, never in undefined behaviour.
+// Encoding, little endian, one record a field: u16 tag, u8 type, u8 zero, u32 length, then `length` bytes of payload.
 #pragma once
 
 #include <array>
@@ -21,7 +21,9 @@ namespace viv::state {
 class Archive;
 
 template <class T>
-concept Stateful = requires(T& value, Archive& archive) { value.state(archive); };
+concept Stateful = requires(T& value, Archive& archive) {
+    value.state(archive);
+};
 template <class T>
 concept Scalar = std::is_integral_v<T> || std::is_enum_v<T> || std::is_same_v<T, u128>;
 
@@ -36,17 +38,20 @@ public:
     bool saving() const { return mode_ == Mode::save; }
 
     // An integer, bool or enum. On load a value above `maximum` is an error (bool: above 1).
-    template <Scalar T> void operator()(u16 tag, const char* name, T& value, u64 maximum = ~u64{0}) {
+    template <Scalar T>
+    void operator()(u16 tag, const char* name, T& value, u64 maximum = ~u64{0}) {
         if constexpr (std::is_same_v<T, bool>) maximum = 1;
         u128 raw = to_raw(value);
         scalar(tag, name, raw, sizeof(T), maximum);
         if (loading()) value = static_cast<T>(raw);
     }
     // A fixed array of integers.
-    template <Scalar T, usize N> void operator()(u16 tag, const char* name, std::array<T, N>& values) {
+    template <Scalar T, usize N>
+    void operator()(u16 tag, const char* name, std::array<T, N>& values) {
         fixed(tag, name, values.data(), sizeof(T), N, array_type<T>);
     }
-    template <Scalar T, usize N> void operator()(u16 tag, const char* name, T (&values)[N]) {
+    template <Scalar T, usize N>
+    void operator()(u16 tag, const char* name, T (&values)[N]) {
         fixed(tag, name, values, sizeof(T), N, array_type<T>);
     }
     // Raw bytes whose number is fixed by the configuration (a framebuffer, flash); a different length is an error.
@@ -57,26 +62,33 @@ public:
     void bytes(u16 tag, const char* name, std::vector<u8>& value, usize maximum);
     void text(u16 tag, const char* name, std::string& value, usize maximum);
     // A nested component with tags of its own.
-    template <Stateful T> void operator()(u16 tag, const char* name, T& value) {
+    template <Stateful T>
+    void operator()(u16 tag, const char* name, T& value) {
         section(tag, name, [&](Archive& inner) { value.state(inner); });
     }
     // Nested components: a fixed number of them, or a vector of at most `maximum`.
-    template <Stateful T, usize N> void operator()(u16 tag, const char* name, std::array<T, N>& values) {
+    template <Stateful T, usize N>
+    void operator()(u16 tag, const char* name, std::array<T, N>& values) {
         usize count = N;
-        sequence(tag, name, count, N, [](usize) {}, [&](Archive& inner, usize i) { values[i].state(inner); });
+        sequence(
+            tag, name, count, N, [](usize) {}, [&](Archive& inner, usize i) { values[i].state(inner); });
         if (loading() && count != N) fail(name, "has the wrong number of entries");
     }
-    template <Stateful T> void list(u16 tag, const char* name, std::vector<T>& values, usize maximum) {
+    template <Stateful T>
+    void list(u16 tag, const char* name, std::vector<T>& values, usize maximum) {
         usize count = values.size();
         sequence(
             tag, name, count, maximum, [&](usize n) { values.assign(n, T{}); },
             [&](Archive& inner, usize i) {
-                if (i < values.size()) values[i].state(inner);
-                else T{}.state(inner);  // description of an empty list
+                if (i < values.size())
+                    values[i].state(inner);
+                else
+                    T{}.state(inner);  // description of an empty list
             });
     }
     // A vector of integers, at most `maximum` of them.
-    template <Scalar T> void numbers(u16 tag, const char* name, std::vector<T>& values, usize maximum) {
+    template <Scalar T>
+    void numbers(u16 tag, const char* name, std::vector<T>& values, usize maximum) {
         std::vector<u8> raw;
         if (!loading()) {
             raw.resize(values.size() * sizeof(T));
@@ -87,10 +99,12 @@ public:
         if (!loading() || (raw.empty() && before == 0 && !last_found_)) return;
         if (raw.size() % sizeof(T) != 0) return fail(name, "has a broken length");
         values.resize(raw.size() / sizeof(T));
-        for (usize i = 0; i < values.size(); i++) values[i] = static_cast<T>(get(raw.data() + i * sizeof(T), sizeof(T)));
+        for (usize i = 0; i < values.size(); i++)
+            values[i] = static_cast<T>(get(raw.data() + i * sizeof(T), sizeof(T)));
     }
 
-    template <class F> void section(u16 tag, const char* name, F&& visit) {
+    template <class F>
+    void section(u16 tag, const char* name, F&& visit) {
         Archive inner = enter(tag, name);
         if (loading() && !last_found_) return;
         visit(inner);
@@ -109,19 +123,26 @@ private:
     enum class Mode : u8 { save, load, describe };
     explicit Archive(Mode mode) : mode_(mode) {}
 
-    template <class T> static u128 to_raw(T value) {
-        if constexpr (std::is_enum_v<T>) return to_raw(static_cast<std::underlying_type_t<T>>(value));
-        else if constexpr (std::is_same_v<T, bool>) return value ? 1 : 0;
-        else if constexpr (sizeof(T) == 16) return static_cast<u128>(value);
-        else return static_cast<std::make_unsigned_t<T>>(value);
+    template <class T>
+    static u128 to_raw(T value) {
+        if constexpr (std::is_enum_v<T>)
+            return to_raw(static_cast<std::underlying_type_t<T>>(value));
+        else if constexpr (std::is_same_v<T, bool>)
+            return value ? 1 : 0;
+        else if constexpr (sizeof(T) == 16)
+            return static_cast<u128>(value);
+        else
+            return static_cast<std::make_unsigned_t<T>>(value);
     }
     static void put(u8* to, u128 value, usize size);
     static u128 get(const u8* from, usize size);
 
     void scalar(u16 tag, const char* name, u128& value, usize size, u64 maximum);
-    // A byte other than 0 and 1 in a bool would be undefined behaviour, so arrays of them are checked before they are copied.
+    // A byte other than 0 and 1 in a bool would be undefined behaviour, so arrays of them are checked before they are
+    // copied.
     enum class ArrayOf : u8 { integers, bools };
-    template <class T> static constexpr ArrayOf array_type = std::is_same_v<T, bool> ? ArrayOf::bools : ArrayOf::integers;
+    template <class T>
+    static constexpr ArrayOf array_type = std::is_same_v<T, bool> ? ArrayOf::bools : ArrayOf::integers;
     void fixed(u16 tag, const char* name, void* values, usize size, usize count, ArrayOf type);
     Archive enter(u16 tag, const char* name);
     void leave(Archive& inner);

@@ -1,6 +1,7 @@
 // Guest time in nanoseconds since the machine's power-on: the only clock that devices and CPUs may read.
-// Promises: never goes backwards; stops while the machine is paused; survives saving and restoring. Live: follows the host's monotonic clock.
-// Deterministic: one nanosecond an instruction, summed over the harts and divided by their number, plus the idle time skipped over.
+// Promises: never goes backwards; stops while the machine is paused; survives saving and restoring. Live: follows the
+// host's monotonic clock. Deterministic: one nanosecond an instruction, summed over the harts and divided by their
+// number, plus the idle time skipped over.
 #pragma once
 
 #include <functional>
@@ -36,9 +37,9 @@ private:
     Inlet& inlet_;
     std::function<u64()> instructions_;
     unsigned harts_ = 1;
-    u64 skipped_ns_ = 0;      // deterministic: idle time passed over
-    u64 offset_ns_ = 0;       // live: guest time at the last resume
-    u64 resumed_at_ns_ = 0;   // live: host time at the last resume
+    u64 skipped_ns_ = 0;     // deterministic: idle time passed over
+    u64 offset_ns_ = 0;      // live: guest time at the last resume
+    u64 resumed_at_ns_ = 0;  // live: host time at the last resume
     u64 wall_offset_ns_ = 0;
     bool running_ = false;
 };

@@ -30,9 +30,7 @@ u64 Inlet::monotonic_ns() {
     return clock_.monotonic_ns();
 }
 
-u64 Inlet::realtime_ns() {
-    return mode_ == Determinism::live ? clock_.realtime_ns() : deterministic_start_ns;
-}
+u64 Inlet::realtime_ns() { return mode_ == Determinism::live ? clock_.realtime_ns() : deterministic_start_ns; }
 
 u64 Inlet::next_random() {
     const u64 result = std::rotl(generator_[1] * 5, 7) * 9;

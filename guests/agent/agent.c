@@ -21,15 +21,14 @@
 
 static struct {
     struct channel channels[CHANNELS_MAX];
-    bool session;           /* the host has said HELLO */
-    bool busy;              /* something has changed since the channels had their turn */
-    uint32_t window;        /* the host's */
-    int child_event[2];     /* a pipe that the handler of SIGCHLD writes to */
-    const char *halt_with;
+    bool session;       /* the host has said HELLO */
+    bool busy;          /* something has changed since the channels had their turn */
+    uint32_t window;    /* the host's */
+    int child_event[2]; /* a pipe that the handler of SIGCHLD writes to */
+    const char* halt_with;
 } agent;
 
-static void child_changed(int number)
-{
+static void child_changed(int number) {
     (void)number;
     int reason = errno;
     ssize_t ignored = write(agent.child_event[1], "", 1);
@@ -37,8 +36,7 @@ static void child_changed(int number)
     errno = reason;
 }
 
-void channel_close(struct channel *channel)
-{
+void channel_close(struct channel* channel) {
     if (channel->kind == CHANNEL_PROCESS)
         process_release(channel);
     else if (channel->kind == CHANNEL_PUT)
@@ -48,8 +46,7 @@ void channel_close(struct channel *channel)
     memset(channel, 0, sizeof *channel);
 }
 
-void channel_fail(struct channel *channel, int number, const char *format, ...)
-{
+void channel_fail(struct channel* channel, int number, const char* format, ...) {
     char text[400];
     va_list arguments;
     va_start(arguments, format);
@@ -59,36 +56,28 @@ void channel_fail(struct channel *channel, int number, const char *format, ...)
     channel_close(channel);
 }
 
-void channel_consumed(struct channel *channel, uint32_t bytes)
-{
+void channel_consumed(struct channel* channel, uint32_t bytes) {
     channel->consumed += bytes;
-    if (channel->consumed < RECEIVE_WINDOW / 2 || !port_room(CONTROL_ROOM))
-        return;
+    if (channel->consumed < RECEIVE_WINDOW / 2 || !port_room(CONTROL_ROOM)) return;
     uint8_t payload[4];
-    for (size_t i = 0; i < sizeof payload; i++)
-        payload[i] = (uint8_t)(channel->consumed >> (8 * i));
+    for (size_t i = 0; i < sizeof payload; i++) payload[i] = (uint8_t)(channel->consumed >> (8 * i));
     port_send(FRAME_WINDOW, channel->number, payload, sizeof payload);
     channel->receive_credit += channel->consumed;
     channel->consumed = 0;
 }
 
-static struct channel *find_channel(uint16_t number)
-{
+static struct channel* find_channel(uint16_t number) {
     for (size_t i = 0; i < CHANNELS_MAX; i++)
-        if (agent.channels[i].kind != CHANNEL_FREE && agent.channels[i].number == number)
-            return &agent.channels[i];
+        if (agent.channels[i].kind != CHANNEL_FREE && agent.channels[i].number == number) return &agent.channels[i];
     return NULL;
 }
 
-static void end_session(void)
-{
-    for (size_t i = 0; i < CHANNELS_MAX; i++)
-        channel_close(&agent.channels[i]);
+static void end_session(void) {
+    for (size_t i = 0; i < CHANNELS_MAX; i++) channel_close(&agent.channels[i]);
     agent.session = false;
 }
 
-static void take_hello(const struct frame *frame)
-{
+static void take_hello(const struct frame* frame) {
     struct reader reader = {.at = frame->payload, .left = frame->length, .good = true};
     uint32_t magic = read_u32(&reader);
     uint16_t version = read_u16(&reader);
@@ -107,8 +96,7 @@ static void take_hello(const struct frame *frame)
     }
 }
 
-static void take_power_off(const struct frame *frame)
-{
+static void take_power_off(const struct frame* frame) {
     if (frame->length != 1 || frame->payload[0] > 1) {
         port_send_error(0, EPROTO, "malformed POWER_OFF");
         return;
@@ -117,7 +105,7 @@ static void take_power_off(const struct frame *frame)
     sync();
     if (agent.halt_with != NULL) {
         if (fork() == 0) {
-            execl(agent.halt_with, agent.halt_with, restart ? "reboot" : "poweroff", (char *)NULL);
+            execl(agent.halt_with, agent.halt_with, restart ? "reboot" : "poweroff", (char*)NULL);
             _exit(127);
         }
     } else if (!port_reopens()) {
@@ -127,18 +115,16 @@ static void take_power_off(const struct frame *frame)
     }
 }
 
-static void open_channel(const struct frame *frame)
-{
-    struct channel *channel = NULL;
+static void open_channel(const struct frame* frame) {
+    struct channel* channel = NULL;
     for (size_t i = 0; i < CHANNELS_MAX && channel == NULL; i++)
-        if (agent.channels[i].kind == CHANNEL_FREE)
-            channel = &agent.channels[i];
+        if (agent.channels[i].kind == CHANNEL_FREE) channel = &agent.channels[i];
     if (channel == NULL) {
         port_send_error(frame->channel, EMFILE, "at most %d operations at once", CHANNELS_MAX);
         return;
     }
-    *channel = (struct channel){
-        .number = frame->channel, .send_credit = agent.window, .receive_credit = RECEIVE_WINDOW};
+    *channel =
+        (struct channel){.number = frame->channel, .send_credit = agent.window, .receive_credit = RECEIVE_WINDOW};
     if (frame->type == FRAME_EXEC) {
         channel->kind = CHANNEL_PROCESS;
         process_start(channel, frame);
@@ -151,8 +137,7 @@ static void open_channel(const struct frame *frame)
     }
 }
 
-static void take_window(struct channel *channel, const struct frame *frame)
-{
+static void take_window(struct channel* channel, const struct frame* frame) {
     struct reader reader = {.at = frame->payload, .left = frame->length, .good = true};
     uint32_t more = read_u32(&reader);
     if (!reader.good || more > INT32_MAX - channel->send_credit)
@@ -161,10 +146,9 @@ static void take_window(struct channel *channel, const struct frame *frame)
         channel->send_credit += more;
 }
 
-static void take_channel_frame(const struct frame *frame)
-{
+static void take_channel_frame(const struct frame* frame) {
     bool opens = frame->type == FRAME_EXEC || frame->type == FRAME_PUT || frame->type == FRAME_GET;
-    struct channel *channel = find_channel(frame->channel);
+    struct channel* channel = find_channel(frame->channel);
     if (channel == NULL && opens) {
         open_channel(frame);
     } else if (channel == NULL) {
@@ -176,8 +160,7 @@ static void take_channel_frame(const struct frame *frame)
     } else if (frame->type == FRAME_WINDOW) {
         take_window(channel, frame);
     } else {
-        if ((frame->type & 0xf0) == 0x40)
-            channel->receive_credit -= frame->length;
+        if ((frame->type & 0xf0) == 0x40) channel->receive_credit -= frame->length;
         if (channel->kind == CHANNEL_PROCESS)
             process_frame(channel, frame);
         else if (channel->kind == CHANNEL_PUT)
@@ -189,8 +172,7 @@ static void take_channel_frame(const struct frame *frame)
     }
 }
 
-static void take_frame(const struct frame *frame)
-{
+static void take_frame(const struct frame* frame) {
     if (frame->type == FRAME_HELLO)
         take_hello(frame);
     else if (!agent.session)
@@ -203,21 +185,17 @@ static void take_frame(const struct frame *frame)
         take_channel_frame(frame);
 }
 
-static void reap(void)
-{
+static void reap(void) {
     char drained[64];
-    while (read(agent.child_event[0], drained, sizeof drained) > 0) {
-    }
+    while (read(agent.child_event[0], drained, sizeof drained) > 0) {}
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         for (size_t i = 0; i < CHANNELS_MAX; i++)
-            if (agent.channels[i].kind == CHANNEL_PROCESS && process_ended(&agent.channels[i], pid, status))
-                break;
+            if (agent.channels[i].kind == CHANNEL_PROCESS && process_ended(&agent.channels[i], pid, status)) break;
 }
 
 /* One round: waits for something to do, and does it. */
-static enum port_state work(void)
-{
+static enum port_state work(void) {
     struct pollfd set[2 + CHANNELS_MAX * POLL_PER_CHANNEL];
     size_t first[CHANNELS_MAX], size[CHANNELS_MAX], count = 2;
     bool runnable = agent.busy;
@@ -225,7 +203,7 @@ static enum port_state work(void)
     set[0] = port_poll();
     set[1] = (struct pollfd){.fd = agent.child_event[0], .events = POLLIN};
     for (size_t i = 0; i < CHANNELS_MAX; i++) {
-        const struct channel *channel = &agent.channels[i];
+        const struct channel* channel = &agent.channels[i];
         first[i] = count;
         size[i] = channel->kind == CHANNEL_PROCESS ? process_poll(channel, set + count) : 0;
         runnable = runnable || (channel->kind == CHANNEL_GET && get_runnable(channel)) ||
@@ -236,11 +214,10 @@ static enum port_state work(void)
         perror("vivarium-agent: poll");
         exit(1);
     }
-    if (set[1].revents != 0)
-        reap();
+    if (set[1].revents != 0) reap();
     /* Before new frames are taken: they may reuse a slot, whose descriptors the set would then misname. */
     for (size_t i = 0; i < CHANNELS_MAX; i++) {
-        struct channel *channel = &agent.channels[i];
+        struct channel* channel = &agent.channels[i];
         if (channel->kind == CHANNEL_PROCESS)
             process_step(channel, set + first[i], size[i]);
         else if (channel->kind == CHANNEL_GET && get_runnable(channel))
@@ -253,23 +230,18 @@ static enum port_state work(void)
         agent.busy = true;
     }
     bool crowded = !port_room(CHUNK);
-    if (state == PORT_OPEN)
-        state = port_flush();
-    if (crowded && port_room(CHUNK))
-        agent.busy = true;
+    if (state == PORT_OPEN) state = port_flush();
+    if (crowded && port_room(CHUNK)) agent.busy = true;
     return state == PORT_OPEN && port_garbage() ? PORT_GARBAGE : state;
 }
 
-static void set_default(const char *name, const char *value, const char *useless)
-{
-    const char *now = getenv(name);
-    if (now == NULL || strcmp(now, useless) == 0)
-        setenv(name, value, 1);
+static void set_default(const char* name, const char* value, const char* useless) {
+    const char* now = getenv(name);
+    if (now == NULL || strcmp(now, useless) == 0) setenv(name, value, 1);
 }
 
-int main(int argc, char **argv)
-{
-    const char *path = NULL;
+int main(int argc, char** argv) {
+    const char* path = NULL;
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 < argc && strcmp(argv[i], "--port") == 0) {
             path = argv[i + 1];
@@ -283,10 +255,8 @@ int main(int argc, char **argv)
     }
     /* So that no descriptor of ours takes a number that a child's streams need. */
     int handle;
-    while ((handle = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && handle <= STDERR_FILENO) {
-    }
-    if (handle >= 0)
-        close(handle);
+    while ((handle = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && handle <= STDERR_FILENO) {}
+    if (handle >= 0) close(handle);
     set_default("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "");
     set_default("HOME", "/root", "/");
     set_default("USER", "root", "");
@@ -300,19 +270,14 @@ int main(int argc, char **argv)
         return 1;
     }
     for (;;) {
-        if (port_open(path) != 0)
-            return 1;
+        if (port_open(path) != 0) return 1;
         enum port_state state;
         do {
-            if (port_greet() != PORT_OPEN)
-                return 1; /* not a host that is late, but a port that is gone */
-            while ((state = work()) == PORT_OPEN) {
-            }
+            if (port_greet() != PORT_OPEN) return 1; /* not a host that is late, but a port that is gone */
+            while ((state = work()) == PORT_OPEN) {}
             end_session();
         } while (state == PORT_CLOSED && port_reopens());
-        if (state == PORT_GARBAGE)
-            port_refuse();
-        if (!port_reopens())
-            return 0;
+        if (state == PORT_GARBAGE) port_refuse();
+        if (!port_reopens()) return 0;
     }
 }

@@ -19,54 +19,47 @@
 enum { IN, OUT, ERR, STREAMS };
 
 struct process {
-    pid_t pid;              /* also its process group and session */
+    pid_t pid; /* also its process group and session */
     bool terminal;
     bool ended;
-    int status;             /* of waitpid, once ended */
-    int stream[STREAMS];    /* our ends, -1 when closed; of a terminal IN is the master and OUT a copy of it */
-    uint8_t *input;         /* a ring of RECEIVE_WINDOW bytes, made when first needed */
+    int status;          /* of waitpid, once ended */
+    int stream[STREAMS]; /* our ends, -1 when closed; of a terminal IN is the master and OUT a copy of it */
+    uint8_t* input;      /* a ring of RECEIVE_WINDOW bytes, made when first needed */
     uint32_t input_at, input_size;
     bool input_ends;
 };
 
 struct request {
-    char *folder;
-    char **arguments;
-    char **environment;
+    char* folder;
+    char** arguments;
+    char** environment;
     uint16_t rows, columns;
 };
 
-static char **read_strings(struct reader *reader, size_t count)
-{
+static char** read_strings(struct reader* reader, size_t count) {
     /* Each string takes four bytes at least, so a count that cannot be true allocates nothing. */
     if (!reader->good || count > reader->left / 4) {
         reader->good = false;
         return NULL;
     }
-    char **strings = calloc(count + 1, sizeof *strings);
-    for (size_t i = 0; strings != NULL && i < count && reader->good; i++)
-        strings[i] = read_string(reader, PAYLOAD_MAX);
-    if (strings == NULL)
-        reader->good = false;
+    char** strings = calloc(count + 1, sizeof *strings);
+    for (size_t i = 0; strings != NULL && i < count && reader->good; i++) strings[i] = read_string(reader, PAYLOAD_MAX);
+    if (strings == NULL) reader->good = false;
     return strings;
 }
 
-static void free_strings(char **strings)
-{
-    for (size_t i = 0; strings != NULL && strings[i] != NULL; i++)
-        free(strings[i]);
+static void free_strings(char** strings) {
+    for (size_t i = 0; strings != NULL && strings[i] != NULL; i++) free(strings[i]);
     free(strings);
 }
 
-static void free_request(struct request *request)
-{
+static void free_request(struct request* request) {
     free(request->folder);
     free_strings(request->arguments);
     free_strings(request->environment);
 }
 
-static bool read_request(const struct frame *frame, struct request *request)
-{
+static bool read_request(const struct frame* frame, struct request* request) {
     struct reader reader = {.at = frame->payload, .left = frame->length, .good = true};
     size_t argument_count = read_u16(&reader);
     size_t environment_count = read_u16(&reader);
@@ -76,32 +69,25 @@ static bool read_request(const struct frame *frame, struct request *request)
     request->arguments = read_strings(&reader, argument_count);
     request->environment = read_strings(&reader, environment_count);
     for (size_t i = 0; reader.good && i < environment_count; i++) {
-        const char *sign = strchr(request->environment[i], '=');
-        if (sign == NULL || sign == request->environment[i])
-            reader.good = false;
+        const char* sign = strchr(request->environment[i], '=');
+        if (sign == NULL || sign == request->environment[i]) reader.good = false;
     }
     return reader.good && reader.left == 0 && argument_count > 0;
 }
 
-static int close_stream(int handle)
-{
-    if (handle >= 0)
-        close(handle);
+static int close_stream(int handle) {
+    if (handle >= 0) close(handle);
     return -1;
 }
 
-static void set_size(int terminal, uint16_t rows, uint16_t columns)
-{
+static void set_size(int terminal, uint16_t rows, uint16_t columns) {
     struct winsize size = {.ws_row = rows, .ws_col = columns};
-    if (rows > 0 && columns > 0)
-        ioctl(terminal, TIOCSWINSZ, &size);
+    if (rows > 0 && columns > 0) ioctl(terminal, TIOCSWINSZ, &size);
 }
 
 /* Opens both ends of the streams: `ours` do not block, `theirs` go to the child. Returns false with errno set. */
-static bool open_streams(bool terminal, const struct request *request, int ours[STREAMS], int theirs[STREAMS])
-{
-    for (int i = 0; i < STREAMS; i++)
-        ours[i] = theirs[i] = -1;
+static bool open_streams(bool terminal, const struct request* request, int ours[STREAMS], int theirs[STREAMS]) {
+    for (int i = 0; i < STREAMS; i++) ours[i] = theirs[i] = -1;
     if (terminal) {
         char name[64];
         ours[IN] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -110,44 +96,35 @@ static bool open_streams(bool terminal, const struct request *request, int ours[
             return false;
         set_size(ours[IN], request->rows, request->columns);
         theirs[IN] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (theirs[IN] < 0)
-            return false;
+        if (theirs[IN] < 0) return false;
         ours[OUT] = fcntl(ours[IN], F_DUPFD_CLOEXEC, 3);
         theirs[OUT] = fcntl(theirs[IN], F_DUPFD_CLOEXEC, 3);
         theirs[ERR] = fcntl(theirs[IN], F_DUPFD_CLOEXEC, 3);
-        if (ours[OUT] < 0 || theirs[OUT] < 0 || theirs[ERR] < 0)
-            return false;
+        if (ours[OUT] < 0 || theirs[OUT] < 0 || theirs[ERR] < 0) return false;
     } else {
         for (int i = 0; i < STREAMS; i++) {
             int ends[2];
-            if (pipe2(ends, O_CLOEXEC) != 0)
-                return false;
+            if (pipe2(ends, O_CLOEXEC) != 0) return false;
             ours[i] = ends[i == IN ? 1 : 0];
             theirs[i] = ends[i == IN ? 0 : 1];
         }
     }
     for (int i = 0; i < STREAMS; i++)
-        if (ours[i] >= 0 && fcntl(ours[i], F_SETFL, fcntl(ours[i], F_GETFL) | O_NONBLOCK) != 0)
-            return false;
+        if (ours[i] >= 0 && fcntl(ours[i], F_SETFL, fcntl(ours[i], F_GETFL) | O_NONBLOCK) != 0) return false;
     return true;
 }
 
-static _Noreturn void run(bool terminal, const struct request *request, const int theirs[STREAMS])
-{
+static _Noreturn void run(bool terminal, const struct request* request, const int theirs[STREAMS]) {
     setsid();
-    if (terminal)
-        ioctl(theirs[IN], TIOCSCTTY, 0);
-    for (int i = 0; i < STREAMS; i++)
-        dup2(theirs[i], i);
+    if (terminal) ioctl(theirs[IN], TIOCSCTTY, 0);
+    for (int i = 0; i < STREAMS; i++) dup2(theirs[i], i);
     struct sigaction fresh = {.sa_handler = SIG_DFL};
-    for (int number = 1; number < NSIG; number++)
-        sigaction(number, &fresh, NULL);
+    for (int number = 1; number < NSIG; number++) sigaction(number, &fresh, NULL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    for (size_t i = 0; request->environment[i] != NULL; i++)
-        putenv(request->environment[i]);
-    const char *folder = request->folder[0] != 0 ? request->folder : "/";
+    for (size_t i = 0; request->environment[i] != NULL; i++) putenv(request->environment[i]);
+    const char* folder = request->folder[0] != 0 ? request->folder : "/";
     if (chdir(folder) != 0) {
         dprintf(STDERR_FILENO, "vivarium-agent: %s: %s\n", folder, strerror(errno));
         _exit(126);
@@ -159,8 +136,7 @@ static _Noreturn void run(bool terminal, const struct request *request, const in
     _exit(reason == ENOENT ? 127 : 126);
 }
 
-void process_start(struct channel *channel, const struct frame *frame)
-{
+void process_start(struct channel* channel, const struct frame* frame) {
     struct request request = {0};
     bool terminal = (frame->flags & EXEC_TERMINAL) != 0;
     if ((frame->flags & ~EXEC_TERMINAL) != 0 || !read_request(frame, &request)) {
@@ -169,29 +145,25 @@ void process_start(struct channel *channel, const struct frame *frame)
         return;
     }
     int theirs[STREAMS];
-    struct process *process = calloc(1, sizeof *process);
+    struct process* process = calloc(1, sizeof *process);
     pid_t pid = -1;
     if (process != NULL && open_streams(terminal, &request, process->stream, theirs)) {
         pid = fork();
-        if (pid == 0)
-            run(terminal, &request, theirs);
+        if (pid == 0) run(terminal, &request, theirs);
     }
     int reason = errno;
     if (process != NULL) {
-        for (int i = 0; i < STREAMS; i++)
-            close_stream(theirs[i]);
+        for (int i = 0; i < STREAMS; i++) close_stream(theirs[i]);
         process->pid = pid;
         process->terminal = terminal;
     }
     free_request(&request);
     channel->of.process = process;
-    if (pid < 0)
-        channel_fail(channel, reason, "cannot start a process: %s", strerror(reason));
+    if (pid < 0) channel_fail(channel, reason, "cannot start a process: %s", strerror(reason));
 }
 
-static void add_input(struct channel *channel, const struct frame *frame)
-{
-    struct process *process = channel->of.process;
+static void add_input(struct channel* channel, const struct frame* frame) {
+    struct process* process = channel->of.process;
     if (process->stream[IN] < 0 || process->input_ends) {
         channel_consumed(channel, frame->length); /* nobody reads it any more */
         return;
@@ -206,24 +178,20 @@ static void add_input(struct channel *channel, const struct frame *frame)
     process->input_size += frame->length;
 }
 
-static void drop_input(struct channel *channel)
-{
-    struct process *process = channel->of.process;
+static void drop_input(struct channel* channel) {
+    struct process* process = channel->of.process;
     process->stream[IN] = close_stream(process->stream[IN]);
     channel_consumed(channel, process->input_size);
     process->input_size = 0;
 }
 
-static void send_signal(struct process *process, uint32_t number)
-{
+static void send_signal(struct process* process, uint32_t number) {
     pid_t group = process->terminal ? tcgetpgrp(process->stream[OUT]) : process->pid;
-    if (!process->ended)
-        kill(group > 0 ? -group : -process->pid, (int)number);
+    if (!process->ended) kill(group > 0 ? -group : -process->pid, (int)number);
 }
 
-void process_frame(struct channel *channel, const struct frame *frame)
-{
-    struct process *process = channel->of.process;
+void process_frame(struct channel* channel, const struct frame* frame) {
+    struct process* process = channel->of.process;
     struct reader reader = {.at = frame->payload, .left = frame->length, .good = true};
     if (frame->type == FRAME_STDIN) {
         add_input(channel, frame);
@@ -243,18 +211,16 @@ void process_frame(struct channel *channel, const struct frame *frame)
         else if (process->terminal)
             set_size(process->stream[OUT], rows, columns);
     } else if (frame->type == FRAME_CANCEL) {
-        if (!process->ended)
-            kill(-process->pid, SIGKILL);
+        if (!process->ended) kill(-process->pid, SIGKILL);
     } else {
         channel_fail(channel, EPROTO, "a program takes no frame of type 0x%02x", frame->type);
     }
 }
 
-static bool may_send(const struct channel *channel) { return channel->send_credit > 0 && port_room(CHUNK); }
+static bool may_send(const struct channel* channel) { return channel->send_credit > 0 && port_room(CHUNK); }
 
-size_t process_poll(const struct channel *channel, struct pollfd *set)
-{
-    const struct process *process = channel->of.process;
+size_t process_poll(const struct channel* channel, struct pollfd* set) {
+    const struct process* process = channel->of.process;
     size_t count = 0;
     /* A descriptor that is only hung up would wake us for ever, so one that we would not read is not asked about. */
     if (process->stream[IN] >= 0 && process->input_size > 0)
@@ -265,17 +231,14 @@ size_t process_poll(const struct channel *channel, struct pollfd *set)
     return count;
 }
 
-static void write_input(struct channel *channel)
-{
-    struct process *process = channel->of.process;
+static void write_input(struct channel* channel) {
+    struct process* process = channel->of.process;
     while (process->stream[IN] >= 0 && process->input_size > 0) {
         uint32_t until_wrap = RECEIVE_WINDOW - process->input_at;
         uint32_t length = process->input_size < until_wrap ? process->input_size : until_wrap;
         ssize_t count = write(process->stream[IN], process->input + process->input_at, length);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0 && errno == EAGAIN)
-            return;
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EAGAIN) return;
         if (count <= 0) {
             drop_input(channel); /* the program has closed its input */
             return;
@@ -284,31 +247,25 @@ static void write_input(struct channel *channel)
         process->input_size -= (uint32_t)count;
         channel_consumed(channel, (uint32_t)count);
     }
-    if (process->stream[IN] < 0 || !process->input_ends)
-        return;
+    if (process->stream[IN] < 0 || !process->input_ends) return;
     if (process->terminal) {
         /* A terminal has no end of file; its character for it does what a user's Ctrl-D would. */
         uint8_t end = 4;
-        if (write(process->stream[IN], &end, 1) < 0 && errno == EAGAIN)
-            return;
+        if (write(process->stream[IN], &end, 1) < 0 && errno == EAGAIN) return;
     }
     process->stream[IN] = close_stream(process->stream[IN]);
 }
 
 /* Sends what a stream has, up to the credit. Returns true if there is nothing more to wait for. */
-static bool read_output(struct channel *channel, int which)
-{
-    struct process *process = channel->of.process;
+static bool read_output(struct channel* channel, int which) {
+    struct process* process = channel->of.process;
     static uint8_t chunk[CHUNK];
     while (process->stream[which] >= 0) {
-        if (!may_send(channel))
-            return false;
+        if (!may_send(channel)) return false;
         size_t limit = channel->send_credit < CHUNK ? channel->send_credit : CHUNK;
         ssize_t count = read(process->stream[which], chunk, limit);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0 && errno == EAGAIN)
-            return process->ended;
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EAGAIN) return process->ended;
         if (count <= 0) {
             process->stream[which] = close_stream(process->stream[which]);
             break;
@@ -319,23 +276,20 @@ static bool read_output(struct channel *channel, int which)
     return process->ended;
 }
 
-bool process_runnable(const struct channel *channel) { return channel->of.process->ended && may_send(channel); }
+bool process_runnable(const struct channel* channel) { return channel->of.process->ended && may_send(channel); }
 
-void process_step(struct channel *channel, const struct pollfd *set, size_t count)
-{
-    struct process *process = channel->of.process;
+void process_step(struct channel* channel, const struct pollfd* set, size_t count) {
+    struct process* process = channel->of.process;
     channel_consumed(channel, 0); /* credit that the port had no room to return */
     for (size_t i = 0; i < count; i++) {
-        if (set[i].revents == 0 || set[i].fd < 0)
-            continue;
+        if (set[i].revents == 0 || set[i].fd < 0) continue;
         if (set[i].fd == process->stream[OUT])
             read_output(channel, OUT);
         else if (set[i].fd == process->stream[ERR])
             read_output(channel, ERR);
     }
     write_input(channel);
-    if (!process->ended || !read_output(channel, OUT) || !read_output(channel, ERR) || !port_room(CONTROL_ROOM))
-        return;
+    if (!process->ended || !read_output(channel, OUT) || !read_output(channel, ERR) || !port_room(CONTROL_ROOM)) return;
     bool killed = WIFSIGNALED(process->status);
     uint32_t value = (uint32_t)(killed ? WTERMSIG(process->status) : WEXITSTATUS(process->status));
     uint8_t payload[8] = {killed ? 1 : 0, 0, 0, 0, (uint8_t)value, 0, 0, 0};
@@ -343,25 +297,19 @@ void process_step(struct channel *channel, const struct pollfd *set, size_t coun
     channel_close(channel);
 }
 
-bool process_ended(struct channel *channel, pid_t pid, int status)
-{
-    struct process *process = channel->of.process;
-    if (process->pid != pid || process->ended)
-        return false;
+bool process_ended(struct channel* channel, pid_t pid, int status) {
+    struct process* process = channel->of.process;
+    if (process->pid != pid || process->ended) return false;
     process->ended = true;
     process->status = status;
     return true;
 }
 
-void process_release(struct channel *channel)
-{
-    struct process *process = channel->of.process;
-    if (process == NULL)
-        return;
-    if (process->pid > 0 && !process->ended)
-        kill(-process->pid, SIGKILL);
-    for (int i = 0; i < STREAMS; i++)
-        process->stream[i] = close_stream(process->stream[i]);
+void process_release(struct channel* channel) {
+    struct process* process = channel->of.process;
+    if (process == NULL) return;
+    if (process->pid > 0 && !process->ended) kill(-process->pid, SIGKILL);
+    for (int i = 0; i < STREAMS; i++) process->stream[i] = close_stream(process->stream[i]);
     free(process->input);
     free(process);
 }

@@ -19,47 +19,41 @@
 enum { DEPTH_MAX = 64, ENTRY_MAX = 48 + 2 * PATH_MAX };
 
 struct get {
-    char *top;                  /* the path asked for, until it has been visited */
-    DIR *folders[DEPTH_MAX];
-    size_t parents[DEPTH_MAX];  /* the length of `path` at each level */
+    char* top; /* the path asked for, until it has been visited */
+    DIR* folders[DEPTH_MAX];
+    size_t parents[DEPTH_MAX]; /* the length of `path` at each level */
     size_t depth;
-    char path[PATH_MAX];        /* below the top, as it is sent */
-    int file;                   /* being sent, or -1 */
+    char path[PATH_MAX]; /* below the top, as it is sent */
+    int file;            /* being sent, or -1 */
     uint32_t warnings;
 };
 
-static void put_integer(uint8_t **at, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        *(*at)++ = (uint8_t)(value >> (8 * i));
+static void put_integer(uint8_t** at, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; i++) *(*at)++ = (uint8_t)(value >> (8 * i));
 }
 
-static void put_string(uint8_t **at, const char *string, size_t length)
-{
+static void put_string(uint8_t** at, const char* string, size_t length) {
     put_integer(at, length, 4);
     memcpy(*at, string, length);
     *at += length;
 }
 
-static void send_counted(struct channel *channel, uint8_t type, const void *payload, size_t length)
-{
+static void send_counted(struct channel* channel, uint8_t type, const void* payload, size_t length) {
     port_send(type, channel->number, payload, length);
     channel->send_credit -= (uint32_t)length;
 }
 
-static void warn(struct channel *channel, const char *path, const char *text)
-{
+static void warn(struct channel* channel, const char* path, const char* text) {
     char line[PATH_MAX + 128];
     int length = snprintf(line, sizeof line, "%s: %s\n", path[0] != 0 ? path : ".", text);
     channel->of.get->warnings++;
     send_counted(channel, FRAME_STDERR, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }
 
-static void send_entry(struct channel *channel, enum entry_kind kind, const struct stat *status, const char *target)
-{
+static void send_entry(struct channel* channel, enum entry_kind kind, const struct stat* status, const char* target) {
     static uint8_t payload[ENTRY_MAX];
-    uint8_t *at = payload;
-    const char *path = channel->of.get->path;
+    uint8_t* at = payload;
+    const char* path = channel->of.get->path;
     put_integer(&at, (uint64_t)kind, 4);
     put_integer(&at, status->st_mode & 07777, 4);
     put_integer(&at, kind == ENTRY_FILE ? (uint64_t)status->st_size : 0, 8);
@@ -71,9 +65,8 @@ static void send_entry(struct channel *channel, enum entry_kind kind, const stru
 }
 
 /* Announces what is at `name` in the folder `base`, and opens it if there is more to send. */
-static void visit(struct channel *channel, int base, const char *name, int follow)
-{
-    struct get *get = channel->of.get;
+static void visit(struct channel* channel, int base, const char* name, int follow) {
+    struct get* get = channel->of.get;
     struct stat status;
     if (fstatat(base, name, &status, follow) != 0) {
         warn(channel, get->path, strerror(errno));
@@ -103,8 +96,7 @@ static void visit(struct channel *channel, int base, const char *name, int follo
     mode_t seen = status.st_mode & S_IFMT;
     if (handle < 0 || fstat(handle, &status) != 0 || (status.st_mode & S_IFMT) != seen) {
         warn(channel, get->path, handle < 0 ? strerror(errno) : "changed while it was read");
-        if (handle >= 0)
-            close(handle);
+        if (handle >= 0) close(handle);
         return;
     }
     if (S_ISREG(status.st_mode)) {
@@ -112,7 +104,7 @@ static void visit(struct channel *channel, int base, const char *name, int follo
         get->file = handle;
         return;
     }
-    DIR *folder = fdopendir(handle);
+    DIR* folder = fdopendir(handle);
     if (folder == NULL) {
         warn(channel, get->path, strerror(errno));
         close(handle);
@@ -123,15 +115,13 @@ static void visit(struct channel *channel, int base, const char *name, int follo
     get->folders[get->depth++] = folder;
 }
 
-void get_start(struct channel *channel, const struct frame *frame)
-{
+void get_start(struct channel* channel, const struct frame* frame) {
     struct reader reader = {.at = frame->payload, .left = frame->length, .good = true};
-    char *path = read_string(&reader, NAME_MAX_BYTES);
-    struct get *get = calloc(1, sizeof *get);
+    char* path = read_string(&reader, NAME_MAX_BYTES);
+    struct get* get = calloc(1, sizeof *get);
     struct stat status;
     channel->of.get = get;
-    if (get != NULL)
-        get->file = -1;
+    if (get != NULL) get->file = -1;
     if (!reader.good || reader.left != 0 || path[0] == 0)
         channel_fail(channel, EPROTO, "malformed GET");
     else if (get == NULL)
@@ -145,46 +135,39 @@ void get_start(struct channel *channel, const struct frame *frame)
     free(path);
 }
 
-bool get_runnable(const struct channel *channel)
-{
+bool get_runnable(const struct channel* channel) {
     /* Enough for anything that one step sends. */
     return channel->send_credit >= CHUNK && port_room(CHUNK);
 }
 
-static void send_piece(struct channel *channel)
-{
-    struct get *get = channel->of.get;
+static void send_piece(struct channel* channel) {
+    struct get* get = channel->of.get;
     static uint8_t chunk[CHUNK];
     ssize_t count = read(get->file, chunk, CHUNK);
     if (count > 0) {
         send_counted(channel, FRAME_DATA, chunk, (size_t)count);
         return;
     }
-    if (count < 0 && errno == EINTR)
-        return;
-    if (count < 0)
-        warn(channel, get->path, strerror(errno));
+    if (count < 0 && errno == EINTR) return;
+    if (count < 0) warn(channel, get->path, strerror(errno));
     close(get->file);
     get->file = -1;
 }
 
-static void next_in_folder(struct channel *channel)
-{
-    struct get *get = channel->of.get;
-    DIR *folder = get->folders[get->depth - 1];
+static void next_in_folder(struct channel* channel) {
+    struct get* get = channel->of.get;
+    DIR* folder = get->folders[get->depth - 1];
     size_t parent = get->parents[get->depth - 1];
     get->path[parent] = 0;
     errno = 0;
-    struct dirent *entry = readdir(folder);
+    struct dirent* entry = readdir(folder);
     if (entry == NULL) {
-        if (errno != 0)
-            warn(channel, get->path, strerror(errno));
+        if (errno != 0) warn(channel, get->path, strerror(errno));
         closedir(folder);
         get->depth--;
         return;
     }
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-        return;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) return;
     size_t left = sizeof get->path - parent;
     int length = snprintf(get->path + parent, left, "%s%s", parent > 0 ? "/" : "", entry->d_name);
     if ((size_t)length >= left) {
@@ -195,9 +178,8 @@ static void next_in_folder(struct channel *channel)
     visit(channel, dirfd(folder), entry->d_name, AT_SYMLINK_NOFOLLOW);
 }
 
-void get_step(struct channel *channel)
-{
-    struct get *get = channel->of.get;
+void get_step(struct channel* channel) {
+    struct get* get = channel->of.get;
     if (get->top != NULL) {
         visit(channel, AT_FDCWD, get->top, 0);
         free(get->top);
@@ -215,15 +197,11 @@ void get_step(struct channel *channel)
     }
 }
 
-void get_release(struct channel *channel)
-{
-    struct get *get = channel->of.get;
-    if (get == NULL)
-        return;
-    if (get->file >= 0)
-        close(get->file);
-    while (get->depth > 0)
-        closedir(get->folders[--get->depth]);
+void get_release(struct channel* channel) {
+    struct get* get = channel->of.get;
+    if (get == NULL) return;
+    if (get->file >= 0) close(get->file);
+    while (get->depth > 0) closedir(get->folders[--get->depth]);
     free(get->top);
     free(get);
 }

@@ -124,15 +124,18 @@ inline Result<void> load(Device& device, std::span<const u8> saved) {
 
 // `count` aligned accesses at random offsets below `size`, biased towards the start, with `between` called now and
 // then.
-template <class Between> void random_accesses(Mmio& device, u64 size, unsigned count, Between&& between) {
+template <class Between>
+void random_accesses(Mmio& device, u64 size, unsigned count, Between&& between) {
     std::mt19937_64 random(1);
     for (unsigned i = 0; i < count; i++) {
         const unsigned width = 1u << (random() % 4);
         const u64 range = random() % 4 == 0 ? size : std::min<u64>(size, 64);
         const u64 offset = random() % range & ~u64{width - 1};
         const u64 value = (random() % 2 == 0 ? random() : random() % 256) & low_mask(width * 8);
-        if (random() % 2 == 0) device.write(offset, width, value);
-        else device.read(offset, width);
+        if (random() % 2 == 0)
+            device.write(offset, width, value);
+        else
+            device.read(offset, width);
         if (i % 64 == 0) between(random);
     }
 }

@@ -51,7 +51,7 @@ TEST_F(Ns16550aTest, ProbesAsA16550A) {
     out(SCR, 0xa5);
     EXPECT_EQ(in(SCR), 0xa5);
     out(MCR, 0x1a);  // loopback with OUT2 and RTS
-    EXPECT_EQ(in(MSR) & 0xf0, 0x90);
+    EXPECT_EQ(in(MSR)&0xf0, 0x90);
     out(MCR, 0xe0);
     EXPECT_EQ(in(MCR), 0) << "no auto flow control or prescaler";
     out(FCR, 0x01);
@@ -59,7 +59,7 @@ TEST_F(Ns16550aTest, ProbesAsA16550A) {
     out(FCR, 0x00);
     EXPECT_EQ(in(IIR) >> 6, 0);
     out(LCR, 0xbf);
-    EXPECT_EQ(in(FCR) & 0x20, 0) << "no 64-byte FIFO, no EFR";
+    EXPECT_EQ(in(FCR)&0x20, 0) << "no 64-byte FIFO, no EFR";
     out(LCR, 0x80);
     out(DLL, 0x12);
     out(DLM, 0x34);
@@ -72,7 +72,7 @@ TEST_F(Ns16550aTest, ProbesAsA16550A) {
 TEST_F(Ns16550aTest, PolledOutputGoesStraightThrough) {
     const std::string text = "Hello, world\n";
     for (const char c : text) {
-        ASSERT_TRUE(in(LSR) & 0x20);
+        ASSERT_TRUE(in(LSR)&0x20);
         out(THR, static_cast<u8>(c));
     }
     EXPECT_EQ(backend.output, text);
@@ -102,7 +102,7 @@ TEST_F(Ns16550aTest, ABackendThatRefusesLosesNothing) {
     out(IER, 0x02);
     backend.room = 3;
     std::string sent;
-    while (in(LSR) & 0x20) {
+    while (in(LSR)&0x20) {
         out(THR, static_cast<u8>('a' + sent.size()));
         sent += static_cast<char>('a' + sent.size());
     }
@@ -111,7 +111,7 @@ TEST_F(Ns16550aTest, ABackendThatRefusesLosesNothing) {
         out(THR, static_cast<u8>('a' + sent.size()));
         sent += static_cast<char>('a' + sent.size());
     }
-    EXPECT_EQ(in(LSR) & 0x60, 0);
+    EXPECT_EQ(in(LSR)&0x60, 0);
     EXPECT_EQ(in(IIR), 0xc1);
     EXPECT_FALSE(irq.level);
     out(THR, '!');  // a seventeenth byte, against LSR: the guest's mistake
@@ -136,7 +136,7 @@ TEST_F(Ns16550aTest, ABackendThatRefusesLosesNothing) {
     uart.room_for_output();
     EXPECT_EQ(backend.output, sent);
     EXPECT_LE(backend.puts - puts, 2u) << "held output goes in one batch, two where the FIFO wraps";
-    EXPECT_EQ(in(LSR) & 0x60, 0x60);
+    EXPECT_EQ(in(LSR)&0x60, 0x60);
     EXPECT_EQ(in(IIR), 0xc2);
 }
 
@@ -161,7 +161,7 @@ TEST_F(Ns16550aTest, ReceivesUpToTheTriggerLevelThenTimesOut) {
     advance(4 * character_ns);
     EXPECT_EQ(in(IIR), 0xcc);
     std::string rest;
-    while (in(LSR) & 1) rest += static_cast<char>(in(RBR));
+    while (in(LSR)&1) rest += static_cast<char>(in(RBR));
     EXPECT_EQ(rest, "345678");
     EXPECT_EQ(in(RBR), '8') << "an empty receiver repeats";
     advance(100 * character_ns);
@@ -199,7 +199,7 @@ TEST_F(Ns16550aTest, InputThatDoesNotFitStaysWithTheHost) {
     in(RBR);
     EXPECT_EQ(backend.wanted, 2u) << "asked once the FIFO is half empty";
     EXPECT_EQ(send("gh"), 2u);
-    EXPECT_EQ(in(LSR) & 0x02, 0) << "flow control means no overrun";
+    EXPECT_EQ(in(LSR)&0x02, 0) << "flow control means no overrun";
 }
 
 TEST_F(Ns16550aTest, PrioritiesOfInterrupts) {
@@ -215,7 +215,7 @@ TEST_F(Ns16550aTest, PrioritiesOfInterrupts) {
     EXPECT_EQ(in(IIR), 0xc2);
     EXPECT_EQ(in(IIR), 0xc0);
     EXPECT_TRUE(irq.level);
-    EXPECT_EQ(in(MSR) & 0x01, 0x01);
+    EXPECT_EQ(in(MSR)&0x01, 0x01);
     EXPECT_EQ(in(IIR), 0xc1);
     EXPECT_FALSE(irq.level);
     out(MCR, 0x00);
@@ -230,25 +230,25 @@ TEST_F(Ns16550aTest, BreakShowsWhenItsByteIsNext) {
     out(FCR, 0x01);
     send("ok");
     uart.receive_break();
-    EXPECT_EQ(in(LSR) & 0x9f, 0x81) << "an error waits in the FIFO, but not at its top";
+    EXPECT_EQ(in(LSR)&0x9f, 0x81) << "an error waits in the FIFO, but not at its top";
     in(RBR);
     in(RBR);
-    EXPECT_EQ(in(LSR) & 0x9f, 0x91);
-    EXPECT_EQ(in(LSR) & 0x9f, 0x01) << "reading LSR clears it";
+    EXPECT_EQ(in(LSR)&0x9f, 0x91);
+    EXPECT_EQ(in(LSR)&0x9f, 0x01) << "reading LSR clears it";
 }
 
 TEST_F(Ns16550aTest, LoopbackOverruns) {
     out(MCR, 0x10);
     out(THR, 'a');
-    EXPECT_EQ(in(LSR) & 0x03, 0x01);
+    EXPECT_EQ(in(LSR)&0x03, 0x01);
     out(THR, 'b');
-    EXPECT_EQ(in(LSR) & 0x03, 0x03);
+    EXPECT_EQ(in(LSR)&0x03, 0x03);
     EXPECT_EQ(in(RBR), 'b') << "without FIFOs the newer byte wins";
     out(FCR, 0x01);
     for (unsigned i = 0; i < 18; i++) out(THR, static_cast<u8>('A' + i));
-    EXPECT_EQ(in(LSR) & 0x03, 0x03);
+    EXPECT_EQ(in(LSR)&0x03, 0x03);
     std::string got;
-    while (in(LSR) & 1) got += static_cast<char>(in(RBR));
+    while (in(LSR)&1) got += static_cast<char>(in(RBR));
     EXPECT_EQ(got, "ABCDEFGHIJKLMNOP");
     EXPECT_EQ(backend.output, "");
     EXPECT_EQ(send("host"), 0u);
@@ -272,16 +272,16 @@ TEST_F(Ns16550aTest, FcrClearsTheFifos) {
     out(FCR, 0x01);
     send("abc");
     out(FCR, 0x00 | 0x02);
-    EXPECT_EQ(in(LSR) & 1, 0) << "switching FIFOs off empties them";
+    EXPECT_EQ(in(LSR)&1, 0) << "switching FIFOs off empties them";
     out(FCR, 0x01);
     send("abc");
     out(FCR, 0x03);
-    EXPECT_EQ(in(LSR) & 1, 0);
+    EXPECT_EQ(in(LSR)&1, 0);
     backend.room = 0;
     out(THR, 'x');
-    EXPECT_EQ(in(LSR) & 0x60, 0);
+    EXPECT_EQ(in(LSR)&0x60, 0);
     out(FCR, 0x05);
-    EXPECT_EQ(in(LSR) & 0x60, 0x60);
+    EXPECT_EQ(in(LSR)&0x60, 0x60);
     backend.room = 10;
     uart.room_for_output();
     EXPECT_EQ(backend.output, "");

@@ -274,8 +274,14 @@ public:
     }
     u64 mark() const { return next_; }
     void release_to(u64 mark) { next_ = mark; }
-    template <class T> void put(u64 address, T value) { store_le<T>(memory.host(address, sizeof(T)), value); }
-    template <class T> T get(u64 address) { return load_le<T>(memory.host(address, sizeof(T))); }
+    template <class T>
+    void put(u64 address, T value) {
+        store_le<T>(memory.host(address, sizeof(T)), value);
+    }
+    template <class T>
+    T get(u64 address) {
+        return load_le<T>(memory.host(address, sizeof(T)));
+    }
     void put_text(u64 address, std::string_view text) {
         std::memcpy(memory.host(address, text.size()), text.data(), text.size());
     }

@@ -38,8 +38,14 @@ struct VirtioQueueTest : ::testing::Test {
         ASSERT_TRUE(queue.set_device_area(used_at));
         queue.enable(features);
     }
-    template <class T> void put(u64 at, T value) { store_le<T>(memory.host(at, sizeof(T)), value); }
-    template <class T> T get(u64 at) { return load_le<T>(memory.host(at, sizeof(T))); }
+    template <class T>
+    void put(u64 at, T value) {
+        store_le<T>(memory.host(at, sizeof(T)), value);
+    }
+    template <class T>
+    T get(u64 at) {
+        return load_le<T>(memory.host(at, sizeof(T)));
+    }
     void descriptor(u64 table, u16 index, u64 address, u32 length, u16 flags, u16 next) {
         put<u64>(table + 16u * index, address);
         put<u32>(table + 16u * index + 8, length);
@@ -386,8 +392,7 @@ TEST_F(VirtioQueueTest, HostileArchivesAreRefused) {
         other.state(loader);
         const bool ok = loader.finish().ok();
         other.restored();
-        for (int i = 0; i < 20 && other.pop(chain) == Pop::chain; i++) {
-        }
+        for (int i = 0; i < 20 && other.pop(chain) == Pop::chain; i++) {}
         return !ok;
     };
     EXPECT_FALSE(refused([](u16&, std::vector<u16>&) {}));

@@ -84,7 +84,10 @@ private:
                 std::make_unique<Ring>(*rig_, queue, std::min<u16>(64, rig_->function->queue(queue).maximum())));
         rig_->go();
     }
-    template <class T> T one_of(std::initializer_list<T> values) { return values.begin()[random_() % values.size()]; }
+    template <class T>
+    T one_of(std::initializer_list<T> values) {
+        return values.begin()[random_() % values.size()];
+    }
 
     // A chain that is well formed more often than not: small requests made of plausible numbers.
     void round() {

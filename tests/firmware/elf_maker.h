@@ -81,15 +81,20 @@ struct ElfMaker {
         return out;
     }
 
-    template <class T> void put(std::vector<u8>& out, usize at, T value) const {
-        if (target.order == std::endian::big) store_be(out.data() + at, value);
-        else store_le(out.data() + at, value);
+    template <class T>
+    void put(std::vector<u8>& out, usize at, T value) const {
+        if (target.order == std::endian::big)
+            store_be(out.data() + at, value);
+        else
+            store_le(out.data() + at, value);
     }
     void put16(std::vector<u8>& out, usize at, u16 value) const { put(out, at, value); }
     void put32(std::vector<u8>& out, usize at, u32 value) const { put(out, at, value); }
     void word(std::vector<u8>& out, usize at, u64 value) const {
-        if (target.bits == 64) put(out, at, value);
-        else put(out, at, static_cast<u32>(value));
+        if (target.bits == 64)
+            put(out, at, value);
+        else
+            put(out, at, static_cast<u32>(value));
     }
 };
 

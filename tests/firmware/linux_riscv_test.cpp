@@ -288,8 +288,9 @@ TEST(RiscvPlacement, NamesWhatDoesNotFit) {
     request.fdt_size = 9000;
     const auto small = place(request);
     ASSERT_FALSE(small.ok());
-    EXPECT_EQ(small.error().message, "memory 32M is too small for kernel 'Image' and initrd 'initrd.img' with the "
-                                     "device tree; at least 46M would be right");
+    EXPECT_EQ(small.error().message,
+              "memory 32M is too small for kernel 'Image' and initrd 'initrd.img' with the "
+              "device tree; at least 46M would be right");
     request.ram.size = 8192 * mebibyte;
     request.initrd_size = 1100 * mebibyte;
     const auto high = place(request);

@@ -1,4 +1,5 @@
-// The devices' own state, past the checksums of the file: arbitrary records loaded into each device and CPU, which are then used.
+// The devices' own state, past the checksums of the file: arbitrary records loaded into each device and CPU, which are
+// then used.
 #include "tests/fuzz/fuzz_machine.h"
 
 using namespace viv;
@@ -12,10 +13,13 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     // Edits to what the device saves get further than records out of thin air.
     std::vector<u8> records;
     auto out = Archive::saver(records);
-    if (which < devices.size()) devices[which].device->state(out);
-    else board.cpus()[0]->state(out);
+    if (which < devices.size())
+        devices[which].device->state(out);
+    else
+        board.cpus()[0]->state(out);
     fuzz::Tape tape({data + 2, size - 2});
-    if ((data[1] & 1) != 0) records.assign(tape.rest().begin(), tape.rest().end());
+    if ((data[1] & 1) != 0)
+        records.assign(tape.rest().begin(), tape.rest().end());
     else
         while (!tape.done() && !records.empty()) {
             const usize at = tape.number(2) % records.size();

@@ -63,7 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
             break;
         }
         default: {
-            MonitorSession session(machine, host, (data[0] & 0x80) != 0 ? MonitorSession::Echo::on : MonitorSession::Echo::off, count);
+            MonitorSession session(machine, host,
+                                   (data[0] & 0x80) != 0 ? MonitorSession::Echo::on : MonitorSession::Echo::off, count);
             session.start();
             feed(session);
             break;

@@ -1,4 +1,5 @@
-// Any driver: a sequence of reads and writes at device addresses, RAM content for rings and descriptors, and time passing.
+// Any driver: a sequence of reads and writes at device addresses, RAM content for rings and descriptors, and time
+// passing.
 #include "tests/fuzz/fuzz_machine.h"
 
 using namespace viv;
@@ -27,8 +28,11 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
         const u64 offset = (what & 4) != 0 ? tape.number(3) : tape.number(1) * ((what & 8) != 0 ? 4 : 1);
         const u64 address = range.base + align_down(offset % range.size, width);
         u64 value = 0;
-        if ((what & 0x80) != 0) board.bus().read(address, width, value);
-        else board.bus().write(address, width, (what & 0x40) != 0 ? fuzz::ram_base + 0x1'0000 + tape.number(2) : tape.number(width));
+        if ((what & 0x80) != 0)
+            board.bus().read(address, width, value);
+        else
+            board.bus().write(address, width,
+                              (what & 0x40) != 0 ? fuzz::ram_base + 0x1'0000 + tape.number(2) : tape.number(width));
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-// What the fuzz targets share: a whole riscv-virt with every kind of device, deterministic and without a host, and a reader of the fuzzer's bytes.
+// What the fuzz targets share: a whole riscv-virt with every kind of device, deterministic and without a host, and a
+// reader of the fuzzer's bytes.
 #pragma once
 
 #include <cstdio>
@@ -43,7 +44,9 @@ public:
         u8* bytes_;
         usize size_;
     };
-    Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override { return std::unique_ptr<host::MemoryBlock>(std::make_unique<Block>(size)); }
+    Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override {
+        return std::unique_ptr<host::MemoryBlock>(std::make_unique<Block>(size));
+    }
 };
 
 class Clock final : public host::Clock {
@@ -94,9 +97,11 @@ public:
                 DeviceSpec spec;
                 spec.name = kind.name;
                 if (kind.name.find("blk") != std::string_view::npos)
-                    spec.disk = block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_write).value();
+                    spec.disk =
+                        block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_write).value();
                 if (kind.name.find("net") != std::string_view::npos) spec.net = net::make_loopback_backend();
-                if (kind.name.find("serial") != std::string_view::npos) spec.ports = {{"console", &null_}, {"org.vivarium.test", &null_}};
+                if (kind.name.find("serial") != std::string_view::npos)
+                    spec.ports = {{"console", &null_}, {"org.vivarium.test", &null_}};
                 config.board.devices.push_back(std::move(spec));
             }
         }

@@ -1,4 +1,5 @@
-// A saved machine from anywhere. The first byte says whether the rest is a file, or edits to a real one, which get past its checksums now and then.
+// A saved machine from anywhere. The first byte says whether the rest is a file, or edits to a real one, which get past
+// its checksums now and then.
 #include "tests/fuzz/fuzz_machine.h"
 
 using namespace viv;
@@ -40,8 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
         file = real;
         for (unsigned edits = 0; !tape.done() && edits < 64; edits++) {
             const usize at = tape.number(4) % file.size();
-            if (tape.byte() < 8) file.resize(at + 1);
-            else file[at] = tape.byte();
+            if (tape.byte() < 8)
+                file.resize(at + 1);
+            else
+                file[at] = tape.byte();
         }
     }
     {

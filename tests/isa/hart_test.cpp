@@ -1,4 +1,5 @@
-// The interpreter's promises: exact instruction counts, precise traps, coherent self-modifying code, pages that meet, stepping, breakpoints.
+// The interpreter's promises: exact instruction counts, precise traps, coherent self-modifying code, pages that meet,
+// stepping, breakpoints.
 #include "tests/isa/bench.h"
 
 namespace viv::riscv::test {
@@ -225,7 +226,9 @@ TEST(Hart, HostileStateIsRefused) {
 TEST(Hart, RandomWordsNeverEscape) {
     // Random instruction streams in every mode: whatever happens stays inside the guest.
     u64 seed = 12345;
-    const auto random = [&] { return seed = seed * 6364136223846793005u + 1442695040888963407u, static_cast<u32>(seed >> 32); };
+    const auto random = [&] {
+        return seed = seed * 6364136223846793005u + 1442695040888963407u, static_cast<u32>(seed >> 32);
+    };
     for (const unsigned xlen : {32u, 64u}) {
         HartConfig config;
         config.xlen = xlen;

@@ -1,12 +1,13 @@
-// Address translation and protection: Sv39, Sv48, Sv57, Sv32, superpages, Svnapot, Svpbmt, Svade, SUM, MXR, MPRV, PMP, fences.
+// Address translation and protection: Sv39, Sv48, Sv57, Sv32, superpages, Svnapot, Svpbmt, Svade, SUM, MXR, MPRV, PMP,
+// fences.
 #include "tests/isa/bench.h"
 
 namespace viv::riscv::test {
 namespace {
 
 constexpr u64 v = 1, r = 2, w = 4, x = 8, u = 16, a = 64, d = 128;
-constexpr u64 table = ram_base + 0x10'0000;   // root, then lower levels at the next pages
-constexpr u64 target = ram_base + 0x8000;     // what the pages map to
+constexpr u64 table = ram_base + 0x10'0000;  // root, then lower levels at the next pages
+constexpr u64 target = ram_base + 0x8000;    // what the pages map to
 constexpr u64 leaf(u64 physical, u64 bits) { return physical >> 12 << 10 | bits; }
 
 // One virtual page mapped through all levels; its PTE is at pte_at.
@@ -18,8 +19,10 @@ struct Mapped : Bench {
             const u64 index = address >> (12 + (rv32 ? 10 : 9) * level) & (rv32 ? 1023 : 511);
             pte_at = at + index * (rv32 ? 4 : 8);
             const u64 pte = level == 0 ? leaf(target, bits) : leaf(at + 0x1000, v);
-            if (rv32) put32(pte_at, static_cast<u32>(pte));
-            else put64(pte_at, pte);
+            if (rv32)
+                put32(pte_at, static_cast<u32>(pte));
+            else
+                put64(pte_at, pte);
             at += 0x1000;
         }
         hart.s.satp = rv32 ? u64{1} << 31 | table >> 12 : u64{5 + levels} << 60 | table >> 12;
@@ -70,12 +73,12 @@ TEST(Mmu, NonCanonicalAddressesFault) {
 
 TEST(Mmu, PermissionsAndSvade) {
     EXPECT_EQ(Mapped(3, 0x1000, v | r | a).store(), 15);
-    EXPECT_EQ(Mapped(3, 0x1000, v | r | w | d).load(), 13);       // A clear
+    EXPECT_EQ(Mapped(3, 0x1000, v | r | w | d).load(), 13);  // A clear
     EXPECT_EQ(Mapped(3, 0x1000, v | r | w | a).load(), -1);
-    EXPECT_EQ(Mapped(3, 0x1000, v | r | w | a).store(), 15);      // D clear
+    EXPECT_EQ(Mapped(3, 0x1000, v | r | w | a).store(), 15);  // D clear
     EXPECT_EQ(Mapped(3, 0x1000, v | x | a | d).load(), 13);
-    EXPECT_EQ(Mapped(3, 0x1000, v | w | a | d).load(), 13);       // reserved
-    EXPECT_EQ(Mapped(3, 0x1000, r | w | a | d).load(), 13);       // not valid
+    EXPECT_EQ(Mapped(3, 0x1000, v | w | a | d).load(), 13);                     // reserved
+    EXPECT_EQ(Mapped(3, 0x1000, r | w | a | d).load(), 13);                     // not valid
     EXPECT_EQ(Mapped(3, 0x1000, v | r | w | a | d | u64{1} << 54).load(), 13);  // reserved bit
 }
 
@@ -99,7 +102,7 @@ TEST(Mmu, MprvUsesThePreviousMode) {
     Mapped m(3, 0x1000, v | r | w | u | a | d);
     m.hart.s.privilege = Privilege::machine;
     m.hart.restored();
-    EXPECT_EQ(m.load(), 5);  // untranslated: nothing at 0x1008
+    EXPECT_EQ(m.load(), 5);             // untranslated: nothing at 0x1008
     m.hart.s.mstatus |= mstatus::mprv;  // MPP is user
     m.hart.restored();
     EXPECT_EQ(m.load(), -1);

@@ -79,10 +79,12 @@ public:
         return !done;
     }
 
-    template <class T> void fill(unsigned reg, std::initializer_list<T> values) {
+    template <class T>
+    void fill(unsigned reg, std::initializer_list<T> values) {
         std::memcpy(hart.vector_register(reg), std::data(values), values.size() * sizeof(T));
     }
-    template <class T> std::vector<T> elements(unsigned reg, usize count) {
+    template <class T>
+    std::vector<T> elements(unsigned reg, usize count) {
         std::vector<T> values(count);
         std::memcpy(values.data(), hart.vector_register(reg), count * sizeof(T));
         return values;

@@ -78,9 +78,9 @@ TEST(Vector, NothingWorksWithTheUnitOff) {
     b.hart.s.mstatus |= mstatus::vs;
     b.hart.s.mstatus &= ~mstatus::fs;
     EXPECT_FALSE(b.illegal(op_v(0, opivv, 1, 2, 3)));
-    EXPECT_TRUE(b.illegal(op_v(0, opfvv, 1, 2, 3)));         // vfadd.vv
-    EXPECT_TRUE(b.illegal(op_v(0x10, opfvv, 1, 2, 0)));      // vfmv.f.s
-    EXPECT_TRUE(b.illegal(op_v(0x0e, opfvf, 1, 2, 3)));      // vfslide1up.vf
+    EXPECT_TRUE(b.illegal(op_v(0, opfvv, 1, 2, 3)));     // vfadd.vv
+    EXPECT_TRUE(b.illegal(op_v(0x10, opfvv, 1, 2, 0)));  // vfmv.f.s
+    EXPECT_TRUE(b.illegal(op_v(0x0e, opfvf, 1, 2, 3)));  // vfslide1up.vf
     Bench without(HartConfig{.vlen = 0});
     without.hart.s.mtvec = ram_base + 0x1000;
     without.put(ram_base, {vsetvli(1, 2, 0)});
@@ -94,8 +94,8 @@ TEST(Vector, AReservedRoundingModeMakesFloatingPointIllegal) {
     for (u8 frm = 0; frm < 8; frm++) {
         b.hart.s.frm = frm;
         EXPECT_EQ(b.illegal(op_v(0, opfvv, 1, 2, 3)), frm > 4);
-        EXPECT_EQ(b.illegal(op_v(0x08, opfvv, 1, 2, 3)), frm > 4);   // vfsgnj.vv
-        EXPECT_EQ(b.illegal(op_v(0x12, opfvv, 1, 2, 7)), frm > 4);   // vfcvt.rtz.x.f.v
+        EXPECT_EQ(b.illegal(op_v(0x08, opfvv, 1, 2, 3)), frm > 4);  // vfsgnj.vv
+        EXPECT_EQ(b.illegal(op_v(0x12, opfvv, 1, 2, 7)), frm > 4);  // vfcvt.rtz.x.f.v
         EXPECT_FALSE(b.illegal(op_v(0, opivv, 1, 2, 3)));
     }
 }

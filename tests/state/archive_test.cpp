@@ -81,23 +81,29 @@ Everything sample() {
     return e;
 }
 
-template <class T> std::vector<u8> save(T& value) {
+template <class T>
+std::vector<u8> save(T& value) {
     std::vector<u8> out;
     Archive archive = Archive::saver(out);
     value.state(archive);
     return out;
 }
-template <class T> Result<void> load(T& value, std::span<const u8> in) {
+template <class T>
+Result<void> load(T& value, std::span<const u8> in) {
     Archive archive = Archive::loader(in);
     value.state(archive);
     return archive.finish();
 }
 // A visitor made on the spot.
-template <class F> struct Visitor {
+template <class F>
+struct Visitor {
     F visit;
     void state(Archive& a) { visit(a); }
 };
-template <class F> Visitor<F> visitor(F visit) { return {visit}; }
+template <class F>
+Visitor<F> visitor(F visit) {
+    return {visit};
+}
 
 TEST(Archive, EveryKindOfFieldSurvives) {
     Everything before = sample();

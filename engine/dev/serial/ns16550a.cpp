@@ -49,9 +49,7 @@ void Ns16550a::Fifo::state(Archive& a) {
 }
 
 Ns16550a::Ns16550a(const Config& config, Wiring wiring)
-    : config_(config),
-      wire_(std::move(wiring)),
-      timeout_(wire_.timers, [this] {
+    : config_(config), wire_(std::move(wiring)), timeout_(wire_.timers, [this] {
           s_.timeout_at_ns = Timers::never;
           s_.timeout_interrupt = true;
           sync();

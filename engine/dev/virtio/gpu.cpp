@@ -395,8 +395,7 @@ Gpu::Answer Gpu::move_cursor(u32 type, ChainReader& in) {
     if (type == cmd_update_cursor && id != 0) {
         resource = find(id);
         if (resource == nullptr) return Answer::err_invalid_resource_id;
-        if (resource->width() != cursor_side || resource->height() != cursor_side)
-            return Answer::err_invalid_parameter;
+        if (resource->width() != cursor_side || resource->height() != cursor_side) return Answer::err_invalid_parameter;
     }
     display::Cursor& cursor = outputs_[number].surface.change_cursor();
     cursor.x = static_cast<i32>(x);

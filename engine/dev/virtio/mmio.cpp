@@ -21,13 +21,16 @@ struct MmioTransport::Registers {
     using M = MmioTransport;
     using Map = RegisterMap<M, u32, config_space / 4>;
 
-    template <u32 select> static void descriptor_table(M& m, u32 v) {
+    template <u32 select>
+    static void descriptor_table(M& m, u32 v) {
         if (Queue* q = m.selected()) q->set_descriptor_table(with_half(q->descriptor_table(), select, v));
     }
-    template <u32 select> static void driver_area(M& m, u32 v) {
+    template <u32 select>
+    static void driver_area(M& m, u32 v) {
         if (Queue* q = m.selected()) q->set_driver_area(with_half(q->driver_area(), select, v));
     }
-    template <u32 select> static void device_area(M& m, u32 v) {
+    template <u32 select>
+    static void device_area(M& m, u32 v) {
         if (Queue* q = m.selected()) q->set_device_area(with_half(q->device_area(), select, v));
     }
     static void driver_features(M& m, u32 v) {

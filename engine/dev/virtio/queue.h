@@ -76,7 +76,8 @@ public:
     // Copies as many bytes as there are, at most out.size(); returns how many.
     usize read(std::span<u8> out);
     // A little-endian integer, or nothing (and nothing consumed) if fewer bytes remain.
-    template <class T> std::optional<T> load() {
+    template <class T>
+    std::optional<T> load() {
         u8 raw[sizeof(T)];
         if (remaining() < sizeof(T)) return std::nullopt;
         read(raw);
@@ -94,7 +95,8 @@ public:
     // Copies as many bytes as fit; returns how many.
     usize write(std::span<const u8> in);
     // A little-endian integer; false (and nothing written) if it does not fit whole.
-    template <class T> bool store(T value) {
+    template <class T>
+    bool store(T value) {
         u8 raw[sizeof(T)];
         if (remaining() < sizeof(T)) return false;
         store_le(raw, value);

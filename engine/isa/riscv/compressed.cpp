@@ -1,4 +1,5 @@
-// The rows behind rv_c.h. Immediates are gathered by naming, for each bit of the result, where it stands in the half-word.
+// The rows behind rv_c.h. Immediates are gathered by naming, for each bit of the result, where it stands in the
+// half-word.
 #include <array>
 #include <initializer_list>
 
@@ -27,8 +28,8 @@ constexpr i32 gather_signed(u32 half, unsigned width, std::initializer_list<Move
 
 constexpr u32 rd(u32 h) { return h >> 7 & 31; }
 constexpr u32 rs2(u32 h) { return h >> 2 & 31; }
-constexpr u32 rd3(u32 h) { return 8 + (h >> 7 & 7); }   // rd' and rs1' in bits 9:7
-constexpr u32 rs3(u32 h) { return 8 + (h >> 2 & 7); }   // rs2' and rd' in bits 4:2
+constexpr u32 rd3(u32 h) { return 8 + (h >> 7 & 7); }  // rd' and rs1' in bits 9:7
+constexpr u32 rs3(u32 h) { return 8 + (h >> 2 & 7); }  // rs2' and rd' in bits 4:2
 
 constexpr u32 i_type(u32 opcode, u32 funct3, u32 d, u32 s1, i32 imm) {
     return opcode | d << 7 | funct3 << 12 | s1 << 15 | static_cast<u32>(imm) << 20;
@@ -41,15 +42,16 @@ constexpr u32 r_type(u32 opcode, u32 funct3, u32 funct7, u32 d, u32 s1, u32 s2) 
 }
 constexpr u32 b_type(u32 funct3, u32 s1, u32 s2, i32 offset) {
     const u32 o = static_cast<u32>(offset);
-    return 0x63 | (o >> 11 & 1) << 7 | (o >> 1 & 15) << 8 | funct3 << 12 | s1 << 15 | s2 << 20 | (o >> 5 & 63) << 25 | (o >> 12 & 1) << 31;
+    return 0x63 | (o >> 11 & 1) << 7 | (o >> 1 & 15) << 8 | funct3 << 12 | s1 << 15 | s2 << 20 | (o >> 5 & 63) << 25 |
+           (o >> 12 & 1) << 31;
 }
 constexpr u32 j_type(u32 d, i32 offset) {
     const u32 o = static_cast<u32>(offset);
     return 0x6f | d << 7 | (o >> 12 & 255) << 12 | (o >> 11 & 1) << 20 | (o >> 1 & 1023) << 21 | (o >> 20 & 1) << 31;
 }
 
-constexpr u32 op_imm = 0x13, op_imm_32 = 0x1b, op = 0x33, op_32 = 0x3b, op_load = 0x03, op_store = 0x23, op_fload = 0x07, op_fstore = 0x27,
-              op_lui = 0x37, op_jalr = 0x67;
+constexpr u32 op_imm = 0x13, op_imm_32 = 0x1b, op = 0x33, op_32 = 0x3b, op_load = 0x03, op_store = 0x23,
+              op_fload = 0x07, op_fstore = 0x27, op_lui = 0x37, op_jalr = 0x67;
 
 constexpr i32 imm6(u32 h) { return gather_signed(h, 6, {{0, 2, 5}, {5, 12, 1}}); }
 constexpr u32 shamt(u32 h) { return gather(h, {{0, 2, 5}, {5, 12, 1}}); }
@@ -60,24 +62,37 @@ constexpr u32 sp_load_d(u32 h) { return gather(h, {{3, 5, 2}, {5, 12, 1}, {6, 2,
 constexpr u32 sp_store_w(u32 h) { return gather(h, {{2, 9, 4}, {6, 7, 2}}); }
 constexpr u32 sp_store_d(u32 h) { return gather(h, {{3, 10, 3}, {6, 7, 3}}); }
 constexpr i32 jump_offset(u32 h) {
-    return gather_signed(h, 12, {{1, 3, 3}, {4, 11, 1}, {5, 2, 1}, {6, 7, 1}, {7, 6, 1}, {8, 9, 2}, {10, 8, 1}, {11, 12, 1}});
+    return gather_signed(h, 12,
+                         {{1, 3, 3}, {4, 11, 1}, {5, 2, 1}, {6, 7, 1}, {7, 6, 1}, {8, 9, 2}, {10, 8, 1}, {11, 12, 1}});
 }
-constexpr i32 branch_offset(u32 h) { return gather_signed(h, 9, {{1, 3, 2}, {3, 10, 2}, {5, 2, 1}, {6, 5, 2}, {8, 12, 1}}); }
-constexpr u32 load(u32 funct3, u32 d, u32 s1, u32 offset) { return i_type(op_load, funct3, d, s1, static_cast<i32>(offset)); }
-constexpr u32 fload(u32 funct3, u32 d, u32 s1, u32 offset) { return i_type(op_fload, funct3, d, s1, static_cast<i32>(offset)); }
+constexpr i32 branch_offset(u32 h) {
+    return gather_signed(h, 9, {{1, 3, 2}, {3, 10, 2}, {5, 2, 1}, {6, 5, 2}, {8, 12, 1}});
+}
+constexpr u32 load(u32 funct3, u32 d, u32 s1, u32 offset) {
+    return i_type(op_load, funct3, d, s1, static_cast<i32>(offset));
+}
+constexpr u32 fload(u32 funct3, u32 d, u32 s1, u32 offset) {
+    return i_type(op_fload, funct3, d, s1, static_cast<i32>(offset));
+}
 // Immediate shifts on rd'; a shift of 32 or more is refused for RV32 when the expansion is decoded.
 constexpr u32 shift(u32 funct3, u32 funct6, u32 d, u32 amount) {
     return i_type(op_imm, funct3, d, d, static_cast<i32>(amount | funct6 << 6));
 }
-constexpr u32 alu3(u32 opcode, u32 funct3, u32 funct7, u32 h) { return r_type(opcode, funct3, funct7, rd3(h), rd3(h), rs3(h)); }
+constexpr u32 alu3(u32 opcode, u32 funct3, u32 funct7, u32 h) {
+    return r_type(opcode, funct3, funct7, rd3(h), rd3(h), rs3(h));
+}
 
-#define ROW(name, pattern, expression) \
-    CompressedRow{name, encoding<16>(Text(pattern)), []([[maybe_unused]] u32 h) -> u32 { return expression; }}
+#define ROW(name, pattern, expression)                                                              \
+    CompressedRow {                                                                                 \
+        name, encoding<16>(Text(pattern)), []([[maybe_unused]] u32 h) -> u32 { return expression; } \
+    }
 
 constexpr std::array common_rows{
     // Quadrant 0
     ROW("c.addi4spn", "000 ........ ... 00",
-        (h >> 5 & 255) == 0 ? 0 : i_type(op_imm, 0, rs3(h), 2, static_cast<i32>(gather(h, {{2, 6, 1}, {3, 5, 1}, {4, 11, 2}, {6, 7, 4}})))),
+        (h >> 5 & 255) == 0
+            ? 0
+            : i_type(op_imm, 0, rs3(h), 2, static_cast<i32>(gather(h, {{2, 6, 1}, {3, 5, 1}, {4, 11, 2}, {6, 7, 4}})))),
     ROW("c.fld", "001 ... ... .. ... 00", fload(3, rs3(h), rd3(h), offset_d(h))),
     ROW("c.lw", "010 ... ... .. ... 00", load(2, rs3(h), rd3(h), offset_w(h))),
     ROW("c.fsd", "101 ... ... .. ... 00", s_type(op_fstore, 3, rd3(h), rs3(h), offset_d(h))),
@@ -103,11 +118,11 @@ constexpr std::array common_rows{
     ROW("c.xor", "100 0 11 ... 01 ... 01", alu3(op, 4, 0, h)),
     ROW("c.or", "100 0 11 ... 10 ... 01", alu3(op, 6, 0, h)),
     ROW("c.and", "100 0 11 ... 11 ... 01", alu3(op, 7, 0, h)),
-    ROW("c.mul", "100 1 11 ... 10 ... 01", alu3(op, 0, 1, h)),                                  // Zcb
-    ROW("c.zext.b", "100 1 11 ... 11 000 01", i_type(op_imm, 7, rd3(h), rd3(h), 0xff)),         // Zcb
-    ROW("c.sext.b", "100 1 11 ... 11 001 01", i_type(op_imm, 1, rd3(h), rd3(h), 0x604)),        // Zcb
-    ROW("c.sext.h", "100 1 11 ... 11 011 01", i_type(op_imm, 1, rd3(h), rd3(h), 0x605)),        // Zcb
-    ROW("c.not", "100 1 11 ... 11 101 01", i_type(op_imm, 4, rd3(h), rd3(h), -1)),              // Zcb
+    ROW("c.mul", "100 1 11 ... 10 ... 01", alu3(op, 0, 1, h)),                            // Zcb
+    ROW("c.zext.b", "100 1 11 ... 11 000 01", i_type(op_imm, 7, rd3(h), rd3(h), 0xff)),   // Zcb
+    ROW("c.sext.b", "100 1 11 ... 11 001 01", i_type(op_imm, 1, rd3(h), rd3(h), 0x604)),  // Zcb
+    ROW("c.sext.h", "100 1 11 ... 11 011 01", i_type(op_imm, 1, rd3(h), rd3(h), 0x605)),  // Zcb
+    ROW("c.not", "100 1 11 ... 11 101 01", i_type(op_imm, 4, rd3(h), rd3(h), -1)),        // Zcb
     ROW("c.j", "101 ........... 01", j_type(0, jump_offset(h))),
     ROW("c.beqz", "110 ... ... ..... 01", b_type(0, rd3(h), 0, branch_offset(h))),
     ROW("c.bnez", "111 ... ... ..... 01", b_type(1, rd3(h), 0, branch_offset(h))),

@@ -89,13 +89,15 @@ enum Csr : u16 {
 constexpr u64 supervisor_interrupts = u64{1} << irq_ssi | u64{1} << irq_sti | u64{1} << irq_sei;
 constexpr u64 machine_interrupts = u64{1} << irq_msi | u64{1} << irq_mti | u64{1} << irq_mei;
 constexpr u64 delegable_exceptions = 0xb3ff;  // all but environment calls from machine mode and reserved codes
-constexpr u64 sstatus_mask = mstatus::sie | mstatus::spie | mstatus::spp | mstatus::vs | mstatus::fs | mstatus::sum | mstatus::mxr;
-constexpr u64 mstatus_mask = sstatus_mask | mstatus::mie | mstatus::mpie | mstatus::mpp | mstatus::mprv | mstatus::tvm | mstatus::tw | mstatus::tsr;
+constexpr u64 sstatus_mask =
+    mstatus::sie | mstatus::spie | mstatus::spp | mstatus::vs | mstatus::fs | mstatus::sum | mstatus::mxr;
+constexpr u64 mstatus_mask = sstatus_mask | mstatus::mie | mstatus::mpie | mstatus::mpp | mstatus::mprv | mstatus::tvm |
+                             mstatus::tw | mstatus::tsr;
 constexpr u64 menvcfg_stce = u64{1} << 63, menvcfg_pbmte = u64{1} << 62;
 constexpr u64 senvcfg_mask = 1 | 0x30 | 0x40 | 0x80;  // FIOM, CBIE, CBCFE, CBZE
 constexpr u64 menvcfg_mask = senvcfg_mask | menvcfg_stce | menvcfg_pbmte;
 constexpr u64 mseccfg_useed = 1 << 8, mseccfg_sseed = 1 << 9;
-constexpr u64 counter_inhibit_mask = 5;               // cycle and instret
+constexpr u64 counter_inhibit_mask = 5;  // cycle and instret
 constexpr u64 pmpaddr_mask = low_mask(54);
 constexpr u64 tinfo = 1 << 24 | 1 << 15 | 1 << 6;  // version 1.0; types mcontrol6 and disabled
 
@@ -108,7 +110,9 @@ constexpr u64 misa_extensions(bool vector) {
 // CBIE = 2 is reserved.
 u64 legal_envcfg(u64 value, u64 old) { return (value & 0x30) == 0x20 ? (value & ~u64{0x30}) | (old & 0x30) : value; }
 
-u64 write_half(u64 old, u64 half, bool high) { return high ? (old & 0xffff'ffff) | half << 32 : (old & ~u64{0xffff'ffff}) | (half & 0xffff'ffff); }
+u64 write_half(u64 old, u64 half, bool high) {
+    return high ? (old & 0xffff'ffff) | half << 32 : (old & ~u64{0xffff'ffff}) | (half & 0xffff'ffff);
+}
 
 }  // namespace
 
@@ -121,7 +125,8 @@ u64 Hart::status_for(u64 mask) const {
 
 void Hart::set_mstatus(u64 value, u64 mask) {
     u64 updated = (s.mstatus & ~mask) | (value & mask);
-    if ((updated & mstatus::mpp) == u64{2} << mstatus::mpp_shift) updated = (updated & ~mstatus::mpp) | (s.mstatus & mstatus::mpp);
+    if ((updated & mstatus::mpp) == u64{2} << mstatus::mpp_shift)
+        updated = (updated & ~mstatus::mpp) | (s.mstatus & mstatus::mpp);
     s.mstatus = updated;
     if (config_.vlen == 0) s.mstatus &= ~mstatus::vs;
     update_contexts();
@@ -160,8 +165,8 @@ void Hart::write_pmpcfg(unsigned first, u64 value, unsigned count) {
     for (unsigned i = 0; i < count && first + i < pmp_entries; i++) {
         const u8 wanted = static_cast<u8>(value >> (8 * i)) & 0x9f;
         u8& entry = s.pmpcfg[first + i];
-        if ((entry & 0x80) != 0) continue;         // locked
-        if ((wanted & 3) == 2) continue;           // W without R is reserved
+        if ((entry & 0x80) != 0) continue;  // locked
+        if ((wanted & 3) == 2) continue;    // W without R is reserved
         entry = wanted;
     }
     update_pmp();
@@ -177,20 +182,34 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
     // The high halves exist in RV32 only.
     if (!rv32) {
         switch (number) {
-            case csr_mstatush: case csr_medelegh: case csr_menvcfgh: case csr_mseccfgh: case csr_stimecmph: return raise_illegal();
+            case csr_mstatush:
+            case csr_medelegh:
+            case csr_menvcfgh:
+            case csr_mseccfgh:
+            case csr_stimecmph: return raise_illegal();
             default: break;
         }
-        if ((number >= csr_mcycleh && number <= csr_mhpmcounter31h) || (number >= csr_cycleh && number <= csr_hpmcounter31h)) return raise_illegal();
+        if ((number >= csr_mcycleh && number <= csr_mhpmcounter31h) ||
+            (number >= csr_cycleh && number <= csr_hpmcounter31h))
+            return raise_illegal();
     }
     if ((number >= csr_cycle && number <= csr_hpmcounter31) || (number >= csr_cycleh && number <= csr_hpmcounter31h)) {
         if (!counter_visible(number & 31)) return raise_illegal();
     }
     switch (number) {
-        case csr_fflags: case csr_frm: case csr_fcsr:
+        case csr_fflags:
+        case csr_frm:
+        case csr_fcsr:
             if (!fp_on()) return raise_illegal();
             value = number == csr_fflags ? s.fflags : number == csr_frm ? s.frm : u64{s.frm} << 5 | s.fflags;
             return true;
-        case csr_vstart: case csr_vxsat: case csr_vxrm: case csr_vcsr: case csr_vl: case csr_vtype: case csr_vlenb:
+        case csr_vstart:
+        case csr_vxsat:
+        case csr_vxrm:
+        case csr_vcsr:
+        case csr_vl:
+        case csr_vtype:
+        case csr_vlenb:
             if (!vector_on()) return raise_illegal();
             switch (number) {
                 case csr_vstart: value = s.vstart; break;
@@ -204,7 +223,8 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
             return true;
         case csr_seed: {
             // Only an access that writes is legal, and below machine mode only where mseccfg allows it.
-            const bool allowed = s.privilege == Privilege::machine || (s.privilege == Privilege::supervisor && (s.mseccfg & mseccfg_sseed) != 0) ||
+            const bool allowed = s.privilege == Privilege::machine ||
+                                 (s.privilege == Privilege::supervisor && (s.mseccfg & mseccfg_sseed) != 0) ||
                                  (s.privilege == Privilege::user && (s.mseccfg & mseccfg_useed) != 0);
             if (!writes || !allowed) return raise_illegal();
             u8 random[2];
@@ -223,8 +243,10 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         case csr_scause: value = s.scause; return true;
         case csr_stval: value = s.stval; return true;
         case csr_sip: value = pending() & s.mideleg & supervisor_interrupts; return true;
-        case csr_stimecmp: case csr_stimecmph:
-            if (s.privilege != Privilege::machine && ((s.menvcfg & menvcfg_stce) == 0 || (s.mcounteren & 2) == 0)) return raise_illegal();
+        case csr_stimecmp:
+        case csr_stimecmph:
+            if (s.privilege != Privilege::machine && ((s.menvcfg & menvcfg_stce) == 0 || (s.mcounteren & 2) == 0))
+                return raise_illegal();
             value = number == csr_stimecmph ? s.stimecmp >> 32 : narrow(s.stimecmp);
             return true;
         case csr_satp:
@@ -247,20 +269,29 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         case csr_mtval: value = s.mtval; return true;
         case csr_mip: value = pending(); return true;
         case csr_mseccfg: value = s.mseccfg; return true;
-        case csr_mstatush: case csr_medelegh: case csr_mseccfgh: value = 0; return true;
+        case csr_mstatush:
+        case csr_medelegh:
+        case csr_mseccfgh: value = 0; return true;
         case csr_tselect: value = s.tselect; return true;
         case csr_tdata1: value = s.tdata1[s.tselect]; return true;
         case csr_tdata2: value = s.tdata2[s.tselect]; return true;
         case csr_tdata3: value = 0; return true;
         case csr_tinfo: value = tinfo; return true;
         case csr_tcontrol: value = s.tcontrol; return true;
-        case csr_mcycle: case csr_cycle: value = narrow(cycle); return true;
-        case csr_mcycleh: case csr_cycleh: value = cycle >> 32; return true;
-        case csr_minstret: case csr_instret: value = narrow(instret); return true;
-        case csr_minstreth: case csr_instreth: value = instret >> 32; return true;
+        case csr_mcycle:
+        case csr_cycle: value = narrow(cycle); return true;
+        case csr_mcycleh:
+        case csr_cycleh: value = cycle >> 32; return true;
+        case csr_minstret:
+        case csr_instret: value = narrow(instret); return true;
+        case csr_minstreth:
+        case csr_instreth: value = instret >> 32; return true;
         case csr_time: value = narrow(wiring_.time.ticks()); return true;
         case csr_timeh: value = wiring_.time.ticks() >> 32; return true;
-        case csr_mvendorid: case csr_marchid: case csr_mimpid: case csr_mconfigptr: value = 0; return true;
+        case csr_mvendorid:
+        case csr_marchid:
+        case csr_mimpid:
+        case csr_mconfigptr: value = 0; return true;
         case csr_mhartid: value = config_.index; return true;
         default: break;
     }
@@ -268,7 +299,8 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         if (!rv32 && (number & 1) != 0) return raise_illegal();
         const unsigned first = (number - csr_pmpcfg0) * 4;
         value = 0;
-        for (unsigned i = 0; i < (rv32 ? 4u : 8u) && first + i < pmp_entries; i++) value |= u64{s.pmpcfg[first + i]} << (8 * i);
+        for (unsigned i = 0; i < (rv32 ? 4u : 8u) && first + i < pmp_entries; i++)
+            value |= u64{s.pmpcfg[first + i]} << (8 * i);
         return true;
     }
     if (number >= csr_pmpaddr0 && number <= csr_pmpaddr63) {
@@ -277,8 +309,10 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         return true;
     }
     // Event counters exist and count nothing.
-    const bool event_counter = (number >= csr_mhpmevent3 && number <= csr_mhpmevent31) || (number > csr_minstret && number <= csr_mhpmcounter31) ||
-                               (number > csr_instret && number <= csr_hpmcounter31) || (number > csr_minstreth && number <= csr_mhpmcounter31h) ||
+    const bool event_counter = (number >= csr_mhpmevent3 && number <= csr_mhpmevent31) ||
+                               (number > csr_minstret && number <= csr_mhpmcounter31) ||
+                               (number > csr_instret && number <= csr_hpmcounter31) ||
+                               (number > csr_minstreth && number <= csr_mhpmcounter31h) ||
                                (number > csr_instreth && number <= csr_hpmcounter31h);
     if (event_counter) {
         value = 0;
@@ -301,20 +335,45 @@ bool Hart::write_csr(u16 number, u64 value) {
     const u64 executed = instructions() + 1;  // counters are written after the instruction that writes them
     const auto merged = [&](u64 old) { return rv32 ? write_half(old, value, false) : value; };
     switch (number) {
-        case csr_fflags: s.fflags = value & 31; fp_dirty(); return true;
-        case csr_frm: s.frm = value & 7; fp_dirty(); return true;
-        case csr_fcsr: s.fflags = value & 31; s.frm = value >> 5 & 7; fp_dirty(); return true;
-        case csr_vstart: s.vstart = value & (config_.vlen - 1); vector_dirty(); return true;
-        case csr_vxsat: s.vxsat = value & 1; vector_dirty(); return true;
-        case csr_vxrm: s.vxrm = value & 3; vector_dirty(); return true;
-        case csr_vcsr: s.vxsat = value & 1; s.vxrm = value >> 1 & 3; vector_dirty(); return true;
+        case csr_fflags:
+            s.fflags = value & 31;
+            fp_dirty();
+            return true;
+        case csr_frm:
+            s.frm = value & 7;
+            fp_dirty();
+            return true;
+        case csr_fcsr:
+            s.fflags = value & 31;
+            s.frm = value >> 5 & 7;
+            fp_dirty();
+            return true;
+        case csr_vstart:
+            s.vstart = value & (config_.vlen - 1);
+            vector_dirty();
+            return true;
+        case csr_vxsat:
+            s.vxsat = value & 1;
+            vector_dirty();
+            return true;
+        case csr_vxrm:
+            s.vxrm = value & 3;
+            vector_dirty();
+            return true;
+        case csr_vcsr:
+            s.vxsat = value & 1;
+            s.vxrm = value >> 1 & 3;
+            vector_dirty();
+            return true;
         case csr_sstatus: set_mstatus(value, sstatus_mask); return true;
         case csr_sie: {
             const u64 mask = s.mideleg & supervisor_interrupts;
             s.mie = (s.mie & ~mask) | (value & mask);
             return true;
         }
-        case csr_stvec: if ((value & 3) < 2) s.stvec = value; return true;
+        case csr_stvec:
+            if ((value & 3) < 2) s.stvec = value;
+            return true;
         case csr_scounteren: s.scounteren = value & 0xffff'ffff; return true;
         case csr_senvcfg: s.senvcfg = legal_envcfg(value, s.senvcfg) & senvcfg_mask; return true;
         case csr_sscratch: s.sscratch = value; return true;
@@ -326,20 +385,27 @@ bool Hart::write_csr(u16 number, u64 value) {
             s.mip = ((s.mip | soft_pending_.exchange(0)) & ~mask) | (value & mask);
             return true;
         }
-        case csr_stimecmp: case csr_stimecmph: {
+        case csr_stimecmp:
+        case csr_stimecmph: {
             s.stimecmp = number == csr_stimecmph ? write_half(s.stimecmp, value, true) : merged(s.stimecmp);
             host::Lock lock(wiring_.device_lock);
             update_timer();
             return true;
         }
-        case csr_satp: s.satp = legal_satp(value); update_contexts(); return true;
+        case csr_satp:
+            s.satp = legal_satp(value);
+            update_contexts();
+            return true;
         case csr_mstatus: set_mstatus(value, mstatus_mask); return true;
         case csr_medeleg: s.medeleg = value & delegable_exceptions; return true;
         case csr_mideleg: s.mideleg = value & supervisor_interrupts; return true;
         case csr_mie: s.mie = value & (supervisor_interrupts | machine_interrupts); return true;
-        case csr_mtvec: if ((value & 3) < 2) s.mtvec = value; return true;
+        case csr_mtvec:
+            if ((value & 3) < 2) s.mtvec = value;
+            return true;
         case csr_mcounteren: s.mcounteren = value & 0xffff'ffff; return true;
-        case csr_menvcfg: case csr_menvcfgh: {
+        case csr_menvcfg:
+        case csr_menvcfgh: {
             const u64 wide = number == csr_menvcfgh ? write_half(s.menvcfg, value, true) : merged(s.menvcfg);
             s.menvcfg = legal_envcfg(wide, s.menvcfg) & menvcfg_mask;
             host::Lock lock(wiring_.device_lock);
@@ -349,9 +415,13 @@ bool Hart::write_csr(u16 number, u64 value) {
         case csr_mcountinhibit: {
             const u64 wanted = value & counter_inhibit_mask;
             const u64 changed = wanted ^ s.mcountinhibit;
-            if ((changed & 1) != 0) ((wanted & 1) != 0 ? s.cycle_stopped : s.cycle_offset) = (wanted & 1) != 0 ? executed - s.cycle_offset : executed - s.cycle_stopped;
+            if ((changed & 1) != 0)
+                ((wanted & 1) != 0 ? s.cycle_stopped : s.cycle_offset) =
+                    (wanted & 1) != 0 ? executed - s.cycle_offset : executed - s.cycle_stopped;
             const u64 retired = executed - s.trapped;
-            if ((changed & 4) != 0) ((wanted & 4) != 0 ? s.instret_stopped : s.instret_offset) = (wanted & 4) != 0 ? retired - s.instret_offset : retired - s.instret_stopped;
+            if ((changed & 4) != 0)
+                ((wanted & 4) != 0 ? s.instret_stopped : s.instret_offset) =
+                    (wanted & 4) != 0 ? retired - s.instret_offset : retired - s.instret_stopped;
             s.mcountinhibit = wanted;
             return true;
         }
@@ -372,19 +442,25 @@ bool Hart::write_csr(u16 number, u64 value) {
             return true;
         }
         case csr_mseccfg: s.mseccfg = value & (mseccfg_useed | mseccfg_sseed); return true;
-        case csr_mcycle: case csr_mcycleh: {
+        case csr_mcycle:
+        case csr_mcycleh: {
             const u64 old = (s.mcountinhibit & 1) != 0 ? s.cycle_stopped : executed - s.cycle_offset;
             const u64 wanted = number == csr_mcycleh ? write_half(old, value, true) : merged(old);
-            if ((s.mcountinhibit & 1) != 0) s.cycle_stopped = wanted;
-            else s.cycle_offset = executed - wanted;
+            if ((s.mcountinhibit & 1) != 0)
+                s.cycle_stopped = wanted;
+            else
+                s.cycle_offset = executed - wanted;
             return true;
         }
-        case csr_minstret: case csr_minstreth: {
+        case csr_minstret:
+        case csr_minstreth: {
             const u64 retired = executed - s.trapped;
             const u64 old = (s.mcountinhibit & 4) != 0 ? s.instret_stopped : retired - s.instret_offset;
             const u64 wanted = number == csr_minstreth ? write_half(old, value, true) : merged(old);
-            if ((s.mcountinhibit & 4) != 0) s.instret_stopped = wanted;
-            else s.instret_offset = retired - wanted;
+            if ((s.mcountinhibit & 4) != 0)
+                s.instret_stopped = wanted;
+            else
+                s.instret_offset = retired - wanted;
             return true;
         }
         default: break;

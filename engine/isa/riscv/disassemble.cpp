@@ -30,20 +30,25 @@ std::string operands(const InstructionInfo& info, u32 word, u64 pc) {
     const std::string_view name = info.name;
     // Moves and conversions name registers of both files.
     const bool from_x = name.starts_with("fmv.") && name.ends_with(".x");
-    const bool converts_from_x = name.starts_with("fcvt.") && (name.ends_with(".w") || name.ends_with(".wu") || name.ends_with(".l") || name.ends_with(".lu"));
-    const bool to_x = name.starts_with("fmv.x.") || name.starts_with("fclass") || name.starts_with("fcvt.w") || name.starts_with("fcvt.l") ||
-                      name.starts_with("feq") || name.starts_with("flt") || name.starts_with("fle");
+    const bool converts_from_x = name.starts_with("fcvt.") && (name.ends_with(".w") || name.ends_with(".wu") ||
+                                                               name.ends_with(".l") || name.ends_with(".lu"));
+    const bool to_x = name.starts_with("fmv.x.") || name.starts_with("fclass") || name.starts_with("fcvt.w") ||
+                      name.starts_with("fcvt.l") || name.starts_with("feq") || name.starts_with("flt") ||
+                      name.starts_with("fle");
     switch (info.operands) {
         case Operands::none: return "";
         case Operands::r: return fmt::format("{},{},{}", x(7), x(15), x(20));
-        case Operands::r2: return info.flow == Flow::system ? fmt::format("{},{}", x(15), x(20)) : fmt::format("{},{}", x(7), x(15));
+        case Operands::r2:
+            return info.flow == Flow::system ? fmt::format("{},{}", x(15), x(20)) : fmt::format("{},{}", x(7), x(15));
         case Operands::i: return fmt::format("{},{},{}", x(7), x(15), i_imm);
         case Operands::shift: return fmt::format("{},{},{}", x(7), x(15), word >> 20 & 63);
-        case Operands::load: case Operands::jalr: return fmt::format("{},{}({})", x(7), i_imm, x(15));
+        case Operands::load:
+        case Operands::jalr: return fmt::format("{},{}({})", x(7), i_imm, x(15));
         case Operands::fload: return fmt::format("{},{}({})", f(7), i_imm, x(15));
         case Operands::store: return fmt::format("{},{}({})", x(20), SFields::decode(word).imm, x(15));
         case Operands::fstore: return fmt::format("{},{}({})", f(20), SFields::decode(word).imm, x(15));
-        case Operands::b: return fmt::format("{},{},{:#x}", x(15), x(20), pc + static_cast<u64>(i64{BFields::decode(word).imm}));
+        case Operands::b:
+            return fmt::format("{},{},{:#x}", x(15), x(20), pc + static_cast<u64>(i64{BFields::decode(word).imm}));
         case Operands::u: return fmt::format("{},{:#x}", x(7), word >> 12);
         case Operands::j: return fmt::format("{},{:#x}", x(7), pc + static_cast<u64>(i64{JFields::decode(word).imm}));
         case Operands::csr: return fmt::format("{},{:#x},{}", x(7), word >> 20, x(15));
@@ -51,7 +56,8 @@ std::string operands(const InstructionInfo& info, u32 word, u64 pc) {
         case Operands::amo: return fmt::format("{},{},({})", x(7), x(20), x(15));
         case Operands::lr: return fmt::format("{},({})", x(7), x(15));
         case Operands::fr:
-            return fmt::format("{},{},{}{}", to_x ? x(7) : f(7), f(15), f(20), (word >> 28 & 15) < 2 ? rounding(word) : "");
+            return fmt::format("{},{},{}{}", to_x ? x(7) : f(7), f(15), f(20),
+                               (word >> 28 & 15) < 2 ? rounding(word) : "");
         case Operands::fr2:
             return fmt::format("{},{}{}", to_x ? x(7) : f(7), from_x || converts_from_x ? x(15) : f(15),
                                name.starts_with("fcvt") || name.starts_with("fsqrt") ? rounding(word) : "");
@@ -73,7 +79,8 @@ Cpu::Disassembly Hart::disassemble(u64 pc) {
     const u16 half = load_le<u16>(bytes);
     const u32 word = length == 4 ? load_le<u32>(bytes) : expand_compressed(half, config_.xlen);
     const int index = decoder_.find(word);
-    if (index < 0) return {length == 4 ? fmt::format("(illegal {:08x})", word) : fmt::format("(illegal {:04x})", half), length};
+    if (index < 0)
+        return {length == 4 ? fmt::format("(illegal {:08x})", word) : fmt::format("(illegal {:04x})", half), length};
     const InstructionInfo& info = instruction_table()[static_cast<usize>(index)];
     const std::string text = operands(info, word, pc);
     const std::string mnemonic = info.operands == Operands::vector ? vector::mnemonic(info.name, word) : info.name;

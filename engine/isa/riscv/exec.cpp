@@ -127,7 +127,8 @@ Cpu::Exit Hart::run(u64 count, Step step) {
 }
 
 u64 Hart::instructions() const {
-    const u64 running = current_ != nullptr ? executed_before(current_) : granted_ - reserved_ - static_cast<u64>(budget);
+    const u64 running =
+        current_ != nullptr ? executed_before(current_) : granted_ - reserved_ - static_cast<u64>(budget);
     return executed_ + running;
 }
 

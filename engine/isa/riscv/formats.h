@@ -1,6 +1,6 @@
-// Instruction formats: which fields an instruction has, how they are cut from the word, kept in an interpreter slot, and printed.
-// Promises: unpack(pack(f)) == f; x-register destinations name discard_x for x0, so no tier tests for it at run time.
-// Specification: RISC-V Unprivileged ISA 20240411, chapter 2.2 (base formats), 2.3 (immediates).
+// Instruction formats: which fields an instruction has, how they are cut from the word, kept in an interpreter slot,
+// and printed. Promises: unpack(pack(f)) == f; x-register destinations name discard_x for x0, so no tier tests for it
+// at run time. Specification: RISC-V Unprivileged ISA 20240411, chapter 2.2 (base formats), 2.3 (immediates).
 #pragma once
 
 #include "engine/isa/pattern.h"
@@ -22,7 +22,31 @@ constexpr u8 reg(u32 word, unsigned at) { return static_cast<u8>(word >> at & 31
 constexpr u8 destination(u32 word) { return reg(word, 7) == 0 ? u8{discard_x} : reg(word, 7); }
 
 // How operands are printed; see disassemble.cpp.
-enum class Operands : u8 { none, r, r2, i, shift, load, store, b, u, j, jalr, csr, csr_imm, amo, lr, fr, fr2, r4, fload, fstore, fence, vector, cbo };
+enum class Operands : u8 {
+    none,
+    r,
+    r2,
+    i,
+    shift,
+    load,
+    store,
+    b,
+    u,
+    j,
+    jalr,
+    csr,
+    csr_imm,
+    amo,
+    lr,
+    fr,
+    fr2,
+    r4,
+    fload,
+    fstore,
+    fence,
+    vector,
+    cbo
+};
 
 // rd, rs1, rs2
 struct RFields {
@@ -109,8 +133,8 @@ struct AmoFields {
         return {p.a, p.b, static_cast<u8>(p.imm), (p.imm >> 8 & 1) != 0, (p.imm >> 9 & 1) != 0};
     }
 };
-// Floating point: rd, rs1, rs2, rs3, rounding mode. Instructions with fewer operands ignore the rest. `rd` is the plain number;
-// where it names an x register the instruction uses x_rd().
+// Floating point: rd, rs1, rs2, rs3, rounding mode. Instructions with fewer operands ignore the rest. `rd` is the plain
+// number; where it names an x register the instruction uses x_rd().
 struct FFields {
     u8 rd, rs1, rs2, rs3, rm;
     constexpr u8 x_rd() const { return rd == 0 ? u8{discard_x} : rd; }
@@ -153,7 +177,8 @@ enum class Flow : u8 {
 };
 
 // The parent of every instruction: name, 32-bit pattern, fields, how operands are printed, flow.
-template <Text Name, Text Pattern, class F, Operands P, Flow C = Flow::next> struct Instruction {
+template <Text Name, Text Pattern, class F, Operands P, Flow C = Flow::next>
+struct Instruction {
     using Fields = F;
     static constexpr const char* name = Name.c_str();
     static constexpr Encoding encoding = isa::encoding<32>(Pattern);
@@ -162,6 +187,7 @@ template <Text Name, Text Pattern, class F, Operands P, Flow C = Flow::next> str
 };
 
 // A list of instructions, in decoding priority.
-template <class...> struct Group {};
+template <class...>
+struct Group {};
 
 }  // namespace viv::riscv

@@ -7,15 +7,15 @@
 #include "engine/isa/riscv/groups.h"
 
 // Goes on at `pc` wherever it is.
-#define VIV_JUMP(engine, slot, pc)                                            \
-    do {                                                                      \
-        const u64 jump_target = (pc);                                         \
-        const ::viv::exec::Slot* found = (engine).find(jump_target, 1);       \
-        if (found == nullptr) [[unlikely]] {                                  \
-            (engine).target = jump_target;                                    \
-            VIV_TAIL_CALL(::viv::exec::Engine::goto_target, engine, slot);    \
-        }                                                                     \
-        VIV_ENTER_BLOCK(engine, found);                                       \
+#define VIV_JUMP(engine, slot, pc)                                         \
+    do {                                                                   \
+        const u64 jump_target = (pc);                                      \
+        const ::viv::exec::Slot* found = (engine).find(jump_target, 1);    \
+        if (found == nullptr) [[unlikely]] {                               \
+            (engine).target = jump_target;                                 \
+            VIV_TAIL_CALL(::viv::exec::Engine::goto_target, engine, slot); \
+        }                                                                  \
+        VIV_ENTER_BLOCK(engine, found);                                    \
     } while (false)
 
 namespace viv::riscv {
@@ -27,10 +27,14 @@ struct Handlers {
     static const Slot* relative(const Slot* slot, i32 offset) {
         return reinterpret_cast<const Slot*>(reinterpret_cast<const char*>(slot) + i64{offset} * i64{sizeof(Slot) / 2});
     }
-    template <class I> static auto fields(const Slot* slot) { return I::Fields::unpack({slot->a, slot->b, slot->imm}); }
+    template <class I>
+    static auto fields(const Slot* slot) {
+        return I::Fields::unpack({slot->a, slot->b, slot->imm});
+    }
 
     // Falls through to the next slot.
-    template <class I, class X, unsigned Length, Path Route = Path::quick> static const Slot* next(exec::Engine& engine, const Slot* slot) {
+    template <class I, class X, unsigned Length, Path Route = Path::quick>
+    static const Slot* next(exec::Engine& engine, const Slot* slot) {
         Exec<X, Length, Route> e(static_cast<Hart&>(engine), slot);
         I::run(e, fields<I>(slot));
         if (e.left != Left::no) [[unlikely]] {
@@ -41,7 +45,8 @@ struct Handlers {
         VIV_DISPATCH(engine, slot + Length / 2);
     }
     // A conditional branch; InPage: its target lies in the same page and is reached by slot arithmetic.
-    template <class I, class X, unsigned Length, bool InPage> static const Slot* branch(exec::Engine& engine, const Slot* slot) {
+    template <class I, class X, unsigned Length, bool InPage>
+    static const Slot* branch(exec::Engine& engine, const Slot* slot) {
         Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
         I::run(e, fields<I>(slot));
         if (e.taken) {
@@ -53,7 +58,8 @@ struct Handlers {
         }
         VIV_ENTER_BLOCK(engine, slot + Length / 2);
     }
-    template <class I, class X, unsigned Length, bool InPage> static const Slot* jump(exec::Engine& engine, const Slot* slot) {
+    template <class I, class X, unsigned Length, bool InPage>
+    static const Slot* jump(exec::Engine& engine, const Slot* slot) {
         Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
         I::run(e, fields<I>(slot));
         if constexpr (InPage) {
@@ -62,13 +68,16 @@ struct Handlers {
             VIV_JUMP(engine, slot, static_cast<X>(engine.pc_of(slot, 1) + static_cast<u64>(i64{slot->imm})));
         }
     }
-    template <class I, class X, unsigned Length> static const Slot* indirect(exec::Engine& engine, const Slot* slot) {
+    template <class I, class X, unsigned Length>
+    static const Slot* indirect(exec::Engine& engine, const Slot* slot) {
         Exec<X, Length, Path::full> e(static_cast<Hart&>(engine), slot);
         I::run(e, fields<I>(slot));
         VIV_JUMP(engine, slot, e.target);
     }
-    // Mode, translation or interrupts may have changed: back to the run loop. The body sees s.pc as the next instruction's address.
-    template <class I, class X, unsigned Length> static const Slot* system(exec::Engine& engine, const Slot* slot) {
+    // Mode, translation or interrupts may have changed: back to the run loop. The body sees s.pc as the next
+    // instruction's address.
+    template <class I, class X, unsigned Length>
+    static const Slot* system(exec::Engine& engine, const Slot* slot) {
         Hart& hart = static_cast<Hart&>(engine);
         Exec<X, Length, Path::full> e(hart, slot);
         hart.s.pc = static_cast<X>(engine.pc_of(slot, 1) + Length);
@@ -76,7 +85,8 @@ struct Handlers {
         return engine.leave(slot, hart.s.pc);
     }
 
-    template <unsigned Length> static const Slot* illegal(exec::Engine& engine, const Slot* slot) {
+    template <unsigned Length>
+    static const Slot* illegal(exec::Engine& engine, const Slot* slot) {
         Hart& hart = static_cast<Hart&>(engine);
         hart.at(slot);
         hart.raise_illegal();
@@ -91,15 +101,22 @@ struct Handlers {
         exec::Handler of[2][2][2];  // [xlen is 64][length is 4][in page]
     };
 
-    template <class I, class X, unsigned Length, bool InPage> static constexpr exec::Handler handler() {
-        if constexpr (I::flow == Flow::next) return next<I, X, Length, Path::quick>;
-        else if constexpr (I::flow == Flow::branch) return branch<I, X, Length, InPage>;
-        else if constexpr (I::flow == Flow::jump) return jump<I, X, Length, InPage>;
-        else if constexpr (I::flow == Flow::indirect) return indirect<I, X, Length>;
-        else return system<I, X, Length>;
+    template <class I, class X, unsigned Length, bool InPage>
+    static constexpr exec::Handler handler() {
+        if constexpr (I::flow == Flow::next)
+            return next<I, X, Length, Path::quick>;
+        else if constexpr (I::flow == Flow::branch)
+            return branch<I, X, Length, InPage>;
+        else if constexpr (I::flow == Flow::jump)
+            return jump<I, X, Length, InPage>;
+        else if constexpr (I::flow == Flow::indirect)
+            return indirect<I, X, Length>;
+        else
+            return system<I, X, Length>;
     }
     // Has16: whether the instruction has a 16-bit form.
-    template <class I, class X, bool Has16> static constexpr void fill(exec::Handler (&of)[2][2]) {
+    template <class I, class X, bool Has16>
+    static constexpr void fill(exec::Handler (&of)[2][2]) {
         if constexpr (Has16) {
             of[0][0] = handler<I, X, 2, false>();
             of[0][1] = handler<I, X, 2, true>();
@@ -110,7 +127,8 @@ struct Handlers {
 };
 
 // The rows of a part list, in table order.
-template <class P, bool Has16> constexpr auto handler_rows() {
+template <class P, bool Has16>
+constexpr auto handler_rows() {
     std::array<Handlers::Row, count_of<P>()> rows{};
     usize at = 0;
     for_each(P{}, [&]<class I>(const char*, Xlen width) {
@@ -128,9 +146,9 @@ template <class P, bool Has16> constexpr auto handler_rows() {
 }
 
 // In the order of the instruction table.
-std::span<const Handlers::Row> base_handlers();   // exec_base.cpp
-std::span<const Handlers::Row> float_handlers();  // exec_float.cpp
-std::span<const Handlers::Row> vector_handlers(); // exec_vector.cpp
+std::span<const Handlers::Row> base_handlers();    // exec_base.cpp
+std::span<const Handlers::Row> float_handlers();   // exec_float.cpp
+std::span<const Handlers::Row> vector_handlers();  // exec_vector.cpp
 const Handlers::Row& handlers_of(usize table_index);
 
 }  // namespace viv::riscv

@@ -13,7 +13,8 @@ constexpr usize context_count = 12;
 // A pin into a bit of the hart's interrupt lines.
 class LinePin final : public Pin {
 public:
-    LinePin(std::atomic<u64>& lines, unsigned bit, std::function<void()> raised) : lines_(lines), mask_(u64{1} << bit), raised_(std::move(raised)) {}
+    LinePin(std::atomic<u64>& lines, unsigned bit, std::function<void()> raised)
+        : lines_(lines), mask_(u64{1} << bit), raised_(std::move(raised)) {}
     void set(bool level) override {
         if (level) {
             if ((lines_.fetch_or(mask_, std::memory_order_release) & mask_) == 0) raised_();
@@ -31,12 +32,17 @@ private:
 }  // namespace
 
 Hart::Hart(const HartConfig& config, HartWiring wiring)
-    : exec::Engine(1, config.code_pages), config_(config), wiring_(std::move(wiring)), decoder_(config.xlen, config.vlen != 0),
+    : exec::Engine(1, config.code_pages),
+      config_(config),
+      wiring_(std::move(wiring)),
+      decoder_(config.xlen, config.vlen != 0),
       log_(wiring_.log, "hart") {
     CHECK(config_.xlen == 32 || config_.xlen == 64);
-    CHECK(config_.vlen == 0 || (is_power_of_two(config_.vlen) && config_.vlen >= 128 && config_.vlen <= 8 * maximum_vlen_bytes));
+    CHECK(config_.vlen == 0 ||
+          (is_power_of_two(config_.vlen) && config_.vlen >= 128 && config_.vlen <= 8 * maximum_vlen_bytes));
     for (usize i = 0; i < context_count; i++) contexts_.push_back(std::make_unique<Context>());
-    for (unsigned bit = 0; bit < 16; bit++) pins_.push_back(std::make_unique<LinePin>(lines_, bit, [this] { interrupt_raised(); }));
+    for (unsigned bit = 0; bit < 16; bit++)
+        pins_.push_back(std::make_unique<LinePin>(lines_, bit, [this] { interrupt_raised(); }));
     timer_ = std::make_unique<Timer>(wiring_.timers, [this] {
         lines_.fetch_or(u64{1} << irq_sti, std::memory_order_release);
         interrupt_raised();
@@ -69,8 +75,8 @@ void Hart::reset() {
 }
 
 void Hart::interrupt_raised() {
-    // Only a hart that is running in another thread needs to hear of it; one that runs in turn looks before its next slice, and one that
-    // has just driven the device leaves after the access.
+    // Only a hart that is running in another thread needs to hear of it; one that runs in turn looks before its next
+    // slice, and one that has just driven the device leaves after the access.
     if (wiring_.device_lock != nullptr) attention.store(true, std::memory_order_release);
     wake();
 }
@@ -104,7 +110,7 @@ void Hart::start(u64 pc, u64 a1) {
 void Hart::prepare_supervisor() {
     s.mideleg = u64{1} << irq_ssi | u64{1} << irq_sti | u64{1} << irq_sei;
     s.medeleg = 0xb1ff;  // all that a supervisor can handle; environment calls from it come to the SBI
-    s.mcounteren = s.scounteren = 0xffff'ffff;  // kernels leave user access to time as they find it
+    s.mcounteren = s.scounteren = 0xffff'ffff;       // kernels leave user access to time as they find it
     s.menvcfg = u64{1} << 63 | u64{1} << 62 | 0xf0;  // STCE, PBMTE, CBZE, CBCFE, CBIE
     s.mseccfg = 1 << 9;                              // SSEED: the entropy source, as the device tree offers it
     s.pmpcfg[0] = 0x1f;                              // NAPOT, all rights
@@ -202,7 +208,8 @@ void Hart::check_vector_type(Archive& a) {
     const unsigned sew = 8u << (vtype >> 3 & 7);
     const int lmul = static_cast<int>(sign_extend(vtype & 7, 3));
     const u64 bits = lmul >= 0 ? u64{config_.vlen} << lmul : u64{config_.vlen} >> -lmul;
-    a.require(config_.vlen != 0 && (vtype & ~u64{0xff}) == 0 && lmul != -4 && sew <= 64, "vtype", "is not one this hart supports");
+    a.require(config_.vlen != 0 && (vtype & ~u64{0xff}) == 0 && lmul != -4 && sew <= 64, "vtype",
+              "is not one this hart supports");
     a.require(s.vl <= bits / sew, "vl", "is larger than vtype allows");
 }
 

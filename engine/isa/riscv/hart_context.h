@@ -6,8 +6,8 @@
 namespace viv::riscv {
 
 struct Hart::Context {
-    u64 satp = 0;          // 0: not translated
-    u64 mode = ~u64{0};    // privilege, and SUM and MXR for data; ~0: unused
+    u64 satp = 0;        // 0: not translated
+    u64 mode = ~u64{0};  // privilege, and SUM and MXR for data; ~0: unused
     u64 last_use = 0;
     Tlb tlb;
     exec::FetchTable fetch;

@@ -1,5 +1,6 @@
-// Address translation: page tables (Sv32/39/48/57 with Svade, Svnapot, Svpbmt), PMP, the TLB contexts, and every data access that misses the TLB.
-// Specification: RISC-V Privileged ISA 20240411, chapters 3.7 (PMP), 10.3 to 10.6 (Sv32 to Sv57), 12 to 15 (Svnapot, Svpbmt, Svinval, Svade).
+// Address translation: page tables (Sv32/39/48/57 with Svade, Svnapot, Svpbmt), PMP, the TLB contexts, and every data
+// access that misses the TLB. Specification: RISC-V Privileged ISA 20240411, chapters 3.7 (PMP), 10.3 to 10.6 (Sv32 to
+// Sv57), 12 to 15 (Svnapot, Svpbmt, Svinval, Svade).
 #include <cstring>
 
 #include "engine/isa/riscv/hart_context.h"
@@ -54,16 +55,16 @@ bool Hart::pmp_allows(u64 physical, unsigned size, AccessKind kind, Privilege pr
         const u64 address = s.pmpaddr[i] << 2;
         u64 low = 0, high = 0;  // high is exclusive
         switch ((cfg & pmp_a) >> 3) {
-            case 1: low = below, high = address; break;                     // TOR
-            case 2: low = address, high = address + 4; break;               // NA4
-            case 3: {                                                        // NAPOT
+            case 1: low = below, high = address; break;        // TOR
+            case 2: low = address, high = address + 4; break;  // NA4
+            case 3: {                                          // NAPOT
                 const unsigned ones = static_cast<unsigned>(std::countr_one(s.pmpaddr[i]));
                 const u64 length = ones >= 54 ? ~u64{0} : u64{8} << ones;
                 low = ones >= 54 ? 0 : address & ~(length - 1);
                 high = low + length;
                 break;
             }
-            default: below = address; continue;                             // OFF
+            default: below = address; continue;  // OFF
         }
         below = address;
         if (low >= high) continue;
@@ -96,10 +97,13 @@ Hart::Fault Hart::walk(u64 address, AccessKind kind, Privilege privilege, Transl
         const u64 at = table + index * pte_size;
         bool whole = true;
         const u8* from = wiring_.memory.host(at, pte_size);
-        if (from == nullptr || !pmp_allows(at, pte_size, AccessKind::load, Privilege::supervisor, whole)) return Fault::access;
+        if (from == nullptr || !pmp_allows(at, pte_size, AccessKind::load, Privilege::supervisor, whole))
+            return Fault::access;
         const u64 pte = rv32 ? __atomic_load_n(reinterpret_cast<const u32*>(from), __ATOMIC_RELAXED)
                              : __atomic_load_n(reinterpret_cast<const u64*>(from), __ATOMIC_RELAXED);
-        if ((pte & pte_v) == 0 || (pte & (pte_r | pte_w)) == pte_w || (pte & (pte_r | pte_w | pte_x)) == (pte_w | pte_x)) return Fault::page;
+        if ((pte & pte_v) == 0 || (pte & (pte_r | pte_w)) == pte_w ||
+            (pte & (pte_r | pte_w | pte_x)) == (pte_w | pte_x))
+            return Fault::page;
         if (!rv32) {
             if ((pte & pte_reserved) != 0 || (pte & pte_pbmt) == pte_pbmt) return Fault::page;
             if ((pte & pte_pbmt) != 0 && (s.menvcfg & menvcfg_pbmte) == 0) return Fault::page;
@@ -120,14 +124,18 @@ Hart::Fault Hart::walk(u64 address, AccessKind kind, Privilege privilege, Transl
         }
         const bool user_page = (pte & pte_u) != 0;
         if (privilege == Privilege::user && !user_page) return Fault::page;
-        if (privilege == Privilege::supervisor && user_page && (kind == AccessKind::fetch || (s.mstatus & mstatus::sum) == 0))
+        if (privilege == Privilege::supervisor && user_page &&
+            (kind == AccessKind::fetch || (s.mstatus & mstatus::sum) == 0))
             return Fault::page;
         const bool readable = (pte & pte_r) != 0 || ((s.mstatus & mstatus::mxr) != 0 && (pte & pte_x) != 0);
         const bool writable = (pte & pte_w) != 0;
-        const bool allowed = kind == AccessKind::fetch ? (pte & pte_x) != 0 : kind == AccessKind::load ? readable : writable;
+        const bool allowed = kind == AccessKind::fetch  ? (pte & pte_x) != 0
+                             : kind == AccessKind::load ? readable
+                                                        : writable;
         // Svade: software keeps the accessed and dirty bits.
         if (!allowed || (pte & pte_a) == 0 || (kind == AccessKind::store && (pte & pte_d) == 0)) return Fault::page;
-        out.physical = (ppn << page_bits & ~low_mask(static_cast<unsigned>(low_bits))) | (address & low_mask(static_cast<unsigned>(low_bits)));
+        out.physical = (ppn << page_bits & ~low_mask(static_cast<unsigned>(low_bits))) |
+                       (address & low_mask(static_cast<unsigned>(low_bits)));
         out.readable = readable;
         out.writable = writable && (pte & pte_d) != 0;
         out.reach = u64{1} << low_bits;
@@ -140,8 +148,10 @@ Hart::Fault Hart::translate(u64 address, unsigned size, AccessKind kind, Privile
     if (const Fault fault = walk(address, kind, privilege, out); fault != Fault::none) return fault;
     if (!pmp_allows(out.physical, size, kind, privilege, out.whole_page)) return Fault::access;
     bool ignored = true;
-    if (out.readable && kind != AccessKind::load) out.readable = pmp_allows(out.physical, size, AccessKind::load, privilege, ignored);
-    if (out.writable && kind != AccessKind::store) out.writable = pmp_allows(out.physical, size, AccessKind::store, privilege, ignored);
+    if (out.readable && kind != AccessKind::load)
+        out.readable = pmp_allows(out.physical, size, AccessKind::load, privilege, ignored);
+    if (out.writable && kind != AccessKind::store)
+        out.writable = pmp_allows(out.physical, size, AccessKind::store, privilege, ignored);
     return Fault::none;
 }
 
@@ -163,7 +173,8 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
             context->last_use = ++context_clock_;
             return *context;
         }
-        if (context.get() != data_context_ && &context->fetch != fetch && (oldest == nullptr || context->last_use < oldest->last_use))
+        if (context.get() != data_context_ && &context->fetch != fetch &&
+            (oldest == nullptr || context->last_use < oldest->last_use))
             oldest = context.get();
     }
     oldest->tlb.flush();
@@ -176,7 +187,8 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
 }
 
 void Hart::update_contexts() {
-    const u64 data_bits = ((s.mstatus & mstatus::sum) != 0 ? context_sum : 0) | ((s.mstatus & mstatus::mxr) != 0 ? context_mxr : 0);
+    const u64 data_bits =
+        ((s.mstatus & mstatus::sum) != 0 ? context_sum : 0) | ((s.mstatus & mstatus::mxr) != 0 ? context_mxr : 0);
     code_context_ = &context_for(s.privilege, 0);
     fetch = &code_context_->fetch;
     jumps = code_context_->jumps.entries();
@@ -252,7 +264,8 @@ const u8* Hart::fetch_page(u64 address, u64 pc, u64& physical_page) {
     return nullptr;
 }
 
-// The TLB holds pages of 4 KiB. A fence names any address of a superpage, so one inside the range of all superpages seen flushes everything.
+// The TLB holds pages of 4 KiB. A fence names any address of a superpage, so one inside the range of all superpages
+// seen flushes everything.
 void Hart::note_reach(u64 address, u64 reach) {
     if (reach == page_size) return;
     large_low_ = std::min(large_low_, align_down(address, reach));
@@ -266,7 +279,8 @@ void Hart::fill(u64 address, const Translation& translation) {
     if (region == nullptr) return;
     TlbEntry entry;
     entry.physical = physical_page;
-    entry.addend = reinterpret_cast<std::uintptr_t>(region->host + (physical_page - region->base)) - static_cast<std::uintptr_t>(page);
+    entry.addend = reinterpret_cast<std::uintptr_t>(region->host + (physical_page - region->base)) -
+                   static_cast<std::uintptr_t>(page);
     if (translation.readable) entry.read = page;
     const u8 flags = region->flags[(physical_page - region->base) >> page_bits].load(std::memory_order_relaxed);
     if (translation.writable && region->kind == GuestMemory::Kind::ram && flags == 0) entry.write = page;
@@ -280,7 +294,8 @@ void Hart::fill(u64 address, const Translation& translation) {
 bool Hart::access_device(u64 physical, unsigned size, AccessKind kind, u64& value) {
     leave_wanted = true;
     host::Lock lock(wiring_.device_lock);
-    return kind == AccessKind::load ? wiring_.bus.read(physical, size, value) : wiring_.bus.write(physical, size, value);
+    return kind == AccessKind::load ? wiring_.bus.read(physical, size, value)
+                                    : wiring_.bus.write(physical, size, value);
 }
 
 bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
@@ -292,48 +307,65 @@ bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
     Translation first, second;
     // Misaligned accesses miss the inline probe, and displaced entries come back from the victims.
     const auto cached = [&](const TlbEntry* entry) {
-        if (entry == nullptr || (kind == AccessKind::load ? entry->read : entry->write) != (address & ~page_mask)) return false;
+        if (entry == nullptr || (kind == AccessKind::load ? entry->read : entry->write) != (address & ~page_mask))
+            return false;
         u8* at = reinterpret_cast<u8*>(address + entry->addend);
         if (kind == AccessKind::load) {
             value = 0;
             std::memcpy(&value, at, size);
-        } else std::memcpy(at, &value, size);
+        } else
+            std::memcpy(at, &value, size);
         return true;
     };
     if (here == size && (cached(&Tlb::at(tlb, address)) || cached(data_context_->tlb.recall(address)))) return true;
-    if (const Fault what = translate(address, here, kind, privilege, first); what != Fault::none) return fault(what, address, kind);
+    if (const Fault what = translate(address, here, kind, privilege, first); what != Fault::none)
+        return fault(what, address, kind);
     if (here == size) {
         fill(address, first);
         if (debug_points_ != nullptr) note_watch(address, size, kind);
         u8* at = wiring_.memory.host(first.physical, size);
-        if (at == nullptr) return access_device(first.physical, size, kind, value) || fault(Fault::access, address, kind);
+        if (at == nullptr)
+            return access_device(first.physical, size, kind, value) || fault(Fault::access, address, kind);
         const bool aligned = (first.physical & (size - 1)) == 0;
         if (kind == AccessKind::load) {
             value = 0;
-            if (!aligned) std::memcpy(&value, at, size);
-            else if (size == 1) value = __atomic_load_n(at, __ATOMIC_RELAXED);
-            else if (size == 2) value = __atomic_load_n(reinterpret_cast<u16*>(at), __ATOMIC_RELAXED);
-            else if (size == 4) value = __atomic_load_n(reinterpret_cast<u32*>(at), __ATOMIC_RELAXED);
-            else value = __atomic_load_n(reinterpret_cast<u64*>(at), __ATOMIC_RELAXED);
+            if (!aligned)
+                std::memcpy(&value, at, size);
+            else if (size == 1)
+                value = __atomic_load_n(at, __ATOMIC_RELAXED);
+            else if (size == 2)
+                value = __atomic_load_n(reinterpret_cast<u16*>(at), __ATOMIC_RELAXED);
+            else if (size == 4)
+                value = __atomic_load_n(reinterpret_cast<u32*>(at), __ATOMIC_RELAXED);
+            else
+                value = __atomic_load_n(reinterpret_cast<u64*>(at), __ATOMIC_RELAXED);
             return true;
         }
-        if (wiring_.memory.find(first.physical, size)->kind == GuestMemory::Kind::rom) return fault(Fault::access, address, kind);
-        if (!aligned) std::memcpy(at, &value, size);
-        else if (size == 1) __atomic_store_n(at, static_cast<u8>(value), __ATOMIC_RELAXED);
-        else if (size == 2) __atomic_store_n(reinterpret_cast<u16*>(at), static_cast<u16>(value), __ATOMIC_RELAXED);
-        else if (size == 4) __atomic_store_n(reinterpret_cast<u32*>(at), static_cast<u32>(value), __ATOMIC_RELAXED);
-        else __atomic_store_n(reinterpret_cast<u64*>(at), value, __ATOMIC_RELAXED);
+        if (wiring_.memory.find(first.physical, size)->kind == GuestMemory::Kind::rom)
+            return fault(Fault::access, address, kind);
+        if (!aligned)
+            std::memcpy(at, &value, size);
+        else if (size == 1)
+            __atomic_store_n(at, static_cast<u8>(value), __ATOMIC_RELAXED);
+        else if (size == 2)
+            __atomic_store_n(reinterpret_cast<u16*>(at), static_cast<u16>(value), __ATOMIC_RELAXED);
+        else if (size == 4)
+            __atomic_store_n(reinterpret_cast<u32*>(at), static_cast<u32>(value), __ATOMIC_RELAXED);
+        else
+            __atomic_store_n(reinterpret_cast<u64*>(at), value, __ATOMIC_RELAXED);
         wrote_atomically(first.physical, size);
         return true;
     }
     // Across a page boundary: both halves are translated before either is touched.
     const u64 next = config_.xlen == 32 ? (address + here) & 0xffff'ffff : address + here;
-    if (const Fault what = translate(next, size - here, kind, privilege, second); what != Fault::none) return fault(what, next, kind);
+    if (const Fault what = translate(next, size - here, kind, privilege, second); what != Fault::none)
+        return fault(what, next, kind);
     u8* low = wiring_.memory.host(first.physical, here);
     u8* high = wiring_.memory.host(second.physical, size - here);
-    const bool ram = kind == AccessKind::load ||
-                     (low != nullptr && high != nullptr && wiring_.memory.find(first.physical, here)->kind == GuestMemory::Kind::ram &&
-                      wiring_.memory.find(second.physical, size - here)->kind == GuestMemory::Kind::ram);
+    const bool ram =
+        kind == AccessKind::load || (low != nullptr && high != nullptr &&
+                                     wiring_.memory.find(first.physical, here)->kind == GuestMemory::Kind::ram &&
+                                     wiring_.memory.find(second.physical, size - here)->kind == GuestMemory::Kind::ram);
     if (low == nullptr || high == nullptr || !ram) return fault(Fault::access, address, kind);
     if (debug_points_ != nullptr) note_watch(address, size, kind);
     u8 bytes[8] = {};
@@ -385,7 +417,8 @@ void Hart::wrote_atomically(u64 physical, unsigned size) {
 
 bool Hart::probe(u64 address, unsigned size, AccessKind kind) {
     Translation translation;
-    if (const Fault what = translate(address, size, kind, data_privilege(), translation); what != Fault::none) return fault(what, address, kind);
+    if (const Fault what = translate(address, size, kind, data_privilege(), translation); what != Fault::none)
+        return fault(what, address, kind);
     return true;
 }
 
@@ -413,7 +446,8 @@ bool Hart::page_watched(u64 address) const {
 
 void Hart::note_watch(u64 address, unsigned size, AccessKind kind) {
     for (const auto& watch : debug_points_->watches) {
-        const u8 wanted = static_cast<u8>(kind == AccessKind::load ? DebugPoints::Access::read : DebugPoints::Access::write);
+        const u8 wanted =
+            static_cast<u8>(kind == AccessKind::load ? DebugPoints::Access::read : DebugPoints::Access::write);
         if ((static_cast<u8>(watch.access) & wanted) == 0) continue;
         if (address >= watch.address + watch.length || watch.address >= address + size) continue;
         debug_event_ = {DebugEvent::Kind::watch, std::max(address, watch.address), watch.access};

@@ -68,7 +68,9 @@ bool csr(Hart& hart, u32 word, CsrOperation operation, u64 operand, bool writes,
     }
     if (writes) {
         const u64 base = hart.writable_part(number, old);
-        const u64 value = operation == CsrOperation::write ? operand : operation == CsrOperation::set ? base | operand : base & ~operand;
+        const u64 value = operation == CsrOperation::write ? operand
+                          : operation == CsrOperation::set ? base | operand
+                                                           : base & ~operand;
         if (!hart.write_csr(number, value)) return false;
     }
     hart.s.x[f.x_rd()] = old;
@@ -91,11 +93,21 @@ bool sfence_ordering(Hart& hart, u32) { return hart.s.privilege == Privilege::us
 bool csrrw(Hart& hart, u32 word) {
     return csr(hart, word, CsrOperation::write, hart.s.x[reg(word, 15)], true, reg(word, 7) != 0);
 }
-bool csrrs(Hart& hart, u32 word) { return csr(hart, word, CsrOperation::set, hart.s.x[reg(word, 15)], reg(word, 15) != 0, true); }
-bool csrrc(Hart& hart, u32 word) { return csr(hart, word, CsrOperation::clear, hart.s.x[reg(word, 15)], reg(word, 15) != 0, true); }
-bool csrrwi(Hart& hart, u32 word) { return csr(hart, word, CsrOperation::write, reg(word, 15), true, reg(word, 7) != 0); }
-bool csrrsi(Hart& hart, u32 word) { return csr(hart, word, CsrOperation::set, reg(word, 15), reg(word, 15) != 0, true); }
-bool csrrci(Hart& hart, u32 word) { return csr(hart, word, CsrOperation::clear, reg(word, 15), reg(word, 15) != 0, true); }
+bool csrrs(Hart& hart, u32 word) {
+    return csr(hart, word, CsrOperation::set, hart.s.x[reg(word, 15)], reg(word, 15) != 0, true);
+}
+bool csrrc(Hart& hart, u32 word) {
+    return csr(hart, word, CsrOperation::clear, hart.s.x[reg(word, 15)], reg(word, 15) != 0, true);
+}
+bool csrrwi(Hart& hart, u32 word) {
+    return csr(hart, word, CsrOperation::write, reg(word, 15), true, reg(word, 7) != 0);
+}
+bool csrrsi(Hart& hart, u32 word) {
+    return csr(hart, word, CsrOperation::set, reg(word, 15), reg(word, 15) != 0, true);
+}
+bool csrrci(Hart& hart, u32 word) {
+    return csr(hart, word, CsrOperation::clear, reg(word, 15), reg(word, 15) != 0, true);
+}
 
 bool cbo_inval(Hart& hart, u32 word) { return manage_block(hart, word, envcfg_cbie); }
 bool cbo_clean(Hart& hart, u32 word) { return manage_block(hart, word, envcfg_cbcfe); }

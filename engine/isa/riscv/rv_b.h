@@ -5,12 +5,12 @@
 
 namespace viv::riscv {
 
-#define RISCV_UNARY(name, text, pattern, expression)                                                 \
-    struct name : Instruction<text, pattern, RFields, Operands::r2> {                                \
-        static void run(auto& e, Fields f) {                                                         \
-            auto a = e.x(f.rs1);                                                                     \
-            e.x(f.rd, expression);                                                                   \
-        }                                                                                            \
+#define RISCV_UNARY(name, text, pattern, expression)                  \
+    struct name : Instruction<text, pattern, RFields, Operands::r2> { \
+        static void run(auto& e, Fields f) {                          \
+            auto a = e.x(f.rs1);                                      \
+            e.x(f.rd, expression);                                    \
+        }                                                             \
     };
 
 // Zba
@@ -70,7 +70,8 @@ RISCV_SHIFT(bexti, "bexti", "010010. ..... ..... 101 ..... 0010011", shr(a, b) &
 RISCV_SHIFT(binvi, "binvi", "011010. ..... ..... 001 ..... 0010011", a ^ shl(e.imm(1), b))
 RISCV_SHIFT(bseti, "bseti", "001010. ..... ..... 001 ..... 0010011", a | shl(e.imm(1), b))
 
-// Zbc. The reversed product is the high half of the product of twice the first operand, whose top bit is accounted for apart.
+// Zbc. The reversed product is the high half of the product of twice the first operand, whose top bit is accounted for
+// apart.
 RISCV_R(clmul_, "clmul", "0000101 ..... ..... 001 ..... 0110011", clmul(a, b))
 RISCV_R(clmulh_, "clmulh", "0000101 ..... ..... 011 ..... 0110011", clmulh(a, b))
 struct clmulr : Instruction<"clmulr", "0000101 ..... ..... 010 ..... 0110011", RFields, Operands::r> {
@@ -84,9 +85,11 @@ struct clmulr : Instruction<"clmulr", "0000101 ..... ..... 010 ..... 0110011", R
 RISCV_R(czero_eqz, "czero.eqz", "0000111 ..... ..... 101 ..... 0110011", select(eq(b, e.imm(0)), e.imm(0), a))
 RISCV_R(czero_nez, "czero.nez", "0000111 ..... ..... 111 ..... 0110011", select(eq(b, e.imm(0)), a, e.imm(0)))
 
-using RvB = Group<sh1add, sh2add, sh3add, andn, orn, xnor, clz_, ctz_, cpop, max_, maxu_, min_, minu_, sext_b, sext_h, rol, ror,
-                  rori, orc_b, bclr, bext, binv, bset, bclri, bexti, binvi, bseti, clmul_, clmulh_, clmulr, czero_eqz, czero_nez>;
+using RvB = Group<sh1add, sh2add, sh3add, andn, orn, xnor, clz_, ctz_, cpop, max_, maxu_, min_, minu_, sext_b, sext_h,
+                  rol, ror, rori, orc_b, bclr, bext, binv, bset, bclri, bexti, binvi, bseti, clmul_, clmulh_, clmulr,
+                  czero_eqz, czero_nez>;
 using Rv32B = Group<zext_h_32, rev8_32>;
-using Rv64B = Group<add_uw, sh1add_uw, sh2add_uw, sh3add_uw, slli_uw, clzw, ctzw, cpopw, zext_h_64, rolw, rorw, roriw, rev8_64>;
+using Rv64B =
+    Group<add_uw, sh1add_uw, sh2add_uw, sh3add_uw, slli_uw, clzw, ctzw, cpopw, zext_h_64, rolw, rorw, roriw, rev8_64>;
 
 }  // namespace viv::riscv

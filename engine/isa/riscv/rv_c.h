@@ -1,5 +1,6 @@
 // C and Zcb: each 16-bit instruction is a name for a 32-bit one, so a row is its pattern and the word it expands to.
-// Promises: expand() yields 0 (an illegal instruction) for reserved encodings. Specification: RISC-V Unprivileged ISA 20240411, chapters 26 (C) and 27.4 (Zcb).
+// Promises: expand() yields 0 (an illegal instruction) for reserved encodings. Specification: RISC-V Unprivileged ISA
+// 20240411, chapters 26 (C) and 27.4 (Zcb).
 #pragma once
 
 #include "engine/isa/pattern.h"

@@ -9,8 +9,8 @@
 
 namespace viv::riscv {
 
-#define RISCV_V(name, text, pattern, function)                                               \
-    struct name : Instruction<text, pattern, WordFields, Operands::vector> {                 \
+#define RISCV_V(name, text, pattern, function)                                                    \
+    struct name : Instruction<text, pattern, WordFields, Operands::vector> {                      \
         static void run(auto& e, Fields f) { e.template helper<vector::function>(text, f.word); } \
     };
 

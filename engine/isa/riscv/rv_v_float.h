@@ -117,18 +117,18 @@ RISCV_V(vfredmax_vs, "vfredmax.vs", "000111 . ..... ..... 001 ..... 1010111", vf
 RISCV_V(vfwredusum_vs, "vfwredusum.vs", "110001 . ..... ..... 001 ..... 1010111", vfwredsum)
 RISCV_V(vfwredosum_vs, "vfwredosum.vs", "110011 . ..... ..... 001 ..... 1010111", vfwredsum)
 
-using RvVFloat = Group<vfadd_vv, vfadd_vf, vfsub_vv, vfsub_vf, vfrsub_vf, vfmul_vv, vfmul_vf, vfdiv_vv, vfdiv_vf,
-                       vfrdiv_vf, vfmin_vv, vfmin_vf, vfmax_vv, vfmax_vf, vfsgnj_vv, vfsgnj_vf, vfsgnjn_vv, vfsgnjn_vf,
-                       vfsgnjx_vv, vfsgnjx_vf, vfsqrt_v, vfrsqrt7_v, vfrec7_v, vfclass_v, vfmadd_vv, vfmadd_vf,
-                       vfnmadd_vv, vfnmadd_vf, vfmsub_vv, vfmsub_vf, vfnmsub_vv, vfnmsub_vf, vfmacc_vv, vfmacc_vf,
-                       vfnmacc_vv, vfnmacc_vf, vfmsac_vv, vfmsac_vf, vfnmsac_vv, vfnmsac_vf, vfwadd_vv, vfwadd_vf,
-                       vfwsub_vv, vfwsub_vf, vfwmul_vv, vfwmul_vf, vfwmacc_vv, vfwmacc_vf, vfwnmacc_vv, vfwnmacc_vf,
-                       vfwmsac_vv, vfwmsac_vf, vfwnmsac_vv, vfwnmsac_vf, vfwadd_wv, vfwadd_wf, vfwsub_wv, vfwsub_wf,
-                       vmfeq_vv, vmfeq_vf, vmfle_vv, vmfle_vf, vmflt_vv, vmflt_vf, vmfne_vv, vmfne_vf, vmfgt_vf,
-                       vmfge_vf, vfmerge_vfm, vfmv_v_f, vfmv_f_s, vfmv_s_f, vfcvt_xu_f_v, vfcvt_x_f_v, vfcvt_f_xu_v,
-                       vfcvt_f_x_v, vfcvt_rtz_xu_f_v, vfcvt_rtz_x_f_v, vfwcvt_xu_f_v, vfwcvt_x_f_v, vfwcvt_f_xu_v,
-                       vfwcvt_f_x_v, vfwcvt_f_f_v, vfwcvt_rtz_xu_f_v, vfwcvt_rtz_x_f_v, vfncvt_xu_f_w, vfncvt_x_f_w,
-                       vfncvt_f_xu_w, vfncvt_f_x_w, vfncvt_f_f_w, vfncvt_rod_f_f_w, vfncvt_rtz_xu_f_w, vfncvt_rtz_x_f_w,
-                       vfredusum_vs, vfredosum_vs, vfredmin_vs, vfredmax_vs, vfwredusum_vs, vfwredosum_vs>;
+using RvVFloat =
+    Group<vfadd_vv, vfadd_vf, vfsub_vv, vfsub_vf, vfrsub_vf, vfmul_vv, vfmul_vf, vfdiv_vv, vfdiv_vf, vfrdiv_vf,
+          vfmin_vv, vfmin_vf, vfmax_vv, vfmax_vf, vfsgnj_vv, vfsgnj_vf, vfsgnjn_vv, vfsgnjn_vf, vfsgnjx_vv, vfsgnjx_vf,
+          vfsqrt_v, vfrsqrt7_v, vfrec7_v, vfclass_v, vfmadd_vv, vfmadd_vf, vfnmadd_vv, vfnmadd_vf, vfmsub_vv, vfmsub_vf,
+          vfnmsub_vv, vfnmsub_vf, vfmacc_vv, vfmacc_vf, vfnmacc_vv, vfnmacc_vf, vfmsac_vv, vfmsac_vf, vfnmsac_vv,
+          vfnmsac_vf, vfwadd_vv, vfwadd_vf, vfwsub_vv, vfwsub_vf, vfwmul_vv, vfwmul_vf, vfwmacc_vv, vfwmacc_vf,
+          vfwnmacc_vv, vfwnmacc_vf, vfwmsac_vv, vfwmsac_vf, vfwnmsac_vv, vfwnmsac_vf, vfwadd_wv, vfwadd_wf, vfwsub_wv,
+          vfwsub_wf, vmfeq_vv, vmfeq_vf, vmfle_vv, vmfle_vf, vmflt_vv, vmflt_vf, vmfne_vv, vmfne_vf, vmfgt_vf, vmfge_vf,
+          vfmerge_vfm, vfmv_v_f, vfmv_f_s, vfmv_s_f, vfcvt_xu_f_v, vfcvt_x_f_v, vfcvt_f_xu_v, vfcvt_f_x_v,
+          vfcvt_rtz_xu_f_v, vfcvt_rtz_x_f_v, vfwcvt_xu_f_v, vfwcvt_x_f_v, vfwcvt_f_xu_v, vfwcvt_f_x_v, vfwcvt_f_f_v,
+          vfwcvt_rtz_xu_f_v, vfwcvt_rtz_x_f_v, vfncvt_xu_f_w, vfncvt_x_f_w, vfncvt_f_xu_w, vfncvt_f_x_w, vfncvt_f_f_w,
+          vfncvt_rod_f_f_w, vfncvt_rtz_xu_f_w, vfncvt_rtz_x_f_w, vfredusum_vs, vfredosum_vs, vfredmin_vs, vfredmax_vs,
+          vfwredusum_vs, vfwredosum_vs>;
 
 }  // namespace viv::riscv

@@ -114,16 +114,16 @@ RISCV_V(vmacc_vx, "vmacc.vx", "101101 . ..... ..... 110 ..... 1010111", vmacc)
 RISCV_V(vnmsac_vv, "vnmsac.vv", "101111 . ..... ..... 010 ..... 1010111", vnmsac)
 RISCV_V(vnmsac_vx, "vnmsac.vx", "101111 . ..... ..... 110 ..... 1010111", vnmsac)
 
-using RvVInteger = Group<vadd_vv, vadd_vx, vadd_vi, vsub_vv, vsub_vx, vrsub_vx, vrsub_vi, vminu_vv, vminu_vx, vmin_vv,
-                         vmin_vx, vmaxu_vv, vmaxu_vx, vmax_vv, vmax_vx, vand_vv, vand_vx, vand_vi, vor_vv, vor_vx,
-                         vor_vi, vxor_vv, vxor_vx, vxor_vi, vsll_vv, vsll_vx, vsll_vi, vsrl_vv, vsrl_vx, vsrl_vi,
-                         vsra_vv, vsra_vx, vsra_vi, vadc_vvm, vadc_vxm, vadc_vim, vmadc_vvm, vmadc_vxm, vmadc_vim,
-                         vmadc_vv, vmadc_vx, vmadc_vi, vsbc_vvm, vsbc_vxm, vmsbc_vvm, vmsbc_vxm, vmsbc_vv, vmsbc_vx,
-                         vmerge_vvm, vmerge_vxm, vmerge_vim, vmv_v_v, vmv_v_x, vmv_v_i, vmseq_vv, vmseq_vx, vmseq_vi,
-                         vmsne_vv, vmsne_vx, vmsne_vi, vmsltu_vv, vmsltu_vx, vmslt_vv, vmslt_vx, vmsleu_vv, vmsleu_vx,
-                         vmsleu_vi, vmsle_vv, vmsle_vx, vmsle_vi, vmsgtu_vx, vmsgtu_vi, vmsgt_vx, vmsgt_vi, vmulhu_vv,
-                         vmulhu_vx, vmul_vv, vmul_vx, vmulhsu_vv, vmulhsu_vx, vmulh_vv, vmulh_vx, vdivu_vv, vdivu_vx,
-                         vdiv_vv, vdiv_vx, vremu_vv, vremu_vx, vrem_vv, vrem_vx, vmadd_vv, vmadd_vx, vnmsub_vv,
-                         vnmsub_vx, vmacc_vv, vmacc_vx, vnmsac_vv, vnmsac_vx>;
+using RvVInteger =
+    Group<vadd_vv, vadd_vx, vadd_vi, vsub_vv, vsub_vx, vrsub_vx, vrsub_vi, vminu_vv, vminu_vx, vmin_vv, vmin_vx,
+          vmaxu_vv, vmaxu_vx, vmax_vv, vmax_vx, vand_vv, vand_vx, vand_vi, vor_vv, vor_vx, vor_vi, vxor_vv, vxor_vx,
+          vxor_vi, vsll_vv, vsll_vx, vsll_vi, vsrl_vv, vsrl_vx, vsrl_vi, vsra_vv, vsra_vx, vsra_vi, vadc_vvm, vadc_vxm,
+          vadc_vim, vmadc_vvm, vmadc_vxm, vmadc_vim, vmadc_vv, vmadc_vx, vmadc_vi, vsbc_vvm, vsbc_vxm, vmsbc_vvm,
+          vmsbc_vxm, vmsbc_vv, vmsbc_vx, vmerge_vvm, vmerge_vxm, vmerge_vim, vmv_v_v, vmv_v_x, vmv_v_i, vmseq_vv,
+          vmseq_vx, vmseq_vi, vmsne_vv, vmsne_vx, vmsne_vi, vmsltu_vv, vmsltu_vx, vmslt_vv, vmslt_vx, vmsleu_vv,
+          vmsleu_vx, vmsleu_vi, vmsle_vv, vmsle_vx, vmsle_vi, vmsgtu_vx, vmsgtu_vi, vmsgt_vx, vmsgt_vi, vmulhu_vv,
+          vmulhu_vx, vmul_vv, vmul_vx, vmulhsu_vv, vmulhsu_vx, vmulh_vv, vmulh_vx, vdivu_vv, vdivu_vx, vdiv_vv, vdiv_vx,
+          vremu_vv, vremu_vx, vrem_vv, vrem_vx, vmadd_vv, vmadd_vx, vnmsub_vv, vnmsub_vx, vmacc_vv, vmacc_vx, vnmsac_vv,
+          vnmsac_vx>;
 
 }  // namespace viv::riscv

@@ -72,12 +72,12 @@ RISCV_V(vs2r_v, "vs2r.v", "001 0 00 1 01000 ..... 000 ..... 0100111", store_whol
 RISCV_V(vs4r_v, "vs4r.v", "011 0 00 1 01000 ..... 000 ..... 0100111", store_whole)
 RISCV_V(vs8r_v, "vs8r.v", "111 0 00 1 01000 ..... 000 ..... 0100111", store_whole)
 
-using RvVMemory = Group<vle8_v, vle16_v, vle32_v, vle64_v, vse8_v, vse16_v, vse32_v, vse64_v, vle8ff_v, vle16ff_v,
-                        vle32ff_v, vle64ff_v, vlm_v, vsm_v, vlse8_v, vlse16_v, vlse32_v, vlse64_v, vsse8_v, vsse16_v,
-                        vsse32_v, vsse64_v, vluxei8_v, vluxei16_v, vluxei32_v, vluxei64_v, vloxei8_v, vloxei16_v,
-                        vloxei32_v, vloxei64_v, vsuxei8_v, vsuxei16_v, vsuxei32_v, vsuxei64_v, vsoxei8_v, vsoxei16_v,
-                        vsoxei32_v, vsoxei64_v, vl1re8_v, vl1re16_v, vl1re32_v, vl1re64_v, vl2re8_v, vl2re16_v,
-                        vl2re32_v, vl2re64_v, vl4re8_v, vl4re16_v, vl4re32_v, vl4re64_v, vl8re8_v, vl8re16_v, vl8re32_v,
-                        vl8re64_v, vs1r_v, vs2r_v, vs4r_v, vs8r_v>;
+using RvVMemory =
+    Group<vle8_v, vle16_v, vle32_v, vle64_v, vse8_v, vse16_v, vse32_v, vse64_v, vle8ff_v, vle16ff_v, vle32ff_v,
+          vle64ff_v, vlm_v, vsm_v, vlse8_v, vlse16_v, vlse32_v, vlse64_v, vsse8_v, vsse16_v, vsse32_v, vsse64_v,
+          vluxei8_v, vluxei16_v, vluxei32_v, vluxei64_v, vloxei8_v, vloxei16_v, vloxei32_v, vloxei64_v, vsuxei8_v,
+          vsuxei16_v, vsuxei32_v, vsuxei64_v, vsoxei8_v, vsoxei16_v, vsoxei32_v, vsoxei64_v, vl1re8_v, vl1re16_v,
+          vl1re32_v, vl1re64_v, vl2re8_v, vl2re16_v, vl2re32_v, vl2re64_v, vl4re8_v, vl4re16_v, vl4re32_v, vl4re64_v,
+          vl8re8_v, vl8re16_v, vl8re32_v, vl8re64_v, vs1r_v, vs2r_v, vs4r_v, vs8r_v>;
 
 }  // namespace viv::riscv

@@ -65,12 +65,12 @@ RISCV_V(vredmax_vs, "vredmax.vs", "000111 . ..... ..... 010 ..... 1010111", vred
 RISCV_V(vwredsumu_vs, "vwredsumu.vs", "110000 . ..... ..... 000 ..... 1010111", vwredsumu)
 RISCV_V(vwredsum_vs, "vwredsum.vs", "110001 . ..... ..... 000 ..... 1010111", vwredsum)
 
-using RvVWidening = Group<vwaddu_vv, vwaddu_vx, vwadd_vv, vwadd_vx, vwsubu_vv, vwsubu_vx, vwsub_vv, vwsub_vx, vwaddu_wv,
-                          vwaddu_wx, vwadd_wv, vwadd_wx, vwsubu_wv, vwsubu_wx, vwsub_wv, vwsub_wx, vwmulu_vv, vwmulu_vx,
-                          vwmulsu_vv, vwmulsu_vx, vwmul_vv, vwmul_vx, vwmaccu_vv, vwmaccu_vx, vwmacc_vv, vwmacc_vx,
-                          vwmaccsu_vv, vwmaccsu_vx, vwmaccus_vx, vnsrl_wv, vnsrl_wx, vnsrl_wi, vnsra_wv, vnsra_wx,
-                          vnsra_wi, vzext_vf8, vsext_vf8, vzext_vf4, vsext_vf4, vzext_vf2, vsext_vf2, vredsum_vs,
-                          vredand_vs, vredor_vs, vredxor_vs, vredminu_vs, vredmin_vs, vredmaxu_vs, vredmax_vs,
-                          vwredsumu_vs, vwredsum_vs>;
+using RvVWidening =
+    Group<vwaddu_vv, vwaddu_vx, vwadd_vv, vwadd_vx, vwsubu_vv, vwsubu_vx, vwsub_vv, vwsub_vx, vwaddu_wv, vwaddu_wx,
+          vwadd_wv, vwadd_wx, vwsubu_wv, vwsubu_wx, vwsub_wv, vwsub_wx, vwmulu_vv, vwmulu_vx, vwmulsu_vv, vwmulsu_vx,
+          vwmul_vv, vwmul_vx, vwmaccu_vv, vwmaccu_vx, vwmacc_vv, vwmacc_vx, vwmaccsu_vv, vwmaccsu_vx, vwmaccus_vx,
+          vnsrl_wv, vnsrl_wx, vnsrl_wi, vnsra_wv, vnsra_wx, vnsra_wi, vzext_vf8, vsext_vf8, vzext_vf4, vsext_vf4,
+          vzext_vf2, vsext_vf2, vredsum_vs, vredand_vs, vredor_vs, vredxor_vs, vredminu_vs, vredmin_vs, vredmaxu_vs,
+          vredmax_vs, vwredsumu_vs, vwredsum_vs>;
 
 }  // namespace viv::riscv

@@ -5,14 +5,15 @@ namespace viv::riscv {
 
 namespace {
 
-constexpr i64 sbi_success = 0, sbi_err_failed = -1, sbi_err_not_supported = -2, sbi_err_invalid_param = -3, sbi_err_invalid_address = -5,
-              sbi_err_already_available = -6;
+constexpr i64 sbi_success = 0, sbi_err_failed = -1, sbi_err_not_supported = -2, sbi_err_invalid_param = -3,
+              sbi_err_invalid_address = -5, sbi_err_already_available = -6;
 
-constexpr u64 extension_base = 0x10, extension_time = 0x54494d45, extension_ipi = 0x735049, extension_rfence = 0x52464e43,
-              extension_hsm = 0x48534d, extension_srst = 0x53525354, extension_dbcn = 0x4442434e;
+constexpr u64 extension_base = 0x10, extension_time = 0x54494d45, extension_ipi = 0x735049,
+              extension_rfence = 0x52464e43, extension_hsm = 0x48534d, extension_srst = 0x53525354,
+              extension_dbcn = 0x4442434e;
 
-constexpr u64 specification_version = 2 << 24;        // 2.0
-constexpr u64 implementation_id = 0x766976;           // "viv": not registered
+constexpr u64 specification_version = 2 << 24;  // 2.0
+constexpr u64 implementation_id = 0x766976;     // "viv": not registered
 constexpr u64 implementation_version = 1;
 constexpr u64 longest_console_write = 4096;
 
@@ -43,11 +44,14 @@ Sbi::Answer Sbi::base(u64 function, u64 wanted) {
         case 1: return {sbi_success, implementation_id};
         case 2: return {sbi_success, implementation_version};
         case 3: {
-            const bool known = wanted <= 8 || wanted == extension_base || wanted == extension_time || wanted == extension_ipi ||
-                               wanted == extension_rfence || wanted == extension_hsm || wanted == extension_srst || wanted == extension_dbcn;
+            const bool known = wanted <= 8 || wanted == extension_base || wanted == extension_time ||
+                               wanted == extension_ipi || wanted == extension_rfence || wanted == extension_hsm ||
+                               wanted == extension_srst || wanted == extension_dbcn;
             return {sbi_success, known};
         }
-        case 4: case 5: case 6: return {sbi_success, 0};  // mvendorid, marchid, mimpid
+        case 4:
+        case 5:
+        case 6: return {sbi_success, 0};  // mvendorid, marchid, mimpid
         default: return {sbi_err_not_supported, 0};
     }
 }
@@ -75,7 +79,8 @@ Sbi::Answer Sbi::remote_fence(u64 function, Hart& hart) {
                 target->flush_tlb(~u64{0}, asid);
                 continue;
             }
-            for (u64 page = start & ~page_mask; page - (start & ~page_mask) < size + (start & page_mask); page += page_size)
+            for (u64 page = start & ~page_mask; page - (start & ~page_mask) < size + (start & page_mask);
+                 page += page_size)
                 target->flush_tlb(page, asid);
         }
     });
@@ -92,8 +97,10 @@ Sbi::Answer Sbi::hart_state(u64 function, Hart& hart) {
             if (wiring_.dma.view(address & ~u64{1}, 2).empty()) return {sbi_err_invalid_address, 0};
             Answer answer;
             wiring_.exclusive([&] {
-                if (!target.halted()) answer.error = sbi_err_already_available;
-                else hand_over(target, address, opaque);
+                if (!target.halted())
+                    answer.error = sbi_err_already_available;
+                else
+                    hand_over(target, address, opaque);
             });
             return answer;
         }
@@ -121,7 +128,8 @@ Sbi::Answer Sbi::system_reset(u64 type) {
     host::Lock lock(wiring_.device_lock);
     switch (type & 0xffff'ffff) {
         case 0: wiring_.shutdown(); return {};
-        case 1: case 2: wiring_.reboot(); return {};  // cold, warm
+        case 1:
+        case 2: wiring_.reboot(); return {};  // cold, warm
         default: return {sbi_err_invalid_param, 0};
     }
 }
@@ -176,7 +184,8 @@ bool Sbi::legacy(u64 extension, Hart& hart, Answer& answer) {
             if (mask_at(argument(hart, 0), mask, mask_base)) ipi(hart, mask, mask_base);
             return true;
         case 5: return true;
-        case 6: case 7:
+        case 6:
+        case 7:
             wiring_.exclusive([&] {
                 for (Hart* target : harts_) target->flush_tlb();
             });
@@ -196,8 +205,10 @@ void Sbi::call(Hart& hart) {
     switch (extension) {
         case extension_base: answer = base(function, argument(hart, 0)); break;
         case extension_time:
-            if (function == 0) hart.set_timer(argument(hart, 0));
-            else answer.error = sbi_err_not_supported;
+            if (function == 0)
+                hart.set_timer(argument(hart, 0));
+            else
+                answer.error = sbi_err_not_supported;
             break;
         case extension_ipi:
             answer = function == 0 ? ipi(hart, argument(hart, 0), argument(hart, 1)) : Answer{sbi_err_not_supported, 0};
@@ -209,7 +220,9 @@ void Sbi::call(Hart& hart) {
             if (hart.s.pc != before) return;  // a non-retentive suspension: a0 and a1 are the resumed code's
             break;
         }
-        case extension_srst: answer = function == 0 ? system_reset(argument(hart, 0)) : Answer{sbi_err_not_supported, 0}; break;
+        case extension_srst:
+            answer = function == 0 ? system_reset(argument(hart, 0)) : Answer{sbi_err_not_supported, 0};
+            break;
         case extension_dbcn: answer = debug_console(function, hart); break;
         default: answer.error = sbi_err_not_supported; break;
     }

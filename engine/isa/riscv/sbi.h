@@ -1,6 +1,6 @@
 // The engine's own supervisor binary interface, for kernels that are loaded without machine-mode firmware.
-// Promises: SBI 2.0 base, TIME, IPI, RFENCE, HSM, SRST and DBCN, and the legacy calls 0 to 8; unknown calls answer SBI_ERR_NOT_SUPPORTED; any argument
-// has a defined result. Specification: RISC-V Supervisor Binary Interface 2.0.
+// Promises: SBI 2.0 base, TIME, IPI, RFENCE, HSM, SRST and DBCN, and the legacy calls 0 to 8; unknown calls answer
+// SBI_ERR_NOT_SUPPORTED; any argument has a defined result. Specification: RISC-V Supervisor Binary Interface 2.0.
 #pragma once
 
 #include <functional>
@@ -27,7 +27,8 @@ public:
     explicit Sbi(Wiring wiring) : wiring_(std::move(wiring)) {}
     // Before the first call; the harts outlive this.
     void set_harts(std::vector<Hart*> harts) { harts_ = std::move(harts); }
-    // A hart as this firmware hands it to a kernel: delegation, counters and PMP set, in supervisor mode at `pc` with a0 = hart id, a1.
+    // A hart as this firmware hands it to a kernel: delegation, counters and PMP set, in supervisor mode at `pc` with
+    // a0 = hart id, a1.
     static void hand_over(Hart& hart, u64 pc, u64 a1);
 
     void call(Hart& hart) override;

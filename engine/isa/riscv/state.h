@@ -39,8 +39,9 @@ enum Interrupt : u8 {
 };
 
 namespace mstatus {
-constexpr u64 sie = 1 << 1, mie = 1 << 3, spie = 1 << 5, ube = 1 << 6, mpie = 1 << 7, spp = 1 << 8, vs = 3 << 9, mpp = 3 << 11,
-              fs = 3 << 13, xs = 3 << 15, mprv = 1 << 17, sum = 1 << 18, mxr = 1 << 19, tvm = 1 << 20, tw = 1 << 21, tsr = 1 << 22;
+constexpr u64 sie = 1 << 1, mie = 1 << 3, spie = 1 << 5, ube = 1 << 6, mpie = 1 << 7, spp = 1 << 8, vs = 3 << 9,
+              mpp = 3 << 11, fs = 3 << 13, xs = 3 << 15, mprv = 1 << 17, sum = 1 << 18, mxr = 1 << 19, tvm = 1 << 20,
+              tw = 1 << 21, tsr = 1 << 22;
 constexpr u64 uxl = u64{3} << 32, sxl = u64{3} << 34, sd = u64{1} << 63;
 constexpr unsigned vs_shift = 9, mpp_shift = 11, fs_shift = 13;
 }  // namespace mstatus
@@ -57,12 +58,12 @@ enum class ExtensionStatus : u8 { off = 0, initial = 1, clean = 2, dirty = 3 };
 constexpr unsigned maximum_vlen_bytes = 128;  // VLEN up to 1024 bits
 constexpr unsigned pmp_entries = 16;
 constexpr unsigned trigger_count = 4;
-constexpr unsigned discard_x = 32;            // decoders name this register where an instruction writes x0
+constexpr unsigned discard_x = 32;  // decoders name this register where an instruction writes x0
 
 struct State {
     u64 x[33] = {};  // [discard_x] takes writes to x0
     u64 pc = 0;
-    u64 f[32] = {};  // NaN-boxed
+    u64 f[32] = {};                                  // NaN-boxed
     alignas(16) u8 v[32 * maximum_vlen_bytes] = {};  // register n starts at n * VLEN / 8
 
     Privilege privilege = Privilege::machine;

@@ -10,7 +10,8 @@ namespace viv::riscv {
 
 namespace {
 
-template <class P> constexpr void append(InstructionInfo*& to) {
+template <class P>
+constexpr void append(InstructionInfo*& to) {
     for_each(P{}, [&]<class I>(const char* extension, Xlen xlen) {
         *to++ = {I::name, extension, I::encoding, I::operands, I::flow, xlen};
     });

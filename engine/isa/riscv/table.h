@@ -1,4 +1,5 @@
-// The list of all instructions, generated from the semantics headers: for the decoder, the disassembler, fuzzers and tests.
+// The list of all instructions, generated from the semantics headers: for the decoder, the disassembler, fuzzers and
+// tests.
 #pragma once
 
 #include <span>

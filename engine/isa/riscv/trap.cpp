@@ -44,12 +44,14 @@ bool Hart::raise(Cause cause, u64 tval) {
     const u64 code = static_cast<u64>(cause);
     const bool delegated = s.privilege != Privilege::machine && (s.medeleg >> code & 1) != 0;
     s.trapped++;
-    enter_trap(delegated ? Privilege::supervisor : Privilege::machine, code, epc, config_.xlen == 32 ? tval & 0xffff'ffff : tval);
+    enter_trap(delegated ? Privilege::supervisor : Privilege::machine, code, epc,
+               config_.xlen == 32 ? tval & 0xffff'ffff : tval);
     return false;
 }
 
 bool Hart::raise_illegal() {
-    // tval shows the instruction; it was fetched a moment ago, so it can be read unless another hart has just unmapped it.
+    // tval shows the instruction; it was fetched a moment ago, so it can be read unless another hart has just unmapped
+    // it.
     u8 bytes[4] = {};
     if (read_memory(current_pc(), std::span<u8>(bytes, 2)) && instruction_length(bytes) == 4)
         if (!read_memory(current_pc() + 2, std::span<u8>(bytes + 2, 2))) bytes[2] = bytes[3] = 0;
@@ -63,8 +65,10 @@ u64 Hart::pending() const {
     const u64 sti = u64{1} << irq_sti;
     const u64 lines = lines_.load(std::memory_order_acquire);
     u64 result = s.mip | lines | soft_pending_.load(std::memory_order_acquire);
-    if ((s.menvcfg & menvcfg_stce) != 0) result = (result & ~sti) | (lines & sti);
-    else result = (result & ~sti) | ((s.mip | soft_pending_.load(std::memory_order_acquire)) & sti);
+    if ((s.menvcfg & menvcfg_stce) != 0)
+        result = (result & ~sti) | (lines & sti);
+    else
+        result = (result & ~sti) | ((s.mip | soft_pending_.load(std::memory_order_acquire)) & sti);
     return result;
 }
 
@@ -72,7 +76,8 @@ bool Hart::take_interrupt() {
     const u64 ready = pending() & s.mie;
     if (ready == 0) return false;
     const bool machine_enabled = s.privilege != Privilege::machine || (s.mstatus & mstatus::mie) != 0;
-    const bool supervisor_enabled = s.privilege == Privilege::user || (s.privilege == Privilege::supervisor && (s.mstatus & mstatus::sie) != 0);
+    const bool supervisor_enabled =
+        s.privilege == Privilege::user || (s.privilege == Privilege::supervisor && (s.mstatus & mstatus::sie) != 0);
     const u64 for_machine = machine_enabled ? ready & ~s.mideleg : 0;
     const u64 for_supervisor = supervisor_enabled ? ready & s.mideleg : 0;
     const u64 chosen = for_machine != 0 ? for_machine : for_supervisor;
@@ -88,7 +93,8 @@ bool Hart::take_interrupt() {
 
 bool Hart::return_from_trap(Privilege from) {
     if (s.privilege < from) return raise_illegal();
-    if (from == Privilege::supervisor && s.privilege == Privilege::supervisor && (s.mstatus & mstatus::tsr) != 0) return raise_illegal();
+    if (from == Privilege::supervisor && s.privilege == Privilege::supervisor && (s.mstatus & mstatus::tsr) != 0)
+        return raise_illegal();
     u64 status = s.mstatus;
     Privilege to = Privilege::user;
     if (from == Privilege::machine) {

@@ -11,27 +11,81 @@ namespace {
 namespace meaning = ir::meaning;
 
 // Reverses the bits of each byte.
-template <class T> constexpr T reverse_in_bytes(T a) {
+template <class T>
+constexpr T reverse_in_bytes(T a) {
     constexpr T ones = static_cast<T>(static_cast<T>(~T{0}) / 255);  // 1 in each byte
     a = static_cast<T>((a & T(0x55 * ones)) << 1 | (a >> 1 & T(0x55 * ones)));
     a = static_cast<T>((a & T(0x33 * ones)) << 2 | (a >> 2 & T(0x33 * ones)));
     return static_cast<T>((a & T(0x0f * ones)) << 4 | (a >> 4 & T(0x0f * ones)));
 }
-template <class T> constexpr T swap_bytes(T a) {
-    if constexpr (sizeof(T) == 1) return a;
-    else return meaning::byte_swap(a);
+template <class T>
+constexpr T swap_bytes(T a) {
+    if constexpr (sizeof(T) == 1)
+        return a;
+    else
+        return meaning::byte_swap(a);
 }
 
-struct AndNot { template <class T> static T apply(T a, T b) { return static_cast<T>(a & ~b); } };
-struct ReverseBits { template <class T> static T apply(T a) { return swap_bytes(reverse_in_bytes(a)); } };
-struct ReverseInBytes { template <class T> static T apply(T a) { return reverse_in_bytes(a); } };
-struct ReverseBytes { template <class T> static T apply(T a) { return swap_bytes(a); } };
-struct LeadingZeros { template <class T> static T apply(T a) { return meaning::clz(a); } };
-struct TrailingZeros { template <class T> static T apply(T a) { return meaning::ctz(a); } };
-struct CountOnes { template <class T> static T apply(T a) { return meaning::popcount(a); } };
-struct RotateLeft { template <class T> static T apply(T a, T b) { return meaning::rotl(a, b); } };
-struct RotateRight { template <class T> static T apply(T a, T b) { return meaning::rotr(a, b); } };
-struct ShiftLeft { template <class T> static T apply(T a, T b) { return meaning::shl(a, b); } };
+struct AndNot {
+    template <class T>
+    static T apply(T a, T b) {
+        return static_cast<T>(a & ~b);
+    }
+};
+struct ReverseBits {
+    template <class T>
+    static T apply(T a) {
+        return swap_bytes(reverse_in_bytes(a));
+    }
+};
+struct ReverseInBytes {
+    template <class T>
+    static T apply(T a) {
+        return reverse_in_bytes(a);
+    }
+};
+struct ReverseBytes {
+    template <class T>
+    static T apply(T a) {
+        return swap_bytes(a);
+    }
+};
+struct LeadingZeros {
+    template <class T>
+    static T apply(T a) {
+        return meaning::clz(a);
+    }
+};
+struct TrailingZeros {
+    template <class T>
+    static T apply(T a) {
+        return meaning::ctz(a);
+    }
+};
+struct CountOnes {
+    template <class T>
+    static T apply(T a) {
+        return meaning::popcount(a);
+    }
+};
+struct RotateLeft {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::rotl(a, b);
+    }
+};
+struct RotateRight {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::rotr(a, b);
+    }
+};
+struct ShiftLeft {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::shl(a, b);
+    }
+};
 
 void carryless_low(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)

@@ -8,14 +8,54 @@ namespace {
 
 namespace meaning = ir::meaning;
 
-struct Equal { template <class T> static bool apply(T a, T b) { return meaning::eq(a, b); } };
-struct NotEqual { template <class T> static bool apply(T a, T b) { return meaning::ne(a, b); } };
-struct LessU { template <class T> static bool apply(T a, T b) { return meaning::ltu(a, b); } };
-struct LessS { template <class T> static bool apply(T a, T b) { return meaning::lts(a, b); } };
-struct LessEqualU { template <class T> static bool apply(T a, T b) { return meaning::geu(b, a); } };
-struct LessEqualS { template <class T> static bool apply(T a, T b) { return meaning::ges(b, a); } };
-struct GreaterU { template <class T> static bool apply(T a, T b) { return meaning::ltu(b, a); } };
-struct GreaterS { template <class T> static bool apply(T a, T b) { return meaning::lts(b, a); } };
+struct Equal {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::eq(a, b);
+    }
+};
+struct NotEqual {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::ne(a, b);
+    }
+};
+struct LessU {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::ltu(a, b);
+    }
+};
+struct LessS {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::lts(a, b);
+    }
+};
+struct LessEqualU {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::geu(b, a);
+    }
+};
+struct LessEqualS {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::ges(b, a);
+    }
+};
+struct GreaterU {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::ltu(b, a);
+    }
+};
+struct GreaterS {
+    template <class T>
+    static bool apply(T a, T b) {
+        return meaning::lts(b, a);
+    }
+};
 
 }  // namespace
 

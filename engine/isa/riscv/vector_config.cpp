@@ -28,16 +28,21 @@ bool set_vl(Hart& hart, u32 word) {
     const Operation o(hart, word);
     u64 vtype = 0;
     bool immediate_length = false;
-    if (word >> 31 == 0) vtype = word >> 20 & 0x7ff;  // vsetvli
-    else if (word >> 30 == 3) {                        // vsetivli
+    if (word >> 31 == 0)
+        vtype = word >> 20 & 0x7ff;  // vsetvli
+    else if (word >> 30 == 3) {      // vsetivli
         vtype = word >> 20 & 0x3ff;
         immediate_length = true;
-    } else vtype = o.x_unsigned(o.vs2);
+    } else
+        vtype = o.x_unsigned(o.vs2);
     const u32 vlmax = vlmax_of(vtype, hart.vlen_bytes());
     u64 length = 0;
-    if (immediate_length) length = o.vs1;
-    else if (o.vs1 != 0) length = o.x_unsigned(o.vs1);
-    else length = o.vd != 0 ? ~u64{0} : hart.s.vl;
+    if (immediate_length)
+        length = o.vs1;
+    else if (o.vs1 != 0)
+        length = o.x_unsigned(o.vs1);
+    else
+        length = o.vd != 0 ? ~u64{0} : hart.s.vl;
     hart.s.vl = std::min<u64>(length, vlmax);
     hart.s.vtype = vlmax != 0 ? vtype : vill;
     o.set_x(hart.s.vl);

@@ -29,8 +29,10 @@ const char* mask(u32 word) { return (word >> 25 & 1) != 0 ? "" : ",v0.t"; }
 
 std::string memory_operands(u32 word) {
     std::string text = fmt::format("{},({})", v(word, 7), x_name(reg(word, 15)));
-    if (addressing(word) == Addressing::strided) text += fmt::format(",{}", x_name(reg(word, 20)));
-    else if (addressing(word) != Addressing::unit) text += "," + v(word, 20);
+    if (addressing(word) == Addressing::strided)
+        text += fmt::format(",{}", x_name(reg(word, 20)));
+    else if (addressing(word) != Addressing::unit)
+        text += "," + v(word, 20);
     return text + mask(word);
 }
 
@@ -82,7 +84,8 @@ std::string operands(const char* full_name, u32 word) {
                                                                : fmt::format("{}", sign_extend(reg(word, 15), 5));
             break;
         }
-        case 4: case 6: second = x_name(reg(word, 15)); break;
+        case 4:
+        case 6: second = x_name(reg(word, 15)); break;
         case 5: second = f_name(reg(word, 15)); break;
         default: second = v(word, 15); break;
     }

@@ -9,36 +9,98 @@ namespace {
 
 using soft::Environment;
 
-struct Add { template <class T> static T apply(Environment& e, T a, T b) { return soft::add(e, a, b); } };
-struct Sub { template <class T> static T apply(Environment& e, T a, T b) { return soft::sub(e, a, b); } };
-struct ReverseSub { template <class T> static T apply(Environment& e, T a, T b) { return soft::sub(e, b, a); } };
-struct Mul { template <class T> static T apply(Environment& e, T a, T b) { return soft::mul(e, a, b); } };
-struct Div { template <class T> static T apply(Environment& e, T a, T b) { return soft::div(e, a, b); } };
-struct ReverseDiv { template <class T> static T apply(Environment& e, T a, T b) { return soft::div(e, b, a); } };
-struct Min { template <class T> static T apply(Environment& e, T a, T b) { return soft::min_number(e, a, b); } };
-struct Max { template <class T> static T apply(Environment& e, T a, T b) { return soft::max_number(e, a, b); } };
-struct Sqrt { template <class T> static T apply(Environment& e, T a) { return soft::sqrt(e, a); } };
+struct Add {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::add(e, a, b);
+    }
+};
+struct Sub {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::sub(e, a, b);
+    }
+};
+struct ReverseSub {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::sub(e, b, a);
+    }
+};
+struct Mul {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::mul(e, a, b);
+    }
+};
+struct Div {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::div(e, a, b);
+    }
+};
+struct ReverseDiv {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::div(e, b, a);
+    }
+};
+struct Min {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::min_number(e, a, b);
+    }
+};
+struct Max {
+    template <class T>
+    static T apply(Environment& e, T a, T b) {
+        return soft::max_number(e, a, b);
+    }
+};
+struct Sqrt {
+    template <class T>
+    static T apply(Environment& e, T a) {
+        return soft::sqrt(e, a);
+    }
+};
 struct ReciprocalSqrt {
-    template <class T> static T apply(Environment& e, T a) { return soft::reciprocal_sqrt_estimate7(e, a); }
+    template <class T>
+    static T apply(Environment& e, T a) {
+        return soft::reciprocal_sqrt_estimate7(e, a);
+    }
 };
 struct Reciprocal {
-    template <class T> static T apply(Environment& e, T a) { return soft::reciprocal_estimate7(e, a); }
+    template <class T>
+    static T apply(Environment& e, T a) {
+        return soft::reciprocal_estimate7(e, a);
+    }
 };
-struct Classify { template <class T> static T apply(Environment&, T a) { return static_cast<T>(soft::classify(a)); } };
+struct Classify {
+    template <class T>
+    static T apply(Environment&, T a) {
+        return static_cast<T>(soft::classify(a));
+    }
+};
 
-template <class T> constexpr T sign_bit = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
+template <class T>
+constexpr T sign_bit = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
 struct Sign {
-    template <class T> static T apply(Environment&, T a, T b) {
+    template <class T>
+    static T apply(Environment&, T a, T b) {
         return static_cast<T>((a & ~sign_bit<T>) | (b & sign_bit<T>));
     }
 };
 struct SignNot {
-    template <class T> static T apply(Environment&, T a, T b) {
+    template <class T>
+    static T apply(Environment&, T a, T b) {
         return static_cast<T>((a & ~sign_bit<T>) | (~b & sign_bit<T>));
     }
 };
 struct SignXor {
-    template <class T> static T apply(Environment&, T a, T b) { return static_cast<T>(a ^ (b & sign_bit<T>)); }
+    template <class T>
+    static T apply(Environment&, T a, T b) {
+        return static_cast<T>(a ^ (b & sign_bit<T>));
+    }
 };
 
 }  // namespace

@@ -10,16 +10,45 @@ namespace {
 using soft::Environment;
 using soft::Rounding;
 
-struct Equal { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::equal(l.env, a, b); } };
-struct NotEqual { template <class T> static bool apply(Lanes& l, T a, T b) { return !soft::equal(l.env, a, b); } };
-struct Less { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less(l.env, a, b); } };
-struct LessEqual { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less_equal(l.env, a, b); } };
-struct Greater { template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less(l.env, b, a); } };
+struct Equal {
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return soft::equal(l.env, a, b);
+    }
+};
+struct NotEqual {
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return !soft::equal(l.env, a, b);
+    }
+};
+struct Less {
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return soft::less(l.env, a, b);
+    }
+};
+struct LessEqual {
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return soft::less_equal(l.env, a, b);
+    }
+};
+struct Greater {
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return soft::less(l.env, b, a);
+    }
+};
 struct GreaterEqual {
-    template <class T> static bool apply(Lanes& l, T a, T b) { return soft::less_equal(l.env, b, a); }
+    template <class T>
+    static bool apply(Lanes& l, T a, T b) {
+        return soft::less_equal(l.env, b, a);
+    }
 };
 
-template <class T> void merge(Lanes& l) {
+template <class T>
+void merge(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         put(l.d, i, l.mask == nullptr || get_bit(l.mask, i) ? get<T>(l.b, 0) : get<T>(l.a, i));
 }
@@ -39,16 +68,19 @@ bool vfmv_v_f(Hart& h, u32 w) { return floating<Shape::same>(h, w, merge_kernels
 namespace {
 
 // To an integer of D's width, D signed or not, from a format of A's width.
-template <class D, class A> void to_integer(Lanes& l) {
+template <class D, class A>
+void to_integer(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         if (l.mask == nullptr || get_bit(l.mask, i))
             put(l.d, i, soft::to_integer<D>(l.env, get<A>(l.a, i), l.env.rounding));
 }
-template <class D, class A> void from_integer(Lanes& l) {
+template <class D, class A>
+void from_integer(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         if (l.mask == nullptr || get_bit(l.mask, i)) put(l.d, i, soft::from_integer<D>(l.env, get<A>(l.a, i)));
 }
-template <class D, class A> void change_format(Lanes& l) {
+template <class D, class A>
+void change_format(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         if (l.mask == nullptr || get_bit(l.mask, i)) put(l.d, i, soft::convert<D>(l.env, get<A>(l.a, i)));
 }
@@ -67,7 +99,8 @@ constexpr Kernels narrow_from_signed = {nullptr, from_integer<u16, i32>, from_in
 constexpr Kernels to_wide_format = {nullptr, change_format<u32, u16>, change_format<u64, u32>, nullptr};
 constexpr Kernels to_narrow_format = {nullptr, change_format<u16, u32>, change_format<u32, u64>, nullptr};
 
-template <Shape S> bool convert(Hart& h, u32 w, const Kernels& kernels, std::optional<Rounding> rounding = {}) {
+template <Shape S>
+bool convert(Hart& h, u32 w, const Kernels& kernels, std::optional<Rounding> rounding = {}) {
     return floating<S>(h, w, kernels, Second::none, Old::ignored, rounding);
 }
 constexpr Rounding rtz = Rounding::toward_zero;

@@ -8,42 +8,67 @@ namespace {
 
 using soft::Environment;
 
-template <class T> constexpr T negated(T a) { return static_cast<T>(a ^ static_cast<T>(T{1} << (8 * sizeof(T) - 1))); }
+template <class T>
+constexpr T negated(T a) {
+    return static_cast<T>(a ^ static_cast<T>(T{1} << (8 * sizeof(T) - 1)));
+}
 
 // a is vs2, b is vs1 or the scalar, old is vd. "Accumulate" adds to vd, "add" overwrites a factor.
 struct MulAccumulate {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, b, a, old); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, b, a, old);
+    }
 };
 struct NegMulAccumulate {
-    template <class T> static T apply(Environment& e, T old, T a, T b) {
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
         return soft::mul_add(e, negated(b), a, negated(old));
     }
 };
 struct MulSubtract {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, b, a, negated(old)); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, b, a, negated(old));
+    }
 };
 struct NegMulSubtract {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, negated(b), a, old); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, negated(b), a, old);
+    }
 };
 struct MulAdd {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, b, old, a); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, b, old, a);
+    }
 };
 struct NegMulAdd {
-    template <class T> static T apply(Environment& e, T old, T a, T b) {
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
         return soft::mul_add(e, negated(b), old, negated(a));
     }
 };
 struct MulSub {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, b, old, negated(a)); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, b, old, negated(a));
+    }
 };
 struct NegMulSub {
-    template <class T> static T apply(Environment& e, T old, T a, T b) { return soft::mul_add(e, negated(b), old, a); }
+    template <class T>
+    static T apply(Environment& e, T old, T a, T b) {
+        return soft::mul_add(e, negated(b), old, a);
+    }
 };
 
-template <class Op> bool fused(Hart& h, u32 w) {
+template <class Op>
+bool fused(Hart& h, u32 w) {
     return floating<Shape::same>(h, w, float_same<Op>, Second::float_, Old::read);
 }
-template <class Op> bool fused_widen(Hart& h, u32 w) {
+template <class Op>
+bool fused_widen(Hart& h, u32 w) {
     return floating<Shape::widen>(h, w, float_widen<Op>, Second::float_, Old::read);
 }
 

@@ -9,20 +9,90 @@ namespace {
 
 namespace meaning = ir::meaning;
 
-struct Add { template <class T> static T apply(T a, T b) { return meaning::add(a, b); } };
-struct Sub { template <class T> static T apply(T a, T b) { return meaning::sub(a, b); } };
-struct ReverseSub { template <class T> static T apply(T a, T b) { return meaning::sub(b, a); } };
-struct And { template <class T> static T apply(T a, T b) { return meaning::and_(a, b); } };
-struct Or { template <class T> static T apply(T a, T b) { return meaning::or_(a, b); } };
-struct Xor { template <class T> static T apply(T a, T b) { return meaning::xor_(a, b); } };
-struct MinU { template <class T> static T apply(T a, T b) { return meaning::minu(a, b); } };
-struct MinS { template <class T> static T apply(T a, T b) { return meaning::mins(a, b); } };
-struct MaxU { template <class T> static T apply(T a, T b) { return meaning::maxu(a, b); } };
-struct MaxS { template <class T> static T apply(T a, T b) { return meaning::maxs(a, b); } };
-struct ShiftLeft { template <class T> static T apply(T a, T b) { return meaning::shl(a, b); } };
-struct ShiftRight { template <class T> static T apply(T a, T b) { return meaning::shr(a, b); } };
-struct ShiftRightSigned { template <class T> static T apply(T a, T b) { return meaning::sar(a, b); } };
-struct Move { template <class T> static T apply(T, T b) { return b; } };
+struct Add {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::add(a, b);
+    }
+};
+struct Sub {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::sub(a, b);
+    }
+};
+struct ReverseSub {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::sub(b, a);
+    }
+};
+struct And {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::and_(a, b);
+    }
+};
+struct Or {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::or_(a, b);
+    }
+};
+struct Xor {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::xor_(a, b);
+    }
+};
+struct MinU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::minu(a, b);
+    }
+};
+struct MinS {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mins(a, b);
+    }
+};
+struct MaxU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::maxu(a, b);
+    }
+};
+struct MaxS {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::maxs(a, b);
+    }
+};
+struct ShiftLeft {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::shl(a, b);
+    }
+};
+struct ShiftRight {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::shr(a, b);
+    }
+};
+struct ShiftRightSigned {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::sar(a, b);
+    }
+};
+struct Move {
+    template <class T>
+    static T apply(T, T b) {
+        return b;
+    }
+};
 
 }  // namespace
 
@@ -45,28 +115,33 @@ namespace {
 // The mask register is a carry or a choice here, and every element of the body is written.
 enum class CarryIn : u8 { none, mask };
 
-template <class T> void add_with_carry(Lanes& l) {
+template <class T>
+void add_with_carry(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         put(l.d, i, static_cast<T>(get<T>(l.a, i) + get<T>(l.b, u64{i} * l.b_step) + get_bit(l.mask, i)));
 }
-template <class T> void sub_with_borrow(Lanes& l) {
+template <class T>
+void sub_with_borrow(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         put(l.d, i, static_cast<T>(get<T>(l.a, i) - get<T>(l.b, u64{i} * l.b_step) - get_bit(l.mask, i)));
 }
-template <class T> void carry_out(Lanes& l) {
+template <class T>
+void carry_out(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++) {
         const u128 sum =
             u128{get<T>(l.a, i)} + get<T>(l.b, u64{i} * l.b_step) + (l.mask != nullptr && get_bit(l.mask, i));
         put_bit(l.d, i, (sum >> (8 * sizeof(T))) != 0);
     }
 }
-template <class T> void borrow_out(Lanes& l) {
+template <class T>
+void borrow_out(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++) {
         const u128 subtrahend = u128{get<T>(l.b, u64{i} * l.b_step)} + (l.mask != nullptr && get_bit(l.mask, i));
         put_bit(l.d, i, get<T>(l.a, i) < subtrahend);
     }
 }
-template <class T> void merge(Lanes& l) {
+template <class T>
+void merge(Lanes& l) {
     for (u32 i = l.start; i < l.end; i++)
         put(l.d, i, get_bit(l.mask, i) ? get<T>(l.b, u64{i} * l.b_step) : get<T>(l.a, i));
 }

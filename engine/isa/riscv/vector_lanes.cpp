@@ -26,11 +26,15 @@ void run_lanes(const Operation& o, Kernel kernel, Lanes& l, Second second) {
         return;
     }
     u64 value = 0;
-    if (second == Second::float_) value = float_scalar(o, o.vs1);
+    if (second == Second::float_)
+        value = float_scalar(o, o.vs1);
     else if (second != Second::none) {
-        if (o.form() != Form::vi) value = static_cast<u64>(o.x_signed(o.vs1));
-        else if (second == Second::simm5) value = static_cast<u64>(o.signed_immediate());
-        else value = o.vs1 | (second == Second::uimm6 ? o.word >> 26 & 1 : 0) << 5;
+        if (o.form() != Form::vi)
+            value = static_cast<u64>(o.x_signed(o.vs1));
+        else if (second == Second::simm5)
+            value = static_cast<u64>(o.signed_immediate());
+        else
+            value = o.vs1 | (second == Second::uimm6 ? o.word >> 26 & 1 : 0) << 5;
     }
     const Repeated scalar(value, o.sew);
     l.b = scalar.bytes;

@@ -35,31 +35,52 @@ using Kernel = void (*)(Lanes&);
 using Kernels = std::array<Kernel, 4>;
 
 // Operations are structs with a static apply() that takes (a), (a, b), (lanes, a, b) or (old d, a, b).
-template <class Op, class C> constexpr bool takes_old = requires(C v) { Op::apply(v, v, v); };
-template <class Op, class C> constexpr bool takes_two = requires(C v) { Op::apply(v, v); };
-template <class Op, class C> constexpr bool takes_two_and_lanes = requires(Lanes& l, C v) { Op::apply(l, v, v); };
-template <class Op, class C> constexpr bool takes_one = requires(C v) { Op::apply(v); };
+template <class Op, class C>
+constexpr bool takes_old = requires(C v) {
+    Op::apply(v, v, v);
+};
+template <class Op, class C>
+constexpr bool takes_two = requires(C v) {
+    Op::apply(v, v);
+};
+template <class Op, class C>
+constexpr bool takes_two_and_lanes = requires(Lanes& l, C v) {
+    Op::apply(l, v, v);
+};
+template <class Op, class C>
+constexpr bool takes_one = requires(C v) {
+    Op::apply(v);
+};
 // Worth doing a chunk at a time: nothing but arithmetic that vector units have.
-template <class Op> constexpr bool in_chunks = !requires { Op::one_by_one; };
+template <class Op>
+constexpr bool in_chunks = !requires {
+    Op::one_by_one;
+};
 
 // a and b are converted to C (which sign-extends if they are signed) and the result is converted from C to D.
 template <class Op, class C, class D, class A, class B>
 D result_of([[maybe_unused]] Lanes& l, [[maybe_unused]] D old, A a, [[maybe_unused]] B b) {
     const C first = static_cast<C>(a);
-    if constexpr (takes_one<Op, C>) return static_cast<D>(Op::apply(first));
+    if constexpr (takes_one<Op, C>)
+        return static_cast<D>(Op::apply(first));
     else {
         const C second = static_cast<C>(b);
-        if constexpr (takes_two<Op, C>) return static_cast<D>(Op::apply(first, second));
-        else if constexpr (takes_two_and_lanes<Op, C>) return static_cast<D>(Op::apply(l, first, second));
-        else return static_cast<D>(Op::apply(static_cast<C>(old), first, second));
+        if constexpr (takes_two<Op, C>)
+            return static_cast<D>(Op::apply(first, second));
+        else if constexpr (takes_two_and_lanes<Op, C>)
+            return static_cast<D>(Op::apply(l, first, second));
+        else
+            return static_cast<D>(Op::apply(static_cast<C>(old), first, second));
     }
 }
 
-template <class Op, class C, class D, class A, class B> void element(Lanes& l, u32 i) {
+template <class Op, class C, class D, class A, class B>
+void element(Lanes& l, u32 i) {
     put(l.d, i, result_of<Op, C>(l, get<D>(l.d, i), get<A>(l.a, i), get<B>(l.b, u64{i} * l.b_step)));
 }
 // Elements i to i + count - 1.
-template <u32 count, class Op, class C, class D, class A, class B> void chunk(Lanes& l, u32 i) {
+template <u32 count, class Op, class C, class D, class A, class B>
+void chunk(Lanes& l, u32 i) {
     A a[count];
     B b[count];
     D d[count];
@@ -67,13 +88,16 @@ template <u32 count, class Op, class C, class D, class A, class B> void chunk(La
     std::memcpy(b, l.b + usize{i} * l.b_step * sizeof(B), sizeof b);
     if constexpr (takes_old<Op, C>) std::memcpy(d, l.d + usize{i} * sizeof(D), sizeof d);
     for (u32 k = 0; k < count; k++) {
-        if constexpr (takes_old<Op, C>) d[k] = result_of<Op, C>(l, d[k], a[k], b[k]);
-        else d[k] = result_of<Op, C>(l, D{}, a[k], b[k]);
+        if constexpr (takes_old<Op, C>)
+            d[k] = result_of<Op, C>(l, d[k], a[k], b[k]);
+        else
+            d[k] = result_of<Op, C>(l, D{}, a[k], b[k]);
     }
     std::memcpy(l.d + usize{i} * sizeof(D), d, sizeof d);
 }
 
-template <class Op, class C, class D, class A, class B> void elements(Lanes& l) {
+template <class Op, class C, class D, class A, class B>
+void elements(Lanes& l) {
     constexpr bool chunks = !takes_two_and_lanes<Op, C> && in_chunks<Op>;
     u32 i = l.start;
     if (l.mask == nullptr) {
@@ -103,11 +127,14 @@ template <class Op, class C, class D, class A, class B> void elements(Lanes& l) 
 }
 
 // Writes one bit an element.
-template <class Op, class T> void compare(Lanes& l) {
+template <class Op, class T>
+void compare(Lanes& l) {
     const auto result = [&l](u32 i) -> bool {
         const T a = get<T>(l.a, i), b = get<T>(l.b, u64{i} * l.b_step);
-        if constexpr (takes_two_and_lanes<Op, T>) return Op::apply(l, a, b);
-        else return Op::apply(a, b);
+        if constexpr (takes_two_and_lanes<Op, T>)
+            return Op::apply(l, a, b);
+        else
+            return Op::apply(a, b);
     };
     u32 i = l.start;
     if constexpr (!takes_two_and_lanes<Op, T>)
@@ -138,13 +165,28 @@ template <class Op, class T> void compare(Lanes& l) {
         if (l.mask == nullptr || get_bit(l.mask, i)) put_bit(l.d, i, result(i));
 }
 
-template <unsigned Bytes> struct Uint;
-template <> struct Uint<1> { using type = u8; };
-template <> struct Uint<2> { using type = u16; };
-template <> struct Uint<4> { using type = u32; };
-template <> struct Uint<8> { using type = u64; };
-template <class T> using Wide = typename Uint<sizeof(T) * 2>::type;
-template <class T> using Signed = std::make_signed_t<T>;
+template <unsigned Bytes>
+struct Uint;
+template <>
+struct Uint<1> {
+    using type = u8;
+};
+template <>
+struct Uint<2> {
+    using type = u16;
+};
+template <>
+struct Uint<4> {
+    using type = u32;
+};
+template <>
+struct Uint<8> {
+    using type = u64;
+};
+template <class T>
+using Wide = typename Uint<sizeof(T) * 2>::type;
+template <class T>
+using Signed = std::make_signed_t<T>;
 
 // Kernels of integer operations by shape.
 template <class Op>
@@ -153,7 +195,8 @@ constexpr Kernels same_kernels = {elements<Op, u8, u8, u8, u8>, elements<Op, u16
 template <class Op>
 constexpr Kernels compare_kernels = {compare<Op, u8>, compare<Op, u16>, compare<Op, u32>, compare<Op, u64>};
 enum class Extend : u8 { zero, sign };
-template <Extend E, class T> using Extended = std::conditional_t<E == Extend::sign, Signed<T>, T>;
+template <Extend E, class T>
+using Extended = std::conditional_t<E == Extend::sign, Signed<T>, T>;
 // vd wide, sources narrow; `A` and `B` say how vs2 and vs1 are extended.
 template <class Op, Extend A, Extend B>
 constexpr Kernels widen_kernels = {elements<Op, u16, u16, Extended<A, u8>, Extended<B, u8>>,
@@ -185,7 +228,8 @@ enum class Old : u8 { ignored, read };  // whether vd is a source too
 
 // Whether the registers and widths obey the rules. Comparisons and instructions with a carry may read v0 as a source of
 // elements too: the specification reserves that, and processors do it.
-template <Shape S> bool registers_legal(const Operation& o, bool has_vs1, Old old) {
+template <Shape S>
+bool registers_legal(const Operation& o, bool has_vs1, Old old) {
     constexpr bool wide = S == Shape::widen || S == Shape::widen_w || S == Shape::narrow;
     const int m = o.lmul;
     if (wide && (o.sew > 2 || m > 2)) return false;
@@ -193,7 +237,8 @@ template <Shape S> bool registers_legal(const Operation& o, bool has_vs1, Old ol
     if (S != Shape::mask && (!o.clear_of_mask(o.vd) || !o.clear_of_mask(o.vs2) || (has_vs1 && !o.clear_of_mask(o.vs1))))
         return false;
     if (has_vs1 && !aligned(o.vs1, m)) return false;
-    if constexpr (S == Shape::same) return aligned(o.vd, m) && aligned(o.vs2, m);
+    if constexpr (S == Shape::same)
+        return aligned(o.vd, m) && aligned(o.vs2, m);
     else if constexpr (S == Shape::widen) {
         if (!aligned(o.vd, m + 1) || !aligned(o.vs2, m)) return false;
         if (old == Old::read)

@@ -18,16 +18,33 @@ constexpr u64 part_of(u32 word, u32 start, u32 end) {
     return low_mask(static_cast<unsigned>(std::min<u64>(end - first, 64))) & ~low_mask(static_cast<unsigned>(from));
 }
 
-struct And { static u64 apply(u64 a, u64 b) { return a & b; } };
-struct Nand { static u64 apply(u64 a, u64 b) { return ~(a & b); } };
-struct AndNot { static u64 apply(u64 a, u64 b) { return a & ~b; } };
-struct Xor { static u64 apply(u64 a, u64 b) { return a ^ b; } };
-struct Or { static u64 apply(u64 a, u64 b) { return a | b; } };
-struct Nor { static u64 apply(u64 a, u64 b) { return ~(a | b); } };
-struct OrNot { static u64 apply(u64 a, u64 b) { return a | ~b; } };
-struct Xnor { static u64 apply(u64 a, u64 b) { return ~(a ^ b); } };
+struct And {
+    static u64 apply(u64 a, u64 b) { return a & b; }
+};
+struct Nand {
+    static u64 apply(u64 a, u64 b) { return ~(a & b); }
+};
+struct AndNot {
+    static u64 apply(u64 a, u64 b) { return a & ~b; }
+};
+struct Xor {
+    static u64 apply(u64 a, u64 b) { return a ^ b; }
+};
+struct Or {
+    static u64 apply(u64 a, u64 b) { return a | b; }
+};
+struct Nor {
+    static u64 apply(u64 a, u64 b) { return ~(a | b); }
+};
+struct OrNot {
+    static u64 apply(u64 a, u64 b) { return a | ~b; }
+};
+struct Xnor {
+    static u64 apply(u64 a, u64 b) { return ~(a ^ b); }
+};
 
-template <class Op> bool logic(Hart& hart, u32 word) {
+template <class Op>
+bool logic(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable) return o.illegal();
     const u8 *a = o.reg(o.vs2), *b = o.reg(o.vs1);
@@ -53,7 +70,8 @@ u32 first_one(const Operation& o) {
 
 enum class Ones : u8 { before, up_to, only };  // vmsbf, vmsif, vmsof
 
-template <Ones Which> bool set_by_first(Hart& hart, u32 word) {
+template <Ones Which>
+bool set_by_first(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable || o.start != 0 || o.vd == o.vs2 || !o.clear_of_mask(o.vd)) return o.illegal();
     const u32 first = first_one(o);
@@ -68,7 +86,8 @@ template <Ones Which> bool set_by_first(Hart& hart, u32 word) {
     return o.done();
 }
 
-template <class T> void write_counts(const Operation& o) {
+template <class T>
+void write_counts(const Operation& o) {
     u8* d = o.reg(o.vd);
     T count = 0;
     for (u32 i = 0; i < o.vl; i++) {
@@ -77,7 +96,8 @@ template <class T> void write_counts(const Operation& o) {
         count = static_cast<T>(count + get_bit(o.reg(o.vs2), i));
     }
 }
-template <class T> void write_indices(const Operation& o) {
+template <class T>
+void write_indices(const Operation& o) {
     u8* d = o.reg(o.vd);
     for (u32 i = o.start; i < o.vl; i++)
         if (o.active(i)) put(d, i, static_cast<T>(i));

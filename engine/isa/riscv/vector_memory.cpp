@@ -29,11 +29,14 @@ bool data_registers_legal(const Operation& o, Direction direction, int emul, uns
 // Moves `size` bytes between guest memory at `address`, which lies in one page that may be accessed directly, and a
 // register.
 // Naturally aligned words are moved at once: another hart never sees half an element.
-template <Direction D> void copy(u8* host, u8* reg, usize size) {
+template <Direction D>
+void copy(u8* host, u8* reg, usize size) {
     const auto move = [&]<class T>() {
         T* at = reinterpret_cast<T*>(host);
-        if constexpr (D == Direction::load) put(reg, 0, __atomic_load_n(at, __ATOMIC_RELAXED));
-        else __atomic_store_n(at, get<T>(reg, 0), __ATOMIC_RELAXED);
+        if constexpr (D == Direction::load)
+            put(reg, 0, __atomic_load_n(at, __ATOMIC_RELAXED));
+        else
+            __atomic_store_n(at, get<T>(reg, 0), __ATOMIC_RELAXED);
         host += sizeof(T);
         reg += sizeof(T);
         size -= sizeof(T);
@@ -50,17 +53,20 @@ template <Direction D> void copy(u8* host, u8* reg, usize size) {
     while (size > 0) move.template operator()<u8>();
 }
 
-template <Direction D, class T> bool access(Hart& hart, u64 address, u8* element) {
+template <Direction D, class T>
+bool access(Hart& hart, u64 address, u8* element) {
     if constexpr (D == Direction::load) {
         T value{};
         if (!hart.load(address, value)) return false;
         put(element, 0, value);
         return true;
-    } else return hart.store(address, get<T>(element, 0));
+    } else
+        return hart.store(address, get<T>(element, 0));
 }
 
 // Elements [start, count) of T, one after another in memory and in registers from `reg` on. A trap leaves vstart.
-template <Direction D, class T> bool run_consecutive(const Operation& o, u64 base, u8* reg, u64 start, u64 count) {
+template <Direction D, class T>
+bool run_consecutive(const Operation& o, u64 base, u8* reg, u64 start, u64 count) {
     for (u64 i = start; i < count;) {
         const u64 address = o.wrapped(base + i * sizeof(T));
         const u64 room = (page_size - (address & page_mask)) / sizeof(T);
@@ -99,7 +105,8 @@ bool run_segments(const Operation& o, unsigned fields, unsigned group, Address a
 }
 
 // Calls body.operator()<T>() with the unsigned type of `width`.
-template <class Body> bool with_element(unsigned width, Body body) {
+template <class Body>
+bool with_element(unsigned width, Body body) {
     switch (width) {
         case 0: return body.template operator()<u8>();
         case 1: return body.template operator()<u16>();
@@ -110,7 +117,8 @@ template <class Body> bool with_element(unsigned width, Body body) {
 
 u64 base_of(const Operation& o) { return o.x_unsigned(o.vs1); }
 
-template <Direction D> bool unit(Hart& hart, u32 word) {
+template <Direction D>
+bool unit(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned eew = width_of(o), fields = o.fields();
     const int emul = effective_multiplier(o, eew);
@@ -123,7 +131,8 @@ template <Direction D> bool unit(Hart& hart, u32 word) {
     return ok && o.done();
 }
 
-template <Direction D> bool strided(Hart& hart, u32 word) {
+template <Direction D>
+bool strided(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned eew = width_of(o), fields = o.fields();
     const int emul = effective_multiplier(o, eew);
@@ -136,7 +145,8 @@ template <Direction D> bool strided(Hart& hart, u32 word) {
 }
 
 // The width field is that of the indices, in vs2; the data has SEW.
-template <Direction D> bool indexed(Hart& hart, u32 word) {
+template <Direction D>
+bool indexed(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned eew = width_of(o), fields = o.fields();
     const int emul = effective_multiplier(o, eew);
@@ -148,7 +158,8 @@ template <Direction D> bool indexed(Hart& hart, u32 word) {
         if (fields > 1 && !disjoint(o.vd, fields * registers(o.lmul), o.vs2, registers(emul))) return o.illegal();
         if (eew < o.sew && !wider_overlap_legal(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
         if (eew > o.sew && !narrower_overlap_legal(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
-    } else if (eew != o.sew && !groups_disjoint(o.vd, o.lmul, o.vs2, emul)) return o.illegal();
+    } else if (eew != o.sew && !groups_disjoint(o.vd, o.lmul, o.vs2, emul))
+        return o.illegal();
     const u8* const indices = o.reg(o.vs2);
     const auto address_of = [&](u32 i) {
         switch (eew) {
@@ -164,14 +175,16 @@ template <Direction D> bool indexed(Hart& hart, u32 word) {
 }
 
 // A mask is as many bytes as hold vl bits.
-template <Direction D> bool mask_transfer(Hart& hart, u32 word) {
+template <Direction D>
+bool mask_transfer(Hart& hart, u32 word) {
     const Operation o(hart, word);
     if (!o.usable) return o.illegal();
     return run_consecutive<D, u8>(o, base_of(o), o.reg(o.vd), o.start, (u64{o.vl} + 7) / 8) && o.done();
 }
 
 // Independent of vtype and vl.
-template <Direction D> bool whole(Hart& hart, u32 word) {
+template <Direction D>
+bool whole(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned count = o.fields();
     if (!hart.vector_on() || (o.vd & (count - 1)) != 0) return o.illegal();
@@ -182,7 +195,8 @@ template <Direction D> bool whole(Hart& hart, u32 word) {
 }
 
 // A segment is loaded whole before any of it is written.
-template <class T> bool load_first(const Operation& o, unsigned fields, unsigned group) {
+template <class T>
+bool load_first(const Operation& o, unsigned fields, unsigned group) {
     const usize field_bytes = usize{group} * o.hart.vlen_bytes();
     u8* const first = o.reg(o.vd);
     for (u32 i = o.start; i < o.vl; i++) {

@@ -9,25 +9,81 @@ namespace {
 
 namespace meaning = ir::meaning;
 
-struct Mul { template <class T> static T apply(T a, T b) { return meaning::mul(a, b); } };
-struct MulHigh { template <class T> static T apply(T a, T b) { return meaning::mulhs(a, b); } };
-struct MulHighU { template <class T> static T apply(T a, T b) { return meaning::mulhu(a, b); } };
-struct MulHighSU { template <class T> static T apply(T a, T b) { return meaning::mulhsu(a, b); } };
-struct OneByOne { static constexpr bool one_by_one = true; };
-struct DivU : OneByOne { template <class T> static T apply(T a, T b) { return meaning::divu(a, b); } };
-struct DivS : OneByOne { template <class T> static T apply(T a, T b) { return meaning::divs(a, b); } };
-struct RemU : OneByOne { template <class T> static T apply(T a, T b) { return meaning::remu(a, b); } };
-struct RemS : OneByOne { template <class T> static T apply(T a, T b) { return meaning::rems(a, b); } };
+struct Mul {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mul(a, b);
+    }
+};
+struct MulHigh {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mulhs(a, b);
+    }
+};
+struct MulHighU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mulhu(a, b);
+    }
+};
+struct MulHighSU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mulhsu(a, b);
+    }
+};
+struct OneByOne {
+    static constexpr bool one_by_one = true;
+};
+struct DivU : OneByOne {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::divu(a, b);
+    }
+};
+struct DivS : OneByOne {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::divs(a, b);
+    }
+};
+struct RemU : OneByOne {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::remu(a, b);
+    }
+};
+struct RemS : OneByOne {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::rems(a, b);
+    }
+};
 // a is vs2, b is vs1 or the scalar, old is vd.
 struct MulAccumulate {
-    template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(b, a)); }
+    template <class T>
+    static T apply(T old, T a, T b) {
+        return meaning::add(old, meaning::mul(b, a));
+    }
 };
 struct NegMulAccumulate {
-    template <class T> static T apply(T old, T a, T b) { return meaning::sub(old, meaning::mul(b, a)); }
+    template <class T>
+    static T apply(T old, T a, T b) {
+        return meaning::sub(old, meaning::mul(b, a));
+    }
 };
-struct MulAdd { template <class T> static T apply(T old, T a, T b) { return meaning::add(meaning::mul(b, old), a); } };
+struct MulAdd {
+    template <class T>
+    static T apply(T old, T a, T b) {
+        return meaning::add(meaning::mul(b, old), a);
+    }
+};
 struct NegMulAdd {
-    template <class T> static T apply(T old, T a, T b) { return meaning::sub(a, meaning::mul(b, old)); }
+    template <class T>
+    static T apply(T old, T a, T b) {
+        return meaning::sub(a, meaning::mul(b, old));
+    }
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace viv::riscv::vector {
 namespace {
 
 // Calls body.operator()<T>() with the unsigned type of the element width.
-template <class Body> void with_element(unsigned sew, Body body) {
+template <class Body>
+void with_element(unsigned sew, Body body) {
     switch (sew) {
         case 0: body.template operator()<u8>(); break;
         case 1: body.template operator()<u16>(); break;
@@ -169,7 +170,8 @@ bool vfslide1down(Hart& hart, u32 word) {
 namespace {
 
 // vd[i] = vs2[index(i)], zero beyond VLMAX.
-template <class T, class Index> void gather(const Operation& o) {
+template <class T, class Index>
+void gather(const Operation& o) {
     u8* d = o.reg(o.vd);
     const u8 *a = o.reg(o.vs2), *indices = o.reg(o.vs1);
     const u64 maximum = o.vlmax();

@@ -10,27 +10,86 @@ namespace {
 
 namespace meaning = ir::meaning;
 
-struct Add { template <class T> static T apply(T a, T b) { return meaning::add(a, b); } };
-struct And { template <class T> static T apply(T a, T b) { return meaning::and_(a, b); } };
-struct Or { template <class T> static T apply(T a, T b) { return meaning::or_(a, b); } };
-struct Xor { template <class T> static T apply(T a, T b) { return meaning::xor_(a, b); } };
-struct MinU { template <class T> static T apply(T a, T b) { return meaning::minu(a, b); } };
-struct MinS { template <class T> static T apply(T a, T b) { return meaning::mins(a, b); } };
-struct MaxU { template <class T> static T apply(T a, T b) { return meaning::maxu(a, b); } };
-struct MaxS { template <class T> static T apply(T a, T b) { return meaning::maxs(a, b); } };
-struct FloatAdd { template <class T> static T apply(Lanes& l, T a, T b) { return soft::add(l.env, a, b); } };
-struct FloatMin { template <class T> static T apply(Lanes& l, T a, T b) { return soft::min_number(l.env, a, b); } };
-struct FloatMax { template <class T> static T apply(Lanes& l, T a, T b) { return soft::max_number(l.env, a, b); } };
+struct Add {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::add(a, b);
+    }
+};
+struct And {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::and_(a, b);
+    }
+};
+struct Or {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::or_(a, b);
+    }
+};
+struct Xor {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::xor_(a, b);
+    }
+};
+struct MinU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::minu(a, b);
+    }
+};
+struct MinS {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mins(a, b);
+    }
+};
+struct MaxU {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::maxu(a, b);
+    }
+};
+struct MaxS {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::maxs(a, b);
+    }
+};
+struct FloatAdd {
+    template <class T>
+    static T apply(Lanes& l, T a, T b) {
+        return soft::add(l.env, a, b);
+    }
+};
+struct FloatMin {
+    template <class T>
+    static T apply(Lanes& l, T a, T b) {
+        return soft::min_number(l.env, a, b);
+    }
+};
+struct FloatMax {
+    template <class T>
+    static T apply(Lanes& l, T a, T b) {
+        return soft::max_number(l.env, a, b);
+    }
+};
 
 // d[0] = Op over b[0] and the active elements of a; `D` is the width of the sum and of b.
-template <class Op, class D, class A> void reduce(Lanes& l) {
+template <class Op, class D, class A>
+void reduce(Lanes& l) {
     D result = get<D>(l.b, 0);
     for (u32 i = 0; i < l.end; i++) {
         if (l.mask != nullptr && !get_bit(l.mask, i)) continue;
         if constexpr (takes_two_and_lanes<Op, D>) {
-            if constexpr (sizeof(A) == sizeof(D)) result = Op::apply(l, result, get<A>(l.a, i));
-            else result = Op::apply(l, result, soft::convert<D>(l.env, get<A>(l.a, i)));
-        } else result = Op::apply(result, static_cast<D>(get<A>(l.a, i)));
+            if constexpr (sizeof(A) == sizeof(D))
+                result = Op::apply(l, result, get<A>(l.a, i));
+            else
+                result = Op::apply(l, result, soft::convert<D>(l.env, get<A>(l.a, i)));
+        } else
+            result = Op::apply(result, static_cast<D>(get<A>(l.a, i)));
     }
     put(l.d, 0, result);
 }
@@ -49,7 +108,8 @@ enum class Unit : u8 { integer, floating };
 enum class Sum : u8 { same, wide };
 
 // vd and vs1 are single registers whatever the multiplier; vd may be the mask register.
-template <Unit U, Sum W> bool reduction(Hart& hart, u32 word, const Kernels& kernels) {
+template <Unit U, Sum W>
+bool reduction(Hart& hart, u32 word, const Kernels& kernels) {
     const Operation o(hart, word);
     if (!o.usable || (U == Unit::floating && !float_usable(o)) || kernels[o.sew] == nullptr || o.start != 0)
         return o.illegal();

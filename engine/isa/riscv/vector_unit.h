@@ -38,12 +38,16 @@ constexpr bool narrower_overlap_legal(unsigned d, int d_emul, unsigned s, int s_
 }
 
 // Elements and mask bits in register memory, which is little endian like every host that the engine supports.
-template <class T> T get(const u8* base, u64 index) {
+template <class T>
+T get(const u8* base, u64 index) {
     T value;
     std::memcpy(&value, base + index * sizeof(T), sizeof(T));
     return value;
 }
-template <class T> void put(u8* base, u64 index, T value) { std::memcpy(base + index * sizeof(T), &value, sizeof(T)); }
+template <class T>
+void put(u8* base, u64 index, T value) {
+    std::memcpy(base + index * sizeof(T), &value, sizeof(T));
+}
 inline bool get_bit(const u8* mask, u64 index) { return (mask[index >> 3] >> (index & 7) & 1) != 0; }
 inline void put_bit(u8* mask, u64 index, bool value) {
     u8& byte = mask[index >> 3];
@@ -60,7 +64,7 @@ struct Operation {
     const u8 sew;       // log2 of the element width in bytes, 0 to 3
     const i8 lmul;      // log2 of the register multiplier, -3 to 3
     const u32 vl;
-    const u32 start;    // vstart
+    const u32 start;  // vstart
 
     Operation(Hart& on, u32 instruction)
         : hart(on),

@@ -9,14 +9,42 @@ namespace {
 
 namespace meaning = ir::meaning;
 
-struct Add { template <class T> static T apply(T a, T b) { return meaning::add(a, b); } };
-struct Sub { template <class T> static T apply(T a, T b) { return meaning::sub(a, b); } };
-struct Mul { template <class T> static T apply(T a, T b) { return meaning::mul(a, b); } };
-struct MulAccumulate {
-    template <class T> static T apply(T old, T a, T b) { return meaning::add(old, meaning::mul(a, b)); }
+struct Add {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::add(a, b);
+    }
 };
-struct ShiftRight { template <class T> static T apply(T a, T b) { return meaning::shr(a, b); } };
-struct ShiftRightSigned { template <class T> static T apply(T a, T b) { return meaning::sar(a, b); } };
+struct Sub {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::sub(a, b);
+    }
+};
+struct Mul {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::mul(a, b);
+    }
+};
+struct MulAccumulate {
+    template <class T>
+    static T apply(T old, T a, T b) {
+        return meaning::add(old, meaning::mul(a, b));
+    }
+};
+struct ShiftRight {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::shr(a, b);
+    }
+};
+struct ShiftRightSigned {
+    template <class T>
+    static T apply(T a, T b) {
+        return meaning::sar(a, b);
+    }
+};
 
 constexpr auto zero = Extend::zero;
 constexpr auto sign = Extend::sign;
@@ -53,10 +81,17 @@ bool vnsra(Hart& h, u32 w) { return integer<Shape::narrow>(h, w, narrow_kernels<
 namespace {
 
 // vd has SEW, vs2 SEW / 2^Log2.
-struct Identity { template <class T> static T apply(T a) { return a; } };
-template <Extend E, class D, class A> constexpr Kernel extension = elements<Identity, D, D, Extended<E, A>, A>;
+struct Identity {
+    template <class T>
+    static T apply(T a) {
+        return a;
+    }
+};
+template <Extend E, class D, class A>
+constexpr Kernel extension = elements<Identity, D, D, Extended<E, A>, A>;
 
-template <unsigned Log2> bool extend(Hart& hart, u32 word, const Kernels& kernels) {
+template <unsigned Log2>
+bool extend(Hart& hart, u32 word, const Kernels& kernels) {
     const Operation o(hart, word);
     const int from = o.lmul - static_cast<int>(Log2);
     if (!o.usable || kernels[o.sew] == nullptr || from < -3 || !aligned(o.vd, o.lmul) || !aligned(o.vs2, from) ||
@@ -71,8 +106,10 @@ template <unsigned Log2> bool extend(Hart& hart, u32 word, const Kernels& kernel
 
 template <Extend E>
 constexpr Kernels half = {nullptr, extension<E, u16, u8>, extension<E, u32, u16>, extension<E, u64, u32>};
-template <Extend E> constexpr Kernels quarter = {nullptr, nullptr, extension<E, u32, u8>, extension<E, u64, u16>};
-template <Extend E> constexpr Kernels eighth = {nullptr, nullptr, nullptr, extension<E, u64, u8>};
+template <Extend E>
+constexpr Kernels quarter = {nullptr, nullptr, extension<E, u32, u8>, extension<E, u64, u16>};
+template <Extend E>
+constexpr Kernels eighth = {nullptr, nullptr, nullptr, extension<E, u64, u8>};
 
 }  // namespace
 

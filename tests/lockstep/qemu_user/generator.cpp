@@ -79,9 +79,9 @@ void assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 
     }
     for (; (end & 7) != 0; end += 2) emit(end, c_nop, 2);
     const u32 r = block.link;
-    emit(end, 0x17 | r << 7, 4);                                               // auipc r, 0
+    emit(end, 0x17 | r << 7, 4);                                                            // auipc r, 0
     emit(end + 4, 0x03u | r << 7 | (xlen == 64 ? 3u : 2u) << 12 | r << 15 | 16u << 20, 4);  // ld r, 16(r)
-    emit(end + 8, 0x67 | r << 7 | r << 15, 4);                                 // jalr r, 0(r)
+    emit(end + 8, 0x67 | r << 7 | r << 15, 4);                                              // jalr r, 0(r)
     emit(end + 16, exit_stub, 8);
     emit(end + 24,
          (xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32) + offsetof(shared_file, results) + index * sizeof(test_result),
@@ -151,14 +151,21 @@ u32 Generator::steer(usize row, u32 word) {
     if (writes_rd && operands != Operands::vector && !random_.percent(5))
         word = with_field(row, word, 7, 5, plain_register());
     switch (operands) {
-        case Operands::load: case Operands::store: case Operands::fload: case Operands::fstore: case Operands::cbo:
-            return with_field(row, word, 15, 5, pointer());
-        case Operands::amo: case Operands::lr: return with_field(row, word, 15, 5, aligned_pointer());
-        case Operands::fr: case Operands::fr2: case Operands::r4: {
+        case Operands::load:
+        case Operands::store:
+        case Operands::fload:
+        case Operands::fstore:
+        case Operands::cbo: return with_field(row, word, 15, 5, pointer());
+        case Operands::amo:
+        case Operands::lr: return with_field(row, word, 15, 5, aligned_pointer());
+        case Operands::fr:
+        case Operands::fr2:
+        case Operands::r4: {
             const unsigned rm = word >> 12 & 7;
             return rm == 5 || rm == 6 ? with_field(row, word, 12, 3, 7) : word;
         }
-        case Operands::csr: case Operands::csr_imm: {
+        case Operands::csr:
+        case Operands::csr_imm: {
             // Neither counters nor entropy; and vstart only changes by traps, since some instructions with a large one
             // stop QEMU.
             u32 number = random_.pick(csr_numbers);
@@ -196,8 +203,10 @@ void Generator::add_indirect_jump(Block& block) {
 void Generator::add_compressed(Block& block) {
     for (int attempts = 0; attempts < 64; attempts++) {
         u32 half = static_cast<u32>(random_.next()) & 0xffff;
-        if (random_.percent(25)) half = (half & 0x0fff) | 0x8000;  // where most of the instructions are
-        else if (random_.percent(10)) half = (half & 0x03fc) | 0x9c41;  // the corner of Zcb
+        if (random_.percent(25))
+            half = (half & 0x0fff) | 0x8000;  // where most of the instructions are
+        else if (random_.percent(10))
+            half = (half & 0x03fc) | 0x9c41;  // the corner of Zcb
         if ((half & 3) == 3) continue;
         const char* text = riscv::compressed_name(static_cast<u16>(half), options_.xlen);
         if (text == nullptr) {

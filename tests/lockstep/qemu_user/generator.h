@@ -16,11 +16,11 @@ namespace viv::lockstep {
 
 struct GeneratorOptions {
     unsigned xlen = 64;
-    unsigned vlen = 128;                  // 0: no vector instructions or state
-    std::set<std::string> extensions;     // as instruction_table() names them, and "C"; empty: all
-    std::string only;                     // names of instructions must start with this
-    unsigned longest = 16;                // instructions in a block
-    unsigned reserved_percent = 2;        // words with a fixed bit flipped
+    unsigned vlen = 128;               // 0: no vector instructions or state
+    std::set<std::string> extensions;  // as instruction_table() names them, and "C"; empty: all
+    std::string only;                  // names of instructions must start with this
+    unsigned longest = 16;             // instructions in a block
+    unsigned reserved_percent = 2;     // words with a fixed bit flipped
 };
 
 // One instruction of a block. Branches and jumps name the piece they go to; their offsets are filled in by assemble().
@@ -86,9 +86,9 @@ private:
     unsigned link_ = 1;
     std::vector<unsigned> pointers_, smalls_;
     unsigned vtype_register_ = 0;
-    u32 reserved_width_ = 2;              // funct3 of lr and sc
-    u64 vtype_ = 0;                       // as far as it is known
-    u8 index_width_[32] = {};             // log2 of bytes of small numbers in a vector register; 255: other contents
+    u32 reserved_width_ = 2;   // funct3 of lr and sc
+    u64 vtype_ = 0;            // as far as it is known
+    u8 index_width_[32] = {};  // log2 of bytes of small numbers in a vector register; 255: other contents
 };
 
 }  // namespace viv::lockstep

@@ -78,16 +78,21 @@ void Generator::fill_vector(test_case& test) {
             index_width_[number] = contents == Contents::small ? static_cast<u8>(width) : 255;
             for (unsigned at = 0; at < bytes; at += 8) {
                 u64 word = random_.next();
-                if (contents == Contents::ones) word = ~u64{0};
-                else if (contents == Contents::zero) word = 0;
+                if (contents == Contents::ones)
+                    word = ~u64{0};
+                else if (contents == Contents::zero)
+                    word = 0;
                 else if (contents == Contents::float_ || contents == Contents::small || contents == Contents::edges) {
                     const unsigned element = contents == Contents::float_ ? 8u << std::max(width, 1u) : 8u << width;
                     u64 gathered = 0;
                     for (unsigned low = 0; low < 64; low += element) {
                         u64 value = random_.next();
-                        if (contents == Contents::float_) value = float_pattern(random_, element);
-                        else if (contents == Contents::small) value &= random_.percent(50) ? 15 : 1023;
-                        else value = random_x() >> random_.below(2);
+                        if (contents == Contents::float_)
+                            value = float_pattern(random_, element);
+                        else if (contents == Contents::small)
+                            value &= random_.percent(50) ? 15 : 1023;
+                        else
+                            value = random_x() >> random_.below(2);
                         gathered |= (value & low_mask(element)) << low;
                     }
                     word = gathered;

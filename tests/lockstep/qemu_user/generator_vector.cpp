@@ -52,7 +52,8 @@ u32 Generator::steer_vector(usize row, u32 word) {
     };
     choose(7);
     choose(20);
-    if (funct3 <= 2) choose(15);
+    if (funct3 <= 2)
+        choose(15);
     else if ((funct3 == 4 || funct3 == 6) && random_.percent(30))
         word = with_field(row, word, 15, 5, smalls_[random_.below(smalls_.size())]);
     return word;
@@ -72,8 +73,10 @@ u32 Generator::steer_vector_memory(usize row, u32 word) {
     const unsigned room = 32 - std::min(32u, fields * data_group);
     unsigned data = random_.below(room + 1) & ~(data_group - 1);
     if ((word >> 25 & 1) == 0 && data == 0) data = std::min(data_group, room & ~(data_group - 1));
-    if ((riscv::instruction_table()[row].encoding.mask >> 29 & 7) == 0) word = with_field(row, word, 7, 5, data);
-    else word = with_field(row, word, 7, 5, (word >> 7 & 31) & ~(word >> 29 & 7));  // whole registers
+    if ((riscv::instruction_table()[row].encoding.mask >> 29 & 7) == 0)
+        word = with_field(row, word, 7, 5, data);
+    else
+        word = with_field(row, word, 7, 5, (word >> 7 & 31) & ~(word >> 29 & 7));  // whole registers
     if (strided && !random_.percent(10)) word = with_field(row, word, 20, 5, smalls_[random_.below(smalls_.size())]);
     if (indexed) {
         const unsigned group = group_of(emul);

@@ -7,7 +7,7 @@
 extern const uint64_t entry_stubs[32], exit_stubs[32];
 extern unsigned long vlenb;
 extern char exit_common[];
-void enter(const struct test_case *test, void *stub);
+void enter(const struct test_case* test, void* stub);
 long system_call(long number, long a, long b, long c, long d, long e, long f);
 
 enum {
@@ -32,7 +32,7 @@ enum {
 };
 enum { sigill = 4, sigtrap = 5, sigbus = 7, sigfpe = 8, sigsegv = 11, sa_siginfo = 4, sa_onstack = 0x08000000 };
 
-static void fail(const char *text) {
+static void fail(const char* text) {
     long length = 0;
     while (text[length] != 0) length++;
     system_call(sys_write, 2, (long)text, length, 0, 0, 0);
@@ -43,8 +43,8 @@ static void fail(const char *text) {
 // 16-aligned).
 struct context {
     unsigned long flags;
-    struct context *link;
-    void *stack_base;
+    struct context* link;
+    void* stack_base;
     int stack_flags;
     unsigned long stack_size;
     uint8_t mask[128];
@@ -52,13 +52,13 @@ struct context {
     unsigned long x[31];  // x1 to x31
 };
 
-static struct shared_file *shared;
+static struct shared_file* shared;
 static volatile unsigned long current;  // the case that runs
 static uint8_t signal_stack[65536] __attribute__((aligned(16)));
 
-static void on_signal(int number, void *info, struct context *context) {
+static void on_signal(int number, void* info, struct context* context) {
     (void)info;
-    struct test_result *result = &shared->results[current];
+    struct test_result* result = &shared->results[current];
     const unsigned long offset = context->pc - (CODE_BASE + current * CODE_STRIDE);
     if (result->fault_count < MAXIMUM_FAULTS) {
         result->faults[result->fault_count].offset = (uint32_t)offset;
@@ -66,7 +66,7 @@ static void on_signal(int number, void *info, struct context *context) {
         result->fault_count++;
     }
     if (offset < CODE_STRIDE - EXIT_BYTES && result->fault_count < MAXIMUM_FAULTS) {
-        const uint16_t first = *(const uint16_t *)context->pc;
+        const uint16_t first = *(const uint16_t*)context->pc;
         context->pc += (first & 3) == 3 ? 4 : 2;
         return;
     }
@@ -77,7 +77,7 @@ static void on_signal(int number, void *info, struct context *context) {
 
 static void catch_signal(int number) {
     struct {
-        void (*handler)(int, void *, struct context *);
+        void (*handler)(int, void*, struct context*);
         unsigned long flags;
         uint64_t mask;
     } action = {on_signal, sa_siginfo | sa_onstack, 0};
@@ -91,14 +91,14 @@ static void map(unsigned long address, unsigned long size, int protection, int f
     if ((unsigned long)at != address) fail("guest: mmap failed\n");
 }
 
-static void run_case(unsigned long i, uint64_t *window) {
-    const struct test_case *test = &shared->cases[i];
-    struct test_result *result = &shared->results[i];
+static void run_case(unsigned long i, uint64_t* window) {
+    const struct test_case* test = &shared->cases[i];
+    struct test_result* result = &shared->results[i];
     result->fault_count = 0;
     current = i;
     shared->current = i;
     vlenb = test->uses_v ? (unsigned long)shared->vlenb : 0;
-    enter(test, (void *)(unsigned long)entry_stubs[test->link]);
+    enter(test, (void*)(unsigned long)entry_stubs[test->link]);
     for (unsigned long group = 0; group < WINDOW_BYTES / 8 / 64; group++) {
         uint64_t changed = 0;
         for (unsigned long k = 0; k < 64; k++) {
@@ -112,16 +112,16 @@ static void run_case(unsigned long i, uint64_t *window) {
     }
 }
 
-void guest_main(unsigned long *stack) {
+void guest_main(unsigned long* stack) {
     if (stack[0] != 2) fail("guest: one argument is needed, the shared file\n");
     const long file = system_call(sys_openat, at_fdcwd, (long)stack[2], o_rdwr, 0, 0, 0);
     if (file < 0) fail("guest: the shared file cannot be opened\n");
     map(SHARED_BASE, sizeof(struct shared_file), prot_read | prot_write, map_shared, file, 0);
-    shared = (struct shared_file *)SHARED_BASE;
-    uint64_t *window = (uint64_t *)WINDOW_BASE;
+    shared = (struct shared_file*)SHARED_BASE;
+    uint64_t* window = (uint64_t*)WINDOW_BASE;
     map(WINDOW_BASE, WINDOW_BYTES, prot_read | prot_write, map_private | map_anonymous, -1, 0);
     const struct {
-        void *base;
+        void* base;
         int flags;
         unsigned long size;
     } stack_description = {signal_stack, 0, sizeof signal_stack};

@@ -27,12 +27,12 @@ namespace {
 struct Options {
     GeneratorOptions generator;
     std::string qemu, guest;
-    std::string cpu;          // extra properties for QEMU's -cpu
+    std::string cpu;  // extra properties for QEMU's -cpu
     u64 instructions = 1'000'000;
     u64 seconds = ~u64{0};
     u64 seed = 1;
-    unsigned report = 5;      // differences shown before giving up
-    bool coverage = false;    // print how often each instruction was in a case, and trapped
+    unsigned report = 5;    // differences shown before giving up
+    bool coverage = false;  // print how often each instruction was in a case, and trapped
     std::string shared_folder =
         std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
 };
@@ -305,26 +305,40 @@ int main_program(int count, char** arguments) {
         if (i + 1 == count) return usage(name + ": has no value");
         const std::string value = arguments[i + 1];
         const auto number = [&] { return std::strtoull(value.c_str(), nullptr, 0); };
-        if (name == "--qemu") options.qemu = value;
-        else if (name == "--guest") options.guest = value;
-        else if (name == "--cpu") options.cpu = value;
-        else if (name == "--xlen") options.generator.xlen = static_cast<unsigned>(number());
-        else if (name == "--vlen") options.generator.vlen = static_cast<unsigned>(number());
-        else if (name == "--only") options.generator.only = value;
-        else if (name == "--length") options.generator.longest = std::max(1u, static_cast<unsigned>(number()));
-        else if (name == "--reserved") options.generator.reserved_percent = static_cast<unsigned>(number());
-        else if (name == "--instructions") options.instructions = number();
-        else if (name == "--seconds") options.seconds = number();
-        else if (name == "--seed") options.seed = number();
-        else if (name == "--coverage") options.coverage = value == "yes";
-        else if (name == "--report") options.report = static_cast<unsigned>(number());
+        if (name == "--qemu")
+            options.qemu = value;
+        else if (name == "--guest")
+            options.guest = value;
+        else if (name == "--cpu")
+            options.cpu = value;
+        else if (name == "--xlen")
+            options.generator.xlen = static_cast<unsigned>(number());
+        else if (name == "--vlen")
+            options.generator.vlen = static_cast<unsigned>(number());
+        else if (name == "--only")
+            options.generator.only = value;
+        else if (name == "--length")
+            options.generator.longest = std::max(1u, static_cast<unsigned>(number()));
+        else if (name == "--reserved")
+            options.generator.reserved_percent = static_cast<unsigned>(number());
+        else if (name == "--instructions")
+            options.instructions = number();
+        else if (name == "--seconds")
+            options.seconds = number();
+        else if (name == "--seed")
+            options.seed = number();
+        else if (name == "--coverage")
+            options.coverage = value == "yes";
+        else if (name == "--report")
+            options.report = static_cast<unsigned>(number());
         else if (name == "--extensions") {
             for (usize at = 0; at <= value.size();) {
                 const usize end = std::min(value.find(',', at), value.size());
                 options.generator.extensions.insert(value.substr(at, end - at));
                 at = end + 1;
             }
-        } else return usage(name + ": is not an option");
+        } else
+            return usage(name + ": is not an option");
     }
     if (options.generator.xlen != 64 && options.generator.xlen != 32) return usage("--xlen: is 64 or 32");
     const unsigned vlen = options.generator.vlen;

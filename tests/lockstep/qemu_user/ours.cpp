@@ -37,8 +37,10 @@ bool known_in_32_bits(u64 address) {
 
 bool comparable(u64 cause, u64 address, unsigned xlen) {
     switch (static_cast<riscv::Cause>(cause)) {
-        case riscv::Cause::load_misaligned: case riscv::Cause::store_misaligned: return false;
-        case riscv::Cause::load_access: case riscv::Cause::store_access: break;
+        case riscv::Cause::load_misaligned:
+        case riscv::Cause::store_misaligned: return false;
+        case riscv::Cause::load_access:
+        case riscv::Cause::store_access: break;
         default: return true;
     }
     if (xlen == 32) return known_in_32_bits(address);
@@ -102,7 +104,8 @@ void Ours::set_state(const test_case& test) {
         s.vxrm = from.vcsr >> 1 & 3;
         s.vstart = from.vstart;
         std::memcpy(s.v, from.v, usize{32} * hart_->vlen_bytes());
-    } else s.mstatus &= ~riscv::mstatus::vs;
+    } else
+        s.mstatus &= ~riscv::mstatus::vs;
     std::memcpy(s.x, from.x, sizeof from.x);
     std::memcpy(s.f, from.f, sizeof from.f);
     s.fflags = from.fcsr & 31;

@@ -12,8 +12,8 @@
 
 // Odd places, that arithmetic seldom makes by chance.
 #define CODE_BASE 0x175a0000
-#define CODE_STRIDE 128      // bytes of code a case
-#define EXIT_BYTES 32        // of the sequence at the end
+#define CODE_STRIDE 128         // bytes of code a case
+#define EXIT_BYTES 32           // of the sequence at the end
 #define WINDOW_BASE 0x2bc66000  // two pages that may be read and written; no page around them may
 #define WINDOW_BYTES 8192
 // Where the guest maps the file, and where its program is linked (see the build).
@@ -54,15 +54,15 @@ struct machine_state {
 
 struct test_case {
     struct machine_state before;
-    uint64_t link;      // r
-    uint64_t uses_f;    // whether FP state is to be set and read, and likewise
-    uint64_t uses_v;    // vector state
-    uint64_t skip;      // the case is not run
+    uint64_t link;    // r
+    uint64_t uses_f;  // whether FP state is to be set and read, and likewise
+    uint64_t uses_v;  // vector state
+    uint64_t skip;    // the case is not run
 };
 
 struct fault {
-    uint32_t offset;    // of the instruction in the case's code
-    uint32_t signal;    // as the guest's kernel numbers them
+    uint32_t offset;  // of the instruction in the case's code
+    uint32_t signal;  // as the guest's kernel numbers them
 };
 
 struct test_result {
@@ -76,9 +76,9 @@ struct test_result {
 struct shared_file {
     uint64_t count;
     uint64_t vlenb;
-    uint64_t exit_stubs[32];    // filled in by the guest when it starts
+    uint64_t exit_stubs[32];  // filled in by the guest when it starts
     uint64_t ready;
-    uint64_t current;           // the case that the guest runs
+    uint64_t current;  // the case that the guest runs
     uint8_t padding[4096 - 36 * 8];
     uint64_t window[WINDOW_BYTES / 8];
     uint8_t code[MAXIMUM_CASES * CODE_STRIDE];  // mapped once more, at CODE_BASE

@@ -33,7 +33,10 @@ public:
     // 0 to count - 1.
     u32 below(u64 count) { return static_cast<u32>((static_cast<u128>(next()) * count) >> 64); }
     bool percent(unsigned chance) { return below(100) < chance; }
-    template <class T, usize N> T pick(const std::array<T, N>& from) { return from[below(N)]; }
+    template <class T, usize N>
+    T pick(const std::array<T, N>& from) {
+        return from[below(N)];
+    }
 
 private:
     u64 state_[4];
