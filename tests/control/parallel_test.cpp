@@ -215,16 +215,30 @@ TEST(Parallel, GuestResetStartsEveryHartAgain) {
 }
 
 TEST(Parallel, SavedMachineGoesOnWithItsHartsInTurn) {
-    Bench parallel(adding_program({{Op::swap_add, 2, 13, 0, 1}}, 50'000, 4), parallel_options(4));
+    // However long a slice takes on a busy host: nobody gets past the gate before it is opened.
+    constexpr u64 gate = shared + 16;
+    const std::vector<Instruction> adding{{Op::swap_add, 2, 13, 0, 1}};
+    auto program = adding_program(adding, 50'000, 4);
+    const std::vector<Instruction> wait_at_gate{
+        set(16, gate),
+        {Op::swap_add, 4, 16, 0, 0},
+        {Op::branch, 4, 0, 0, 2 * 8},
+        {Op::branch, 1, 0, 0, -2 * 8},
+    };
+    program.insert(program.begin() + 4 + static_cast<std::ptrdiff_t>(adding.size()) + 2, wait_at_gate.begin(),
+                   wait_at_gate.end());
+    Bench parallel(program, parallel_options(4));
     ASSERT_EQ(parallel.machine->run({0, 100'000}).state, RunState::running);
     VectorSink sink;
     ASSERT_TRUE(parallel.machine->save(sink).ok());
     auto options = parallel_options(4);
     options.harts = Harts::in_turn;
-    Bench in_turn(adding_program({{Op::swap_add, 2, 13, 0, 1}}, 50'000, 4), options);
+    Bench in_turn(program, options);
     SpanSource source(sink.bytes);
     const auto restored = in_turn.machine->restore(source);
     ASSERT_TRUE(restored.ok()) << restored.error().message;
+    const u8 open[8] = {1};
+    ASSERT_TRUE(in_turn.board().memory().write(gate, open));
     in_turn.machine->resume();
     EXPECT_EQ(in_turn.run_out().state, RunState::powered_off);
     EXPECT_EQ(in_turn.board().ram(shared), 200'000U);

@@ -29,7 +29,7 @@ class Agent(unittest.TestCase):
     def test_the_system_is_whole(self):
         disk = guest.build(NAME) / "disk.raw"
         before = cache.sha256_of(disk)
-        options = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"]
+        options = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"]
         with qemu_machine.Machine(NAME, seconds=600, options=options) as machine:
             machine.agent.hello()
             print(f"{NAME}: agent after {machine.seconds():.1f} s")

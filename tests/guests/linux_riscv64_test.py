@@ -105,7 +105,7 @@ class Devices(unittest.TestCase):
             options = ["-fsdev", f"local,id=share,path={folder},security_model=none",
                        "-device", "virtio-9p-pci,fsdev=share,mount_tag=my-share",
                        "-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=disk",
-                       "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"]
+                       "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
             with qemu_machine.Machine(NAME, append="viv.exec=1", options=options) as machine:
                 machine.agent.hello()
                 self.assertEqual(machine.agent.run(["cat", "/mnt/my-share/note"]).stdout, b"from the host\n")

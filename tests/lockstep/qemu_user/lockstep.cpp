@@ -3,7 +3,7 @@
 // Without --qemu and --guest it takes the peer QEMU from the user's cache and the guest program that was built with
 // this one.
 // Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77
-// QEMU or the guest program is absent.
+// QEMU or the guest program is absent, or QEMU is too old.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -286,6 +286,17 @@ std::string peers_folder() {
     return std::string(home == nullptr ? "" : home) + "/.cache/vivarium/peers";
 }
 
+// Older ones let reserved operands of reductions and widening instructions pass, for one.
+constexpr int oldest_qemu = 11;
+
+// The first number that the program says of its version; 0 if it says none.
+int major_version(const std::string& qemu) {
+    const std::unique_ptr<FILE, int (*)(FILE*)> said(popen(fmt::format("'{}' --version", qemu).c_str(), "r"), pclose);
+    int version = 0;
+    if (said == nullptr || std::fscanf(said.get(), "%*s version %d", &version) != 1) return 0;
+    return version;
+}
+
 int usage(const std::string& why) {
     fmt::print(stderr,
                "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen "
@@ -353,6 +364,11 @@ int main_program(int count, char** arguments) {
             fmt::print("skipped: \"{}\" is absent\n", file);
             return 77;
         }
+    if (const int version = major_version(options.qemu); version < oldest_qemu) {
+        fmt::print("skipped: \"{}\" is QEMU {}; {} is the first without known mistakes in vector instructions\n",
+                   options.qemu, version, oldest_qemu);
+        return 77;
+    }
     auto peer = Peer::start({options.qemu, "-cpu", cpu_of(options), options.guest}, options.shared_folder);
     if (!peer) {
         fmt::print(stderr, "{}\n", peer.error().message);
