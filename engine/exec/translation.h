@@ -52,6 +52,8 @@ struct CpuLayout {
     i32 budget = 0;  // i64, Engine::budget
     i32 tlb = 0;     // TlbEntry*, of the current address space and mode
     i32 jumps = 0;   // JumpTable::Entry*, likewise
+    static constexpr i32 none = -1;
+    i32 float_flags = none;  // u8, a slot: where the float units of its blocks gather flags
 };
 
 // A vCPU as its translator sees it.

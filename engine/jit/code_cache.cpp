@@ -127,8 +127,10 @@ void CodeCache::drop(u32 number) {
     }
     gone->incoming.clear();
     for (const u32 target : gone->outgoing)
-        std::erase_if(translations_[target]->incoming,
-                      [&](u32 word) { return exit_word::translation(word) == number; });
+        // It may have gone before, and its number may even be another's by now.
+        if (translations_[target] != nullptr)
+            std::erase_if(translations_[target]->incoming,
+                          [&](u32 word) { return exit_word::translation(word) == number; });
     Page& page = pages_[gone->physical_page];
     std::erase(page.translations, number);
     for (auto& view : page.views) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/ir/oracle.h"
@@ -58,6 +60,11 @@ struct Recorder final : Mmio {
         note(value);
     }
 };
+
+// Takes out of a state what depends on the instructions executed before, and what nobody can see.
+void normalize(State& s, u64 executed_before);
+// A line for each doubleword in which they differ.
+std::string differences(const State& a, std::string_view name_a, const State& b, std::string_view name_b);
 
 class Machine final : public ir::OracleMemory, public CodeReader {
 public:

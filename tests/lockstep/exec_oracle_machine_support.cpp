@@ -1,11 +1,35 @@
 // The sandbox behind exec_oracle_machine.h.
 #include "tests/lockstep/exec_oracle_machine.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/lang/check.h"
 
 namespace viv::riscv::test {
+
+void normalize(State& s, u64 executed_before) {
+    s.cycle_offset -= executed_before;
+    s.instret_offset -= executed_before;
+    s.x[discard_x] = 0;
+}
+
+std::string differences(const State& a, std::string_view name_a, const State& b, std::string_view name_b) {
+    const ir::SlotTable slots = state_slots();
+    std::string text;
+    const auto* bytes_a = reinterpret_cast<const u8*>(&a);
+    const auto* bytes_b = reinterpret_cast<const u8*>(&b);
+    for (usize at = 0; at + 8 <= sizeof(State); at += 8) {
+        const u64 left = load_host<u64>(bytes_a + at), right = load_host<u64>(bytes_b + at);
+        if (left == right) continue;
+        std::string name = fmt::format("state+{:#x}", at);
+        for (const ir::Slot& slot : slots.all())
+            if (slot.offset >= at && slot.offset < at + 8) name += " " + slot.name;
+        text += fmt::format("  {}: {} {:#018x}, {} {:#018x}\n", name, name_a, left, name_b, right);
+    }
+    return text;
+}
 
 Machine::Machine(const HartConfig& config) {
     CHECK(memory_.add(ram_base, ram_pages * page_size, GuestMemory::Kind::ram, "ram").ok());

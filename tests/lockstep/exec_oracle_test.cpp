@@ -22,29 +22,6 @@ u64 from_environment(const char* name, u64 otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
-// What runs relate to the instructions executed before, and what nobody can see.
-void normalize(State& s, u64 executed_before) {
-    s.cycle_offset -= executed_before;
-    s.instret_offset -= executed_before;
-    s.x[discard_x] = 0;
-}
-
-std::string differences(const State& a, const State& b) {
-    const ir::SlotTable slots = state_slots();
-    std::string text;
-    const auto* bytes_a = reinterpret_cast<const u8*>(&a);
-    const auto* bytes_b = reinterpret_cast<const u8*>(&b);
-    for (usize at = 0; at + 8 <= sizeof(State); at += 8) {
-        const u64 left = load_host<u64>(bytes_a + at), right = load_host<u64>(bytes_b + at);
-        if (left == right) continue;
-        std::string name = fmt::format("state+{:#x}", at);
-        for (const ir::Slot& slot : slots.all())
-            if (slot.offset >= at && slot.offset < at + 8) name += " " + slot.name;
-        text += fmt::format("  {}: Exec {:#018x}, Build {:#018x}\n", name, left, right);
-    }
-    return text;
-}
-
 class Comparison {
 public:
     Comparison(const HartConfig& config, u64 seed)
@@ -117,7 +94,7 @@ private:
         std::memcpy(static_cast<void*>(&end_b), &b_.hart().s, sizeof end_b);
         normalize(end_a, before_a);
         normalize(end_b, before_b);
-        if (std::memcmp(&end_a, &end_b, sizeof end_a) != 0) wrong += differences(end_a, end_b);
+        if (std::memcmp(&end_a, &end_b, sizeof end_a) != 0) wrong += differences(end_a, "Exec", end_b, "Build");
         const bool may_write = note(start, end_b, result);
         if ((may_write || step % 64 == 0) && std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0)
             wrong += "  the RAM differs\n";

@@ -35,7 +35,8 @@ exec::CpuLayout HartTranslation::layout() {
             .pc = offset(&hart_.s.pc),
             .budget = offset(&hart_.budget),
             .tlb = offset(&hart_.tlb),
-            .jumps = offset(&hart_.jumps)};
+            .jumps = offset(&hart_.jumps),
+            .float_flags = offset(&hart_.s.fflags)};
 }
 
 ir::Block HartTranslation::translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode,

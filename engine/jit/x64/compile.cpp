@@ -47,6 +47,11 @@ bool Compiler::supported(const ir::Inst& inst) const {
             }
         case Shape::compare: return word(type) || inst.op == Op::eq || inst.op == Op::ne;
         case Shape::convert: return inst.op != Op::sext || type_of(inst.a) != Type::i1;
+        case Shape::float_unary:
+        case Shape::float_binary:
+        case Shape::float_ternary:
+        case Shape::float_compare:
+        case Shape::float_convert: return inst.rounding != ir::Rounding::dynamic;
         case Shape::exchange:
         case Shape::compare_exchange: return word(type);
         case Shape::fetch_op: return word(type) && static_cast<Op>(inst.imm) == Op::add;
@@ -138,6 +143,11 @@ void Compiler::instruction(const ir::Inst& inst) {
         case Shape::compare_exchange: atomic(inst); break;
         case Shape::physical: physical(inst); break;
         case Shape::fence: a_.mfence(); break;
+        case Shape::float_unary:
+        case Shape::float_binary:
+        case Shape::float_ternary:
+        case Shape::float_compare:
+        case Shape::float_convert: float_operation(inst); break;
         case Shape::call: call(inst); break;
         default: terminator(inst); break;
     }
@@ -158,6 +168,7 @@ void Compiler::block(const ir::Block& block) {
     spill_places_ = 0;
     guest_count_ = 0;
     done_ = false;
+    float_active_ = false;
     for (const ir::Inst& inst : block.code) {
         guest_count_ += inst.op == Op::guest;
         ir::for_each_operand(block, inst, [&](ir::ValueId id) { values_[id].uses++; });
@@ -184,6 +195,10 @@ void Compiler::block(const ir::Block& block) {
 void Compiler::slow_accesses() {
     for (const SlowAccess& access : slow_) {
         a_.bind(access.slow);
+        if (access.alignment > 1) {
+            a_.test(Width::b32, access.address, i64{access.alignment} - 1);
+            a_.jcc(Condition::ne, access.give_up);
+        }
         a_.mov(Width::b64, at(Gpr::rsp, frame::address), access.address);
         a_.call(at(Gpr::rsp, frame::fill + 8 * static_cast<i32>(access.thunk)));
         a_.jcc(Condition::ne, access.retry);
@@ -207,6 +222,7 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     first_exit_ = first_exit;
     for (const ir::Block& each : region.blocks) block(each);
     slow_accesses();
+    slow_floats();
     exit_stubs();
     a_.finish();
     if (failed_ || out.exits.size() > exit_word::maximum_exits) return false;

@@ -43,6 +43,15 @@ private:
         Label slow, retry, give_up;
         Gpr address;
         unsigned thunk;
+        unsigned alignment;  // in bytes, that the TLB's filling would not bring about
+    };
+    // A floating-point operation whose result the host's is not, behind the code of the block.
+    struct SlowFloat {
+        Label begin, end;
+        Gpr to;
+        const ir::Inst* inst;
+        u32 operation;
+        Xmm operands[3];
     };
     struct PendingExit {
         Label label;
@@ -120,6 +129,21 @@ private:
     void physical(const ir::Inst& inst);
     void call(const ir::Inst& inst);
 
+    // ---- float.cpp ----
+    bool native_float(const ir::Inst& inst) const;
+    void float_operation(const ir::Inst& inst);
+    void float_compare(const ir::Inst& inst);
+    void float_convert(const ir::Inst& inst);
+    void float_to_signed(const ir::Inst& inst);
+    void finish_float(const ir::Inst& inst, bool wide);
+    void soft_operation(const ir::Inst& inst);
+    u32 soft_number(const ir::Inst& inst) const;
+    void use_operands(const ir::Inst& inst);
+    void load_float(Xmm to, ir::ValueId id);
+    void activate_float();
+    void merge_float();
+    void slow_floats();
+
     const exec::CpuLayout layout_;
     const CpuFeatures features_;
     Assembler a_;
@@ -141,6 +165,8 @@ private:
     u32 locked_ = 0;
     u32 spill_places_ = 0;  // those in use, as bits
     std::vector<SlowAccess> slow_;
+    std::vector<SlowFloat> slow_floats_;
+    bool float_active_ = false;  // since the block began, for certain
     std::vector<PendingExit> pending_exits_;
     std::vector<u32> pending_branches_;  // exits whose jump is conditional and whose stub comes at the end
 };

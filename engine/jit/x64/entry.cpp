@@ -1,13 +1,21 @@
 // The backend's interface, and the code around generated code: in, out, on to the next address, and to the TLB's
 // filling. See frame.h for the stack.
 #include "engine/jit/x64/backend.h"
+
+#include <array>
+
 #include "engine/jit/x64/compiler.h"
 #include "engine/jit/x64/frame.h"
+#include "engine/jit/x64/soft_call.h"
 
 namespace viv::jit::x64 {
 
 namespace {
 
+constexpr Gpr caller_saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
+// What a thunk that saves them has put on the stack, with its return address.
+constexpr i32 pushed = 8 * static_cast<i32>(std::size(caller_saved)) + 8;
+static_assert(pushed % 16 == 0);
 constexpr Gpr callee_saved[] = {Gpr::rbx, Gpr::rbp, Gpr::r12, Gpr::r13, Gpr::r14, Gpr::r15};
 
 u64 fill_tlb(exec::Translatable* guest, u64 address, u64 bytes, u64 store) {
@@ -37,6 +45,8 @@ public:
 
 private:
     void fill_thunk(Assembler& a, unsigned bytes, bool store);
+    void soft_thunk(Assembler& a);
+    void merge(Assembler& a, i32 depth, Label flags_of_mxcsr);
 
     exec::Translatable& guest_;
     const exec::CpuLayout layout_;
@@ -44,24 +54,44 @@ private:
 };
 
 void X64Backend::fill_thunk(Assembler& a, unsigned bytes, bool store) {
-    constexpr Gpr saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
-    for (const Gpr gpr : saved) a.push(gpr);
-    constexpr i32 pushed = 8 * static_cast<i32>(std::size(saved)) + 8;
-    static_assert(pushed % 16 == 0);
+    for (const Gpr gpr : caller_saved) a.push(gpr);
     a.mov(Width::b64, Gpr::rsi, at(Gpr::rsp, pushed + frame::address));
     a.movabs(Gpr::rdi, reinterpret_cast<u64>(&guest_));
     a.mov(Width::b32, Gpr::rdx, i64{bytes});
     a.mov(Width::b32, Gpr::rcx, i64{store});
     a.call_absolute(reinterpret_cast<u64>(&fill_tlb));
     a.test(Width::b64, Gpr::rax, Gpr::rax);
-    for (usize i = std::size(saved); i-- > 0;) a.pop(saved[i]);
+    for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
     a.ret();
+}
+
+void X64Backend::soft_thunk(Assembler& a) {
+    for (const Gpr gpr : caller_saved) a.push(gpr);
+    a.lea(Width::b64, Gpr::rdi, at(Gpr::rsp, pushed + frame::soft_values));
+    a.mov(Width::b32, Gpr::rsi, at(Gpr::rsp, pushed + frame::soft_operation));
+    a.mov(Width::b64, Gpr::rdx, Gpr::rax);
+    a.call_absolute(reinterpret_cast<u64>(&soft_call));
+    for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
+    a.ret();
+}
+
+// With `depth` bytes on the stack above the frame. Uses rcx and rdx.
+void X64Backend::merge(Assembler& a, i32 depth, Label flags_of_mxcsr) {
+    a.stmxcsr(at(Gpr::rsp, depth + frame::mxcsr));
+    a.mov(Width::b32, Gpr::rcx, at(Gpr::rsp, depth + frame::mxcsr));
+    a.and_(Width::b32, Gpr::rcx, 0x3f);
+    a.lea(Width::b64, Gpr::rdx, at(flags_of_mxcsr));
+    a.movzx(Width::b8, Gpr::rcx, at(Gpr::rdx, Gpr::rcx));
+    a.or_(Width::b8, at(Gpr::rbp, layout_.float_flags), Gpr::rcx);
+    a.mov(Width::b8, at(Gpr::rsp, depth + frame::float_active), 0);
 }
 
 std::vector<u8> X64Backend::make_thunks() {
     std::vector<u8> code;
     Assembler a(code);
     const Label exit = a.make_label(), probe = a.make_label(), miss = a.make_label();
+    const Label soft = a.make_label(), activate = a.make_label(), merge_flags = a.make_label();
+    const Label flags_of_mxcsr = a.make_label(), host_mxcsr = a.make_label(), no_flags = a.make_label();
     Label fills[frame::fill_thunks];
     for (Label& label : fills) label = a.make_label();
 
@@ -73,6 +103,10 @@ std::vector<u8> X64Backend::make_thunks() {
     };
     put(frame::exit, exit);
     put(frame::probe, probe);
+    put(frame::soft, soft);
+    put(frame::activate_float, activate);
+    put(frame::merge_float, merge_flags);
+    a.mov(Width::b8, at(Gpr::rsp, frame::float_active), 0);
     for (unsigned i = 0; i < frame::fill_thunks; i++) put(frame::fill + 8 * static_cast<i32>(i), fills[i]);
     a.mov(Width::b64, Gpr::rbp, Gpr::rdi);
     a.mov(Width::b64, Gpr::r12, at(Gpr::rbp, layout_.budget));
@@ -94,6 +128,10 @@ std::vector<u8> X64Backend::make_thunks() {
     a.mov(Width::b32, Gpr::rax, i64{exit_word::no_code});
 
     a.bind(exit);
+    a.cmp(Width::b8, at(Gpr::rsp, frame::float_active), 0);
+    a.jcc(Condition::e, no_flags, Reach::rel8);
+    merge(a, 0, flags_of_mxcsr);
+    a.bind(no_flags);
     a.mov(Width::b64, at(Gpr::rbp, layout_.budget), Gpr::r12);
     a.add(Width::b64, Gpr::rsp, i64{frame::size});
     for (usize i = std::size(callee_saved); i-- > 0;) a.pop(callee_saved[i]);
@@ -104,6 +142,34 @@ std::vector<u8> X64Backend::make_thunks() {
         a.bind(fills[i]);
         fill_thunk(a, 1u << (i % 5), i >= 5);
     }
+    a.align(16);
+    a.bind(soft);
+    soft_thunk(a);
+    a.align(16);
+    a.bind(activate);
+    a.ldmxcsr(at(host_mxcsr));
+    a.mov(Width::b8, at(Gpr::rsp, 8 + frame::float_active), 1);
+    a.ret();
+    a.align(16);
+    a.bind(merge_flags);
+    merge(a, 8, flags_of_mxcsr);
+    a.ret();
+
+    // All exceptions masked, to nearest even, no flag set: what C programs begin with, too.
+    a.align(4);
+    a.bind(host_mxcsr);
+    a.dd(0x1f80);
+    a.bind(flags_of_mxcsr);
+    std::array<u8, 64> table{};
+    for (unsigned flags = 0; flags < table.size(); flags++) {
+        u8& to = table[flags];
+        if ((flags & 1) != 0) to |= soft::invalid;
+        if ((flags & 4) != 0) to |= soft::divide_by_zero;
+        if ((flags & 8) != 0) to |= soft::overflow;
+        if ((flags & 16) != 0) to |= soft::underflow;
+        if ((flags & 32) != 0) to |= soft::inexact;
+    }
+    a.db(table);
     a.finish();
     return code;
 }

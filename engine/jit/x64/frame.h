@@ -12,8 +12,16 @@ constexpr i32 probe = 8;  // goes on at the guest address in rcx
 constexpr i32 fill = 16;  // see fill_thunk
 constexpr unsigned fill_thunks = 10;
 constexpr i32 address = fill + 8 * fill_thunks;  // the argument of a fill thunk
-constexpr i32 spills = address + 8;
-constexpr unsigned spill_count = 16;
+constexpr i32 soft = address + 8;                // does soft_operation on soft_values, flags to where rax points
+constexpr i32 soft_operation = soft + 8;
+constexpr i32 soft_values = soft_operation + 8;   // three; the result comes to the first
+constexpr i32 activate_float = soft_values + 24;  // makes MXCSR gather the guest's flags
+constexpr i32 merge_float = activate_float + 8;   // moves them to the state and stops that; uses rcx and rdx
+constexpr i32 float_active = merge_float + 8;     // a byte: whether it does
+constexpr i32 mxcsr = float_active + 4;
+constexpr i32 saved_rax = mxcsr + 4;
+constexpr i32 spills = saved_rax + 8;
+constexpr unsigned spill_count = 17;
 constexpr i32 size = spills + 8 * spill_count;
 static_assert(size % 16 == 8);  // with the return address and six saved registers the stack is aligned
 

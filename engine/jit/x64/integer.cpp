@@ -423,9 +423,20 @@ void Compiler::select(const ir::Inst& inst) {
 
 void Compiler::get(const ir::Inst& inst) {
     if (value(at_).uses == 0) return;
+    const bool flags = static_cast<i32>(inst.imm) == layout_.float_flags;
+    if (flags) {
+        take(Gpr::rcx);
+        take(Gpr::rdx);
+        merge_float();
+        release();
+    }
     value(at_).where = Where::slot;
     value(at_).place = static_cast<i32>(inst.imm);
-    in_slots_.push_back(at_);
+    // Operations change the flags without a set.
+    if (flags)
+        source(at_);
+    else
+        in_slots_.push_back(at_);
 }
 
 void Compiler::set(const ir::Inst& inst) {

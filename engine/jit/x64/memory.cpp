@@ -51,7 +51,8 @@ Gpr Compiler::tlb_entry(Gpr address, unsigned bytes, MemoryAccess access, Aligne
     a_.and_(Width::b64, tag, kept);
     a_.cmp(Width::b64, tag, at(Gpr::r15, entry, 1, tag_of(access)));
     a_.jcc(Condition::ne, slow);
-    slow_.push_back({slow, retry, give_up(), address, frame::fill_thunk(bytes, access == MemoryAccess::store)});
+    slow_.push_back({slow, retry, give_up(), address, frame::fill_thunk(bytes, access == MemoryAccess::store),
+                     aligned == Aligned::yes ? bytes : 1});
     unlock(tag);
     return entry;
 }
@@ -152,6 +153,7 @@ void Compiler::call(const ir::Inst& inst) {
         in_slots_.clear();
     }
     save_across_call();
+    if ((call.effects & (ir::effect_reads_state | ir::effect_writes_state)) != 0) merge_float();
     for (usize i = 0; i < std::size(arguments) && call.arguments[i] != ir::no_value; i++) {
         load_to(arguments[i], call.arguments[i]);
         use(call.arguments[i]);

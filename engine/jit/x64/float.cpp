@@ -1,0 +1,284 @@
+// Floating point: by the host's SSE2 and FMA where their results and flags are the guest's, by calls of float/softfloat
+// elsewhere. See compiler.h.
+// How it is exact: rounding to nearest even, masked exceptions and tininess after rounding are IEEE 754's own on both
+// sides. What differs is NaNs, so a NaN result is thrown away and made again by softfloat. Flags gather in MXCSR from
+// the first such operation on (frame::float_active) until generated code is left or a helper is called.
+#include "engine/ir/op_info.h"
+#include "engine/jit/x64/compiler.h"
+#include "engine/jit/x64/frame.h"
+#include "engine/jit/x64/soft_call.h"
+#include "engine/lang/check.h"
+
+namespace viv::jit::x64 {
+
+namespace {
+
+using ir::Op;
+using ir::Shape;
+using ir::Type;
+
+bool is_double(Type type) { return type == Type::i64; }
+
+}  // namespace
+
+// The value's bits, in an xmm register that is free between instructions.
+void Compiler::load_float(Xmm to, ir::ValueId id) {
+    const bool wide = is_double(type_of(id));
+    if (const Value& v = value(id); v.where == Where::slot) {
+        if (wide)
+            a_.movsd(to, state(static_cast<u64>(i64{v.place})));
+        else
+            a_.movss(to, state(static_cast<u64>(i64{v.place})));
+    } else if (wide) {
+        a_.movq(to, source(id));
+    } else {
+        a_.movd(to, source(id));
+    }
+}
+
+bool Compiler::native_float(const ir::Inst& inst) const {
+    if (inst.op == Op::float_classify) return false;
+    const ir::FloatUnit& unit = block_->float_units[inst.imm];
+    if (layout_.float_flags == exec::CpuLayout::none || unit.flags != static_cast<u64>(i64{layout_.float_flags}) ||
+        unit.nan_rule != soft::NanRule::canonical || unit.tininess != soft::Tininess::after_rounding)
+        return false;
+    const auto format = [](Type type) { return type == Type::i32 || type == Type::i64; };
+    const Type from = type_of(inst.a);
+    switch (inst.op) {
+        case Op::float_to_signed:
+            return format(from) && format(inst.type) &&
+                   (inst.rounding == ir::Rounding::toward_zero || inst.rounding == ir::Rounding::nearest_even);
+        case Op::float_from_signed: break;
+        case Op::float_from_unsigned:
+            if (from == Type::i64) return false;
+            break;
+        case Op::float_to_unsigned:
+        case Op::float_min:
+        case Op::float_max: return false;
+        case Op::float_mul_add:
+            if (!features_.fma) return false;
+            break;
+        default: break;
+    }
+    const bool exact_compare = ir::info_of(inst.op).shape == Shape::float_compare;
+    return format(from) && (exact_compare || (format(inst.type) && inst.rounding == ir::Rounding::nearest_even));
+}
+
+// Flags of the host gather from here on.
+void Compiler::activate_float() {
+    if (float_active_) return;
+    float_active_ = true;
+    const Label active = a_.make_label();
+    a_.cmp(Width::b8, at(Gpr::rsp, frame::float_active), 0);
+    a_.jcc(Condition::ne, active, Reach::rel8);
+    a_.call(at(Gpr::rsp, frame::activate_float));
+    a_.bind(active);
+}
+
+// Moves the flags gathered so far to the state, if there are any. Uses rcx and rdx.
+void Compiler::merge_float() {
+    const Label inactive = a_.make_label();
+    a_.cmp(Width::b8, at(Gpr::rsp, frame::float_active), 0);
+    a_.jcc(Condition::e, inactive, Reach::rel8);
+    a_.call(at(Gpr::rsp, frame::merge_float));
+    a_.bind(inactive);
+    float_active_ = false;
+}
+
+u32 Compiler::soft_number(const ir::Inst& inst) const {
+    const ir::FloatUnit unit = inst.op == Op::float_classify ? ir::FloatUnit{} : block_->float_units[inst.imm];
+    return SoftCall{inst.op, inst.type, type_of(inst.a), inst.rounding, unit.nan_rule, unit.tininess}.pack();
+}
+
+void Compiler::use_operands(const ir::Inst& inst) {
+    const unsigned count = ir::info_of(inst.op).operands;
+    use(inst.a);
+    if (count > 1) use(inst.b);
+    if (count > 2) use(inst.c);
+}
+
+void Compiler::soft_operation(const ir::Inst& inst) {
+    const ir::ValueId operands[] = {inst.a, inst.b, inst.c};
+    for (unsigned i = 0; i < ir::info_of(inst.op).operands; i++) {
+        a_.mov(Width::b64, at(Gpr::rsp, frame::soft_values + 8 * static_cast<i32>(i)), clean_source(operands[i]));
+        release();
+    }
+    take(Gpr::rax);
+    a_.mov(Width::b32, at(Gpr::rsp, frame::soft_operation), i64{soft_number(inst)});
+    // What raises no flags has no unit.
+    if (inst.op == Op::float_classify)
+        a_.lea(Width::b64, Gpr::rax, at(Gpr::rsp, frame::soft_values + 16));
+    else
+        a_.lea(Width::b64, Gpr::rax, state(block_->float_units[inst.imm].flags));
+    a_.call(at(Gpr::rsp, frame::soft));
+    a_.mov(Width::b64, Gpr::rax, at(Gpr::rsp, frame::soft_values));
+    use_operands(inst);
+    give(at_, Gpr::rax, true);
+}
+
+void Compiler::float_operation(const ir::Inst& inst) {
+    if (!native_float(inst)) return soft_operation(inst);
+    activate_float();
+    switch (ir::info_of(inst.op).shape) {
+        case Shape::float_compare: return float_compare(inst);
+        case Shape::float_convert: return float_convert(inst);
+        default: break;
+    }
+    const bool wide = is_double(inst.type);
+    load_float(Xmm::xmm0, inst.a);
+    release();
+    if (inst.op == Op::float_sqrt) {
+        if (wide)
+            a_.sqrtsd(Xmm::xmm1, Xmm::xmm0);
+        else
+            a_.sqrtss(Xmm::xmm1, Xmm::xmm0);
+    } else {
+        load_float(Xmm::xmm2, inst.b);
+        release();
+        a_.movaps(Xmm::xmm1, Xmm::xmm0);
+        switch (inst.op) {
+            case Op::float_add: wide ? a_.addsd(Xmm::xmm1, Xmm::xmm2) : a_.addss(Xmm::xmm1, Xmm::xmm2); break;
+            case Op::float_sub: wide ? a_.subsd(Xmm::xmm1, Xmm::xmm2) : a_.subss(Xmm::xmm1, Xmm::xmm2); break;
+            case Op::float_mul: wide ? a_.mulsd(Xmm::xmm1, Xmm::xmm2) : a_.mulss(Xmm::xmm1, Xmm::xmm2); break;
+            case Op::float_div: wide ? a_.divsd(Xmm::xmm1, Xmm::xmm2) : a_.divss(Xmm::xmm1, Xmm::xmm2); break;
+            default:
+                load_float(Xmm::xmm3, inst.c);
+                release();
+                if (wide)
+                    a_.vfmadd213sd(Xmm::xmm1, Xmm::xmm2, Xmm::xmm3);
+                else
+                    a_.vfmadd213ss(Xmm::xmm1, Xmm::xmm2, Xmm::xmm3);
+                break;
+        }
+    }
+    finish_float(inst, wide);
+}
+
+// xmm1 is the result, xmm0, xmm2 and xmm3 are the operands; a NaN is made anew by softfloat.
+void Compiler::finish_float(const ir::Inst& inst, bool wide) {
+    const Label nan = a_.make_label(), end = a_.make_label();
+    const Gpr to = allocate();
+    if (wide)
+        a_.ucomisd(Xmm::xmm1, Xmm::xmm1);
+    else
+        a_.ucomiss(Xmm::xmm1, Xmm::xmm1);
+    a_.jcc(Condition::p, nan);
+    if (wide)
+        a_.movq(to, Xmm::xmm1);
+    else
+        a_.movd(to, Xmm::xmm1);
+    a_.bind(end);
+    slow_floats_.push_back({nan, end, to, &inst, soft_number(inst), {Xmm::xmm0, Xmm::xmm2, Xmm::xmm3}});
+    use_operands(inst);
+    give(at_, to, true);
+}
+
+void Compiler::float_compare(const ir::Inst& inst) {
+    const bool wide = is_double(type_of(inst.a));
+    load_float(Xmm::xmm0, inst.a);
+    release();
+    load_float(Xmm::xmm1, inst.b);
+    release();
+    use_operands(inst);
+    const Gpr to = allocate();
+    if (inst.op == Op::float_eq) {
+        const Gpr ordered = allocate();
+        if (wide)
+            a_.ucomisd(Xmm::xmm0, Xmm::xmm1);
+        else
+            a_.ucomiss(Xmm::xmm0, Xmm::xmm1);
+        a_.setcc(Condition::np, ordered);
+        a_.setcc(Condition::e, to);
+        a_.and_(Width::b32, to, ordered);
+    } else {
+        // Turned around, so that unordered operands fail the test.
+        if (wide)
+            a_.comisd(Xmm::xmm1, Xmm::xmm0);
+        else
+            a_.comiss(Xmm::xmm1, Xmm::xmm0);
+        a_.setcc(inst.op == Op::float_lt ? Condition::a : Condition::ae, to);
+    }
+    a_.movzx(Width::b8, to, to);
+    give(at_, to, true);
+}
+
+void Compiler::float_convert(const ir::Inst& inst) {
+    const Type from = type_of(inst.a);
+    const bool wide = is_double(inst.type);
+    switch (inst.op) {
+        case Op::float_from_signed: {
+            const Gpr integer = source(inst.a);
+            a_.pxor(Xmm::xmm1, Xmm::xmm1);
+            const Width w = from == Type::i64 ? Width::b64 : Width::b32;
+            if (wide)
+                a_.cvtsi2sd(w, Xmm::xmm1, integer);
+            else
+                a_.cvtsi2ss(w, Xmm::xmm1, integer);
+            break;
+        }
+        case Op::float_from_unsigned: {
+            const Gpr integer = clean_source(inst.a);
+            a_.pxor(Xmm::xmm1, Xmm::xmm1);
+            if (wide)
+                a_.cvtsi2sd(Width::b64, Xmm::xmm1, integer);
+            else
+                a_.cvtsi2ss(Width::b64, Xmm::xmm1, integer);
+            break;
+        }
+        case Op::float_to_signed: return float_to_signed(inst);
+        default:
+            load_float(Xmm::xmm0, inst.a);
+            release();
+            if (wide)
+                a_.cvtss2sd(Xmm::xmm1, Xmm::xmm0);
+            else
+                a_.cvtsd2ss(Xmm::xmm1, Xmm::xmm0);
+            return finish_float(inst, wide);
+    }
+    release();
+    use_operands(inst);
+    const Gpr to = allocate();
+    if (wide)
+        a_.movq(to, Xmm::xmm1);
+    else
+        a_.movd(to, Xmm::xmm1);
+    give(at_, to, true);
+}
+
+void Compiler::float_to_signed(const ir::Inst& inst) {
+    const bool from_double = is_double(type_of(inst.a));
+    const Width w = inst.type == Type::i64 ? Width::b64 : Width::b32;
+    load_float(Xmm::xmm0, inst.a);
+    release();
+    const Gpr to = allocate();
+    if (inst.rounding == ir::Rounding::toward_zero)
+        from_double ? a_.cvttsd2si(w, to, Xmm::xmm0) : a_.cvttss2si(w, to, Xmm::xmm0);
+    else
+        from_double ? a_.cvtsd2si(w, to, Xmm::xmm0) : a_.cvtss2si(w, to, Xmm::xmm0);
+    // What is out of range comes out as the smallest integer; softfloat tells it from that integer itself.
+    const Label odd = a_.make_label(), end = a_.make_label();
+    a_.cmp(w, to, 1);
+    a_.jcc(Condition::o, odd);
+    a_.bind(end);
+    slow_floats_.push_back({odd, end, to, &inst, soft_number(inst), {Xmm::xmm0, Xmm::xmm0, Xmm::xmm0}});
+    use_operands(inst);
+    give(at_, to, true);
+}
+
+void Compiler::slow_floats() {
+    for (const SlowFloat& slow : slow_floats_) {
+        const ir::Inst& inst = *slow.inst;
+        a_.bind(slow.begin);
+        for (unsigned i = 0; i < ir::info_of(inst.op).operands; i++)
+            a_.movq(at(Gpr::rsp, frame::soft_values + 8 * static_cast<i32>(i)), slow.operands[i]);
+        a_.mov(Width::b64, at(Gpr::rsp, frame::saved_rax), Gpr::rax);
+        a_.mov(Width::b32, at(Gpr::rsp, frame::soft_operation), i64{slow.operation});
+        a_.lea(Width::b64, Gpr::rax, at(Gpr::rbp, layout_.float_flags));
+        a_.call(at(Gpr::rsp, frame::soft));
+        a_.mov(Width::b64, Gpr::rax, at(Gpr::rsp, frame::saved_rax));
+        a_.mov(Width::b64, slow.to, at(Gpr::rsp, frame::soft_values));
+        a_.jmp(slow.end);
+    }
+}
+
+}  // namespace viv::jit::x64
