@@ -28,5 +28,34 @@ const history_of_runs = [
    "viv interpreter": 3.4663495580007293,
    "qemu": 5.402895352000996
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "dd8002df8",
+  "file": "2026-11-22-dd8002df8",
+  "means": {
+   "viv interpreter": {
+    "integer": 13.80213966264225,
+    "floating point": 29.50586165209317,
+    "memory": 16.908956577529917,
+    "control flow": 13.259549269417871,
+    "system": 13.930906523573187,
+    "integer, memory and control flow": 14.644504604389642,
+    "all": 15.835654470239504
+   },
+   "qemu": {
+    "integer": 7.149313528122697,
+    "floating point": 19.197208584334046,
+    "memory": 21.963995133687245,
+    "control flow": 23.438810658744163,
+    "system": 18.94650684376876,
+    "integer, memory and control flow": 16.559019065030842,
+    "all": 17.299269641574316
+   }
+  },
+  "boots": {
+   "viv interpreter": 3.4649997599990456,
+   "qemu": 4.603971246000583
+  }
  }
 ];
