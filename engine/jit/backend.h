@@ -21,13 +21,14 @@ enum class ExitKind : u8 {
     interpret,  // the instruction at `pc` is to be done by the interpreter
     dispatch,   // the pc is in the state; code there may be known
     left,       // the pc is in the state; interrupts, mode or code must be looked at
-    hot,        // the block at `pc` has been executed often
 };
+
+constexpr usize exit_kinds = static_cast<usize>(ExitKind::left) + 1;
 
 struct Exit {
     ExitKind kind = ExitKind::left;
     u32 rest = 0;  // instructions to give back to the budget
-    u64 pc = 0;    // jump, budget, interpret, hot
+    u64 pc = 0;    // jump, budget, interpret
     u32 site = 0;  // jump: offset of the 4 bytes of displacement that linking changes
     u32 stub = 0;  // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
 };

@@ -60,7 +60,7 @@ bool CodeCache::make_room(u32 size) {
     return true;
 }
 
-const Translation* CodeCache::add(const Region& region, Tier tier, Compiled compiled) {
+const Translation* CodeCache::add(const Region& region, Compiled compiled) {
     const u32 size = static_cast<u32>(align_up(compiled.code.size() + tail_of_links, alignment));
     const u32 number = next_number();
     free_numbers_.pop_back();
@@ -71,7 +71,6 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     free_dropped();
     auto made = std::make_unique<Translation>();
     made->number = number;
-    made->tier = tier;
     made->offset = next_;
     made->size = size;
     made->physical_page = region.physical_page;

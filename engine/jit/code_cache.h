@@ -15,11 +15,8 @@
 
 namespace viv::jit {
 
-enum class Tier : u8 { quick, full };
-
 struct Translation {
     u32 number = 0;
-    Tier tier = Tier::quick;
     bool dropped = false;  // unlinked and no longer found, but perhaps still on the way to its exit
     u32 offset = 0;        // into the code memory
     u32 size = 0;
@@ -58,7 +55,7 @@ public:
     // The number that the next translation will have: exits are compiled with it.
     u32 next_number();
     // Puts the code into memory, dropping what is in the way; null if it can never fit.
-    const Translation* add(const Region& region, Tier tier, Compiled compiled);
+    const Translation* add(const Region& region, Compiled compiled);
     const Translation* find(u32 number) const {
         return number < translations_.size() ? translations_[number].get() : nullptr;
     }

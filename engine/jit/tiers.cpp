@@ -27,7 +27,7 @@ const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
     statistics_.translations++;
     statistics_.host_bytes += compiled.code.size();
     const u64 drops = cache_.drops();
-    const Translation* made = cache_.add(region, Tier::quick, std::move(compiled));
+    const Translation* made = cache_.add(region, std::move(compiled));
     if (cache_.drops() != drops) guest_.flush_jump_tables();
     if (made == nullptr) return nullptr;
     return cache_.thunks() + made->offset + made->entries.front().offset;
@@ -104,7 +104,6 @@ Tiers::Next Tiers::handle(u32 word) {
         case ExitKind::interpret:
             engine_.go_to(exit.pc);
             return engine_.run_one(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
-        case ExitKind::hot: engine_.go_to(exit.pc); return Next::go_on;
         case ExitKind::dispatch: return Next::go_on;
         case ExitKind::left: return Next::stop;
     }

@@ -20,8 +20,8 @@ struct Options {
 
 struct Statistics {
     u64 translations = 0, guest_instructions = 0, host_bytes = 0;
-    u64 entries = 0;    // from the dispatcher into generated code
-    u64 exits[6] = {};  // by ExitKind
+    u64 entries = 0;             // from the dispatcher into generated code
+    u64 exits[exit_kinds] = {};  // by ExitKind
     u64 interpreted_blocks = 0;
 };
 

@@ -25,11 +25,10 @@ public:
 
 private:
     enum class Where : u8 {
-        nowhere,   // not made yet, or used up
-        constant,  // the instruction's imm
-        gpr,       // in `gpr`, which belongs to it alone
-        stack,     // in spill place `place`
-        slot,      // in the state, at byte offset `place`, as long as nothing is written there
+        nowhere,  // not made yet, or used up
+        gpr,      // in `gpr`, which belongs to it alone
+        stack,    // in spill place `place`
+        slot,     // in the state, at byte offset `place`, as long as nothing is written there
     };
     struct Value {
         Where where = Where::nowhere;

@@ -110,8 +110,7 @@ void Compiler::load_to(Gpr gpr, ir::ValueId id) {
                 default: a_.movzx(Width::b8, gpr, from); return;
             }
         }
-        case Where::nowhere:
-        case Where::constant: break;
+        case Where::nowhere: break;
     }
     CHECK(false);
 }
