@@ -1,4 +1,4 @@
-// Memory for generated code on Linux: an anonymous file that is mapped once for writing and once for execution.
+// Memory for generated code on Linux: shared memory that is mapped once for writing and once for execution.
 // Promises: neither mapping ever has both rights; nothing of it outlives the block.
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -14,8 +14,8 @@ namespace {
 
 class DoubleMapping final : public host::CodeBlock {
 public:
-    DoubleMapping(u8* writable, u8* executable, usize size)
-        : writable_(writable), executable_(executable), size_(size) {}
+    DoubleMapping(u8* writable, u8* executable, usize size, std::shared_ptr<std::FILE> perf_map)
+        : writable_(writable), executable_(executable), size_(size), perf_map_(std::move(perf_map)) {}
     ~DoubleMapping() override {
         munmap(writable_, size_);
         munmap(executable_, size_);
@@ -30,11 +30,18 @@ public:
         char* first = reinterpret_cast<char*>(executable_ + offset);
         __builtin___clear_cache(first, first + size);
     }
+    void name(u64 offset, u64 size, std::string_view name) override {
+        if (perf_map_ == nullptr) return;
+        fmt::print(perf_map_.get(), "{:x} {:x} {}\n", reinterpret_cast<std::uintptr_t>(executable_ + offset), size,
+                   name);
+        std::fflush(perf_map_.get());
+    }
 
 private:
     u8* writable_;
     u8* executable_;
     usize size_;
+    std::shared_ptr<std::FILE> perf_map_;
 };
 
 }  // namespace
@@ -68,30 +75,31 @@ host::X64Features PosixCodeMemory::x64_features() const {
     return features;
 }
 
+Result<void> PosixCodeMemory::write_perf_map() {
+    const std::string path = fmt::format("/tmp/perf-{}.map", getpid());
+    std::FILE* file = std::fopen(path.c_str(), "we");
+    if (file == nullptr) return Error{fmt::format("--perf-map: {}: {}", path, error_text(errno))};
+    perf_map_ = std::shared_ptr<std::FILE>(file, [](std::FILE* open) { std::fclose(open); });
+    return {};
+}
+
 Result<std::unique_ptr<host::CodeBlock>> PosixCodeMemory::allocate(u64 size) {
     const auto refuse = [&](std::string_view what) {
         return Error{fmt::format("{} of {} MiB for translated code: {}; --jit off needs none", what, size >> 20,
                                  error_text(errno))};
     };
-    const int file = memfd_create("vivarium-code", MFD_CLOEXEC);
-    if (file < 0) return refuse("no memory");
-    if (ftruncate(file, static_cast<off_t>(size)) != 0) {
-        const Error error = refuse("no memory");
-        close(file);
-        return error;
-    }
-    void* writable = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    void* executable =
-        writable == MAP_FAILED ? MAP_FAILED : mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0);
-    if (executable == MAP_FAILED) {
+    // Shared and anonymous, so that it can be mapped once more; and perf(1) takes no named file for generated code.
+    void* writable = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (writable == MAP_FAILED) return refuse("no memory");
+    void* executable = mremap(writable, 0, size, MREMAP_MAYMOVE);
+    if (executable == MAP_FAILED || mprotect(executable, size, PROT_READ | PROT_EXEC) != 0) {
         const Error error = refuse("no mapping");
-        if (writable != MAP_FAILED) munmap(writable, size);
-        close(file);
+        munmap(writable, size);
+        if (executable != MAP_FAILED) munmap(executable, size);
         return error;
     }
-    close(file);
     return std::unique_ptr<host::CodeBlock>(
-        std::make_unique<DoubleMapping>(static_cast<u8*>(writable), static_cast<u8*>(executable), size));
+        std::make_unique<DoubleMapping>(static_cast<u8*>(writable), static_cast<u8*>(executable), size, perf_map_));
 }
 
 }  // namespace viv::native

@@ -3,6 +3,7 @@
 // whichever thread it comes from; no call here returns before it is done, none retries for ever.
 #pragma once
 
+#include <cstdio>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -36,9 +37,15 @@ public:
 // Memory for generated code, mapped twice: for writing, and for execution.
 class PosixCodeMemory final : public host::CodeMemory {
 public:
+    // Names of code go to the file in which perf(1) looks for those of this process: /tmp/perf-PID.map. Before
+    // allocate().
+    Result<void> write_perf_map();
     host::Architecture architecture() const override;
     host::X64Features x64_features() const override;
     Result<std::unique_ptr<host::CodeBlock>> allocate(u64 size) override;
+
+private:
+    std::shared_ptr<std::FILE> perf_map_;
 };
 
 class PosixThreads final : public host::Threads {

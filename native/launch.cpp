@@ -155,6 +155,8 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     launch.config.seed = options.seed.value_or(1);
     launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : Harts::in_turn;
     board.jit = options.jit;
+    board.jit_cache = options.jit_cache;
+    launch.perf_map = options.perf_map;
     launch.config.launch = launch_text(options);
     return launch;
 }
@@ -190,12 +192,17 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     launch.config.seed = head->seed;
     launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : head->harts;
     board.jit = options.jit;
+    board.jit_cache = options.jit_cache;
+    launch.perf_map = options.perf_map;
     launch.config.launch = launch_text(launch.options);
     return launch;
 }
 
 Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& connections, HostServices& host) {
     raise_descriptor_limit();
+    if (launch.perf_map == OnOff::on) {
+        TRY(host.code_memory.write_perf_map());
+    }
     auto& board = launch.config.board;
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind));

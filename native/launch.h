@@ -41,6 +41,7 @@ struct Launch {
     std::optional<Guest> guest;
     MachineOptions options;  // as given, or as saved
     std::string restore;     // the saved file, if it is one
+    OnOff perf_map = OnOff::off;
 };
 
 // `purpose` decides what is added to the guest's kernel command line.

@@ -11,6 +11,8 @@ namespace viv::native {
 
 namespace {
 
+constexpr u64 smallest_jit_cache = u64{1} << 20, largest_jit_cache = u64{1} << 30;
+
 using Properties = std::map<std::string, std::string>;
 
 std::optional<std::string> take(Properties& properties, const std::string& key) {
@@ -155,7 +157,11 @@ void MachineArguments::declare(CommandLine& line) {
     line.flag("--deterministic", deterministic_, "Guest time from executed instructions: same inputs, same course");
     line.value("--seed", seed_, "N", "Of the deterministic machine's random numbers (default 1)");
     line.value("--harts", harts_, "MODE", "in-turn (one thread, the default) or parallel (a thread each)");
-    line.value("--jit", jit_, "TIER", "off (interpreter, the default) or quick (translate block by block)");
+    line.group("Speed");
+    line.value("--jit", jit_, "TIER",
+               "off (interpreter, the default), quick (translate block by block) or full (and what is hot as a whole)");
+    line.value("--jit-cache", jit_cache_, "SIZE", "Memory for translated code, of each CPU (default 64M)");
+    line.flag("--perf-map", perf_map_, "Name translated code in /tmp/perf-PID.map, for perf(1)");
 }
 
 Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
@@ -207,9 +213,18 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
             return Error{"--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"};
     }
     if (jit_) {
-        if (*jit_ != "off" && *jit_ != "quick") return Error{fmt::format("--jit {}: off or quick is needed", *jit_)};
-        options.jit = *jit_ == "quick" ? Jit::quick : Jit::off;
+        const auto found = std::find(jit_names.begin(), jit_names.end(), *jit_);
+        if (found == jit_names.end())
+            return Error{fmt::format("--jit {}: {} is needed", *jit_, fmt::join(jit_names, ", "))};
+        options.jit = static_cast<Jit>(found - jit_names.begin());
     }
+    if (jit_cache_) {
+        TRY_SET(options.jit_cache, parse_size("--jit-cache", *jit_cache_));
+        if (*options.jit_cache < smallest_jit_cache || *options.jit_cache > largest_jit_cache ||
+            (*options.jit_cache & page_mask) != 0)
+            return Error{fmt::format("--jit-cache {}: 1M to 1G is needed", *jit_cache_)};
+    }
+    options.perf_map = perf_map_ ? OnOff::on : OnOff::off;
     return options;
 }
 

@@ -15,9 +15,9 @@ public:
 
 private:
     std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_,
-        harts_, jit_;
+        harts_, jit_, jit_cache_;
     std::vector<std::string> disks_, shares_, devices_;
-    bool deterministic_ = false;
+    bool deterministic_ = false, perf_map_ = false;
 };
 
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text);

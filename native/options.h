@@ -65,6 +65,8 @@ struct MachineOptions {
     std::optional<u64> seed;
     OnOff parallel_harts = OnOff::off;
     Jit jit = Jit::off;
+    std::optional<u64> jit_cache;  // bytes a CPU
+    OnOff perf_map = OnOff::off;
 };
 
 struct RunOptions {

@@ -3,6 +3,7 @@
 // blocks and knows no host.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,7 +36,9 @@ struct Blob {
 enum class Jit : u8 {
     off,    // the interpreter does it all
     quick,  // block by block
+    full,   // and what runs often by regions, with registers kept across them
 };
+inline constexpr std::array<std::string_view, 3> jit_names{"off", "quick", "full"};  // by Jit
 
 struct BoardConfig {
     std::string machine = "riscv-virt";
@@ -45,6 +48,7 @@ struct BoardConfig {
     std::optional<Blob> kernel, initrd, bios;  // no bios: the board's own (SBI for riscv-virt)
     std::string append;                        // kernel command line
     Jit jit = Jit::off;                        // ignored without BoardServices::code_memory
+    std::optional<u64> jit_cache;              // bytes for translated code of each CPU, a multiple of 4096
     std::vector<DeviceSpec> devices;
     std::vector<ByteBackend*> serials;  // the board's own UARTs, in order; owned by the host
 };

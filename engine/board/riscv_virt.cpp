@@ -199,10 +199,13 @@ Result<void> RiscvVirt::make_harts() {
 
 Result<void> RiscvVirt::make_translators() {
     if (config_.jit == Jit::off || services_.code_memory == nullptr) return {};
+    jit::Options options;
+    options.highest = config_.jit == Jit::full ? jit::Tier::full : jit::Tier::quick;
+    if (config_.jit_cache) options.cache_bytes = *config_.jit_cache;
     for (auto& hart : harts_) {
         Translation made;
         made.guest = std::make_unique<riscv::HartTranslation>(*hart);
-        TRY_SET(made.translator, jit::make_translator({}, *hart, *made.guest, *services_.code_memory));
+        TRY_SET(made.translator, jit::make_translator(options, *hart, *made.guest, *services_.code_memory));
         hart->set_translator(made.translator.get());
         translations_.push_back(std::move(made));
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <span>
 
 #include "engine/ir/ir.h"
@@ -33,15 +34,39 @@ public:
     void insert(u64 pc, const u8* code) {
         at(pc) = {pc, code};
         used_ = true;
+        pages_.set(page_bit(pc));
     }
     void flush() {
         if (used_) entries_.fill(Entry{});
         used_ = false;
+        pages_.reset();
+    }
+    // Forgets the addresses in the page of `address`.
+    void flush_page(u64 address) {
+        if (!pages_[page_bit(address)]) return;
+        for (Entry& entry : entries_)
+            if (((entry.pc ^ address) & ~page_mask) == 0) entry = {};
+    }
+    // Forgets one address.
+    void forget(u64 pc) {
+        if (at(pc).pc == pc) at(pc) = {};
     }
 
 private:
+    static constexpr usize page_bits_size = 4096;
+    static constexpr usize page_bit(u64 pc) { return pc >> page_bits & (page_bits_size - 1); }
+
     std::array<Entry, size> entries_;
+    std::bitset<page_bits_size> pages_;  // of which there may be addresses, by the low bits of their number
     bool used_ = false;
+};
+
+// How often code may still run before it asks to be translated better. Counters are taken by a hash of the address, so
+// some are shared: then both are asked for earlier.
+struct HeatTable {
+    static constexpr usize size = 4096;
+    static constexpr u32 never = ~u32{0};
+    std::array<u32, size> left{};
 };
 
 // Where generated code finds what it uses of a vCPU: byte offsets from the guest's state, in which the IR's slots lie.
@@ -52,6 +77,7 @@ struct CpuLayout {
     i32 budget = 0;  // i64, Engine::budget
     i32 tlb = 0;     // TlbEntry*, of the current address space and mode
     i32 jumps = 0;   // JumpTable::Entry*, likewise
+    i32 heat = 0;    // HeatTable
     static constexpr i32 none = -1;
     i32 float_flags = none;  // u8, a slot: where the float units of its blocks gather flags
 };
@@ -67,7 +93,8 @@ public:
     virtual u64 translation_mode() const = 0;
     // The table of the current address space and mode.
     virtual JumpTable& jump_table() = 0;
-    // Every jump table of this vCPU is flushed: code has been dropped.
+    // The code at `pc` is going to be dropped, or better code is there: it is in no jump table of this vCPU any more.
+    virtual void forget_jump(u64 pc) = 0;
     virtual void flush_jump_tables() = 0;
     // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, none
     // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "engine/host/cpu_features.h"
 #include "engine/lang/bits.h"
@@ -19,6 +20,8 @@ public:
     virtual const u8* executable() = 0;
     virtual u64 size() const = 0;
     virtual void synchronize(u64 offset, u64 size) = 0;
+    // For the host's profiler: what lies there from now on is called `name`.
+    virtual void name(u64 /*offset*/, u64 /*size*/, std::string_view /*name*/) {}
 };
 
 class CodeMemory {

@@ -4,6 +4,7 @@
 // instructions that were taken off the budget have not been executed.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ namespace viv::jit {
 // How generated code came to an end.
 enum class ExitKind : u8 {
     jump,       // to `pc`, a constant: can be linked to the code there
+    hot,        // the block at `pc`, none of which has been executed, has run as often as its heat counter allowed
     budget,     // the budget does not suffice for the block at `pc`, none of which has been executed
     interpret,  // the instruction at `pc` is to be done by the interpreter
     dispatch,   // the pc is in the state; code there may be known
@@ -33,12 +35,34 @@ struct Exit {
     u32 stub = 0;  // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
 };
 
-// Guest code to be compiled as one piece: blocks that start at their pc, the first being where it is entered.
+// A state slot of type i64 that a backend may keep in a register of its own throughout a region.
+struct Promotion {
+    enum class Kind : u8 { integer, floating };
+    u64 slot = 0;  // byte offset
+    Kind kind = Kind::integer;
+    bool written = false;  // by the region
+    u64 weight = 0;        // about how often it is used, in comparison to others
+};
+
+// Guest code to be compiled as one piece: blocks of one page that start at their pc, ordered by it. It can be entered
+// at each of them. Between blocks, values are in the state only, promoted slots included.
 struct Region {
     u64 physical_page = 0;
     u64 virtual_page = 0;
     u64 mode = 0;
     std::vector<ir::Block> blocks;
+    std::vector<Promotion> promoted;  // the heaviest first
+    // The counter in exec::HeatTable of the first block, or none: then nothing is counted.
+    static constexpr u32 not_counted = ~u32{0};
+    u32 heat = not_counted;
+
+    static constexpr u32 no_block = ~u32{0};
+    // The block that starts at `pc`, as an index.
+    u32 block_at(u64 pc) const {
+        const auto found = std::lower_bound(blocks.begin(), blocks.end(), pc,
+                                            [](const ir::Block& block, u64 value) { return block.pc < value; });
+        return found != blocks.end() && found->pc == pc ? static_cast<u32>(found - blocks.begin()) : no_block;
+    }
 };
 
 struct Compiled {

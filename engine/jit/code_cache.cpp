@@ -1,6 +1,8 @@
 // The ring of translations, their links and their pages. See code_cache.h.
 #include "engine/jit/code_cache.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -21,6 +23,7 @@ CodeCache::CodeCache(Backend& backend, std::unique_ptr<host::CodeBlock> memory)
     CHECK(thunks.size() < memory_->size());
     std::memcpy(memory_->writable(), thunks.data(), thunks.size());
     memory_->synchronize(0, thunks.size());
+    memory_->name(0, thunks.size(), "guest_entry_and_exit");
     first_ = next_ = static_cast<u32>(align_up(thunks.size(), alignment));
 }
 
@@ -60,7 +63,7 @@ bool CodeCache::make_room(u32 size) {
     return true;
 }
 
-const Translation* CodeCache::add(const Region& region, Compiled compiled) {
+const Translation* CodeCache::add(const Region& region, Tier tier, Compiled compiled) {
     const u32 size = static_cast<u32>(align_up(compiled.code.size() + tail_of_links, alignment));
     const u32 number = next_number();
     free_numbers_.pop_back();
@@ -71,6 +74,7 @@ const Translation* CodeCache::add(const Region& region, Compiled compiled) {
     free_dropped();
     auto made = std::make_unique<Translation>();
     made->number = number;
+    made->tier = tier;
     made->offset = next_;
     made->size = size;
     made->physical_page = region.physical_page;
@@ -84,10 +88,17 @@ const Translation* CodeCache::add(const Region& region, Compiled compiled) {
     made->entries = std::move(compiled.entries);
     std::memcpy(memory_->writable() + next_, compiled.code.data(), compiled.code.size());
     memory_->synchronize(next_, compiled.code.size());
+    memory_->name(next_, compiled.code.size(),
+                  fmt::format("guest_{}_{:x}", tier == Tier::full ? "region" : "block", region.blocks.front().pc));
 
     PageView& view = this->view(region.physical_page, region.virtual_page, region.mode);
     for (const Compiled::Entry& entry : made->entries) {
-        CodePoint& point = view.points[static_cast<u16>(entry.pc & page_mask)];
+        const u16 offset = static_cast<u16>(entry.pc & page_mask);
+        if (const Translation* before = view.points[offset].translation; before != nullptr) {
+            if (before->tier >= tier) continue;
+            drop(before->number);
+        }
+        CodePoint& point = view.points[offset];
         point.translation = made.get();
         point.code = memory_->executable() + next_ + entry.offset;
         point.executions = 0;
@@ -136,12 +147,13 @@ void CodeCache::drop(u32 number) {
         if (view->virtual_page != gone->virtual_page || view->mode != gone->mode) continue;
         for (const Compiled::Entry& entry : gone->entries) {
             const auto point = view->points.find(static_cast<u16>(entry.pc & page_mask));
-            if (point != view->points.end() && point->second.translation == gone) view->points.erase(point);
+            if (point == view->points.end() || point->second.translation != gone) continue;
+            view->points.erase(point);
+            changed_.push_back(entry.pc);
         }
     }
     by_offset_.erase(gone->offset);
     bytes_used_ -= gone->size;
-    drops_++;
     dropped_numbers_.push_back(number);
 }
 
@@ -153,7 +165,7 @@ void CodeCache::free_dropped() {
     dropped_numbers_.clear();
 }
 
-bool CodeCache::code_written(u64 physical, u64 size, bool& dropped) {
+bool CodeCache::code_written(u64 physical, u64 size) {
     const auto found = pages_.find(physical & ~page_mask);
     if (found == pages_.end()) return false;
     const u64 first = physical & page_mask, last = first + size - 1;
@@ -163,9 +175,7 @@ bool CodeCache::code_written(u64 physical, u64 size, bool& dropped) {
         const bool hit = std::any_of(ranges.begin(), ranges.end(), [&](const Translation::Range& range) {
             return range.first <= last && first <= range.last;
         });
-        if (!hit) continue;
-        drop(number);
-        dropped = true;
+        if (hit) drop(number);
     }
     if (!found->second.translations.empty()) return true;
     pages_.erase(found);

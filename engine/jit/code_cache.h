@@ -9,14 +9,18 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/jit/backend.h"
 
 namespace viv::jit {
 
+enum class Tier : u8 { quick, full };
+
 struct Translation {
     u32 number = 0;
+    Tier tier = Tier::quick;
     bool dropped = false;  // unlinked and no longer found, but perhaps still on the way to its exit
     u32 offset = 0;        // into the code memory
     u32 size = 0;
@@ -54,8 +58,9 @@ public:
     PageView& view(u64 physical_page, u64 virtual_page, u64 mode);
     // The number that the next translation will have: exits are compiled with it.
     u32 next_number();
-    // Puts the code into memory, dropping what is in the way; null if it can never fit.
-    const Translation* add(const Region& region, Compiled compiled);
+    // Puts the code into memory, dropping what is in the way; null if it can never fit. From now on it is what is found
+    // at its entries, but for those that belong to another one of the same tier or a better one.
+    const Translation* add(const Region& region, Tier tier, Compiled compiled);
     const Translation* find(u32 number) const {
         return number < translations_.size() ? translations_[number].get() : nullptr;
     }
@@ -63,14 +68,15 @@ public:
     // is there.
     void link(const Translation& from, u32 exit, const CodePoint& point);
 
-    // As exec::Translator::code_written. `dropped` says whether any translation was.
-    bool code_written(u64 physical, u64 size, bool& dropped);
+    // As exec::Translator::code_written.
+    bool code_written(u64 physical, u64 size);
     void clear();
 
     u64 capacity() const { return memory_->size(); }
     usize count() const { return by_offset_.size(); }
     u64 bytes_used() const { return bytes_used_; }
-    u64 drops() const { return drops_; }
+    // Guest addresses at which there is other code than before, or none, since this was last asked.
+    std::vector<u64> take_changed() { return std::exchange(changed_, {}); }
 
 private:
     struct Page {
@@ -91,7 +97,8 @@ private:
     std::vector<u32> free_numbers_, dropped_numbers_;
     std::map<u32, u32> by_offset_;         // offset -> number
     std::unordered_map<u64, Page> pages_;  // by physical page
-    u64 bytes_used_ = 0, drops_ = 0;
+    u64 bytes_used_ = 0;
+    std::vector<u64> changed_;
 };
 
 }  // namespace viv::jit

@@ -5,6 +5,14 @@
 
 namespace viv::jit {
 
+namespace {
+
+u32 heat_index(u64 physical) {
+    return static_cast<u32>((physical >> 1) ^ (physical >> 13)) & (exec::HeatTable::size - 1);
+}
+
+}  // namespace
+
 Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& guest, std::unique_ptr<Backend> backend,
              std::unique_ptr<host::CodeBlock> memory)
     : options_(options),
@@ -12,25 +20,50 @@ Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& g
       guest_(guest),
       backend_(std::move(backend)),
       cache_(*backend_, std::move(memory)),
-      state_(guest.layout().state) {}
+      regions_(guest),
+      state_(guest.layout().state),
+      heat_(*reinterpret_cast<exec::HeatTable*>(guest.layout().state + guest.layout().heat)) {}
 
 Tiers::~Tiers() = default;
 
-const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
-    Region region{page.physical, view.virtual_page, view.mode, {}};
-    region.blocks.push_back(guest_.translate_block(std::span(page.bytes, page_size), view.virtual_page, pc, view.mode,
-                                                   options_.block_limit));
-    if (region.blocks.front().code.empty()) return nullptr;
+const Translation* Tiers::compile(const Region& region, Tier tier) {
     Compiled compiled;
     const u32 first_exit = exit_word::make(cache_.next_number(), 0);
     if (!backend_->compile(region, first_exit, compiled)) return nullptr;
-    statistics_.translations++;
+    (tier == Tier::full ? statistics_.regions : statistics_.translations)++;
     statistics_.host_bytes += compiled.code.size();
-    const u64 drops = cache_.drops();
-    const Translation* made = cache_.add(region, std::move(compiled));
-    if (cache_.drops() != drops) guest_.flush_jump_tables();
+    const Translation* made = cache_.add(region, tier, std::move(compiled));
+    forget_changed();
+    return made;
+}
+
+const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
+    Region region{.physical_page = page.physical, .virtual_page = view.virtual_page, .mode = view.mode, .blocks = {},
+                  .promoted = {}};
+    region.blocks.push_back(guest_.translate_block(std::span(page.bytes, page_size), view.virtual_page, pc, view.mode,
+                                                   options_.block_limit));
+    if (region.blocks.front().code.empty()) return nullptr;
+    if (options_.highest == Tier::full) {
+        region.heat = heat_index(page.physical | (pc & page_mask));
+        heat_.left[region.heat] = options_.full_after;
+    }
+    const Translation* made = compile(region, Tier::quick);
     if (made == nullptr) return nullptr;
     return cache_.thunks() + made->offset + made->entries.front().offset;
+}
+
+void Tiers::translate_region(u64 pc) {
+    const exec::CodePage* page = engine_.code_page(pc);
+    if (page == nullptr) return;  // the fetch has trapped
+    PageView& view = cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode());
+    SeenCode seen;
+    for (const auto& [offset, point] : view.points)
+        if (point.code != nullptr) seen.set(offset);
+    const Region region = regions_.build(std::span(page->bytes, page_size), page->physical, view.virtual_page,
+                                         view.mode, pc, seen, options_.region);
+    // What cannot be compiled is not asked for again and again.
+    heat_.left[heat_index(page->physical | (pc & page_mask))] = exec::HeatTable::never;
+    if (!region.blocks.empty()) compile(region, Tier::full);
 }
 
 const u8* Tiers::find(u64 pc, CodePoint*& point) {
@@ -97,6 +130,10 @@ Tiers::Next Tiers::handle(u32 word) {
             // Within a page the target is where it was translated from, however that page is mapped later.
             if (!from->dropped && ((exit.pc ^ from->virtual_page) & ~page_mask) == 0) pending_link_ = word;
             return Next::go_on;
+        case ExitKind::hot:
+            engine_.go_to(exit.pc);
+            translate_region(exit.pc);
+            return Next::go_on;
         case ExitKind::budget:
             engine_.go_to(exit.pc);
             if (engine_.budget <= 0) return Next::stop;
@@ -110,13 +147,15 @@ Tiers::Next Tiers::handle(u32 word) {
     return Next::stop;
 }
 
+void Tiers::forget_changed() {
+    for (const u64 pc : cache_.take_changed()) guest_.forget_jump(pc);
+}
+
 bool Tiers::code_written(u64 physical, u64 size) {
-    bool dropped = false;
-    const bool left = cache_.code_written(physical, size, dropped);
-    if (dropped) {
-        guest_.flush_jump_tables();
-        pending_link_ = exit_word::no_code;
-    }
+    const bool left = cache_.code_written(physical, size);
+    forget_changed();
+    // What waits to be linked may be gone.
+    pending_link_ = exit_word::no_code;
     return left;
 }
 

@@ -8,18 +8,24 @@
 #include "engine/exec/exec.h"
 #include "engine/exec/translation.h"
 #include "engine/jit/code_cache.h"
+#include "engine/jit/region.h"
 
 namespace viv::jit {
 
 struct Options {
     u64 cache_bytes = u64{64} << 20;
+    // The best that code can get.
+    Tier highest = Tier::full;
     // Executions by the interpreter before a block is translated.
     u32 quick_after = 4;
+    // Executions of that before the region around it is.
+    u32 full_after = 2000;
     unsigned block_limit = 64;  // guest instructions a block
+    RegionLimits region;
 };
 
 struct Statistics {
-    u64 translations = 0, guest_instructions = 0, host_bytes = 0;
+    u64 translations = 0, regions = 0, guest_instructions = 0, host_bytes = 0;
     u64 entries = 0;             // from the dispatcher into generated code
     u64 exits[exit_kinds] = {};  // by ExitKind
     u64 interpreted_blocks = 0;
@@ -46,6 +52,10 @@ private:
     Next interpret_block(CodePoint* point);
     Next handle(u32 word);
     const u8* translate(PageView& view, const exec::CodePage& page, u64 pc);
+    // Compiles the region around the block at `pc`, which has become hot.
+    void translate_region(u64 pc);
+    const Translation* compile(const Region& region, Tier tier);
+    void forget_changed();
     // Code for the vCPU's pc, translating if it is time; null: to be interpreted, and `point` tells where to count. A
     // fault of the fetch has been delivered if there is no `point` either.
     const u8* find(u64 pc, CodePoint*& point);
@@ -55,8 +65,10 @@ private:
     exec::Translatable& guest_;
     std::unique_ptr<Backend> backend_;
     CodeCache cache_;
+    RegionBuilder regions_;
     Statistics statistics_;
     void* state_;
+    exec::HeatTable& heat_;
     // The exit that waits to be linked to the code of the next pc.
     u32 pending_link_ = exit_word::no_code;
 };

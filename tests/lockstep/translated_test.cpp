@@ -22,7 +22,7 @@ u64 from_environment(const char* name, u64 otherwise) {
 
 class Comparison {
 public:
-    Comparison(const HartConfig& config, u64 seed, u64 cache_bytes)
+    Comparison(const HartConfig& config, u64 seed, const jit::Options& options)
         : config_(config),
           seed_(seed),
           a_(config),
@@ -30,8 +30,7 @@ public:
           cases_(config, seed),
           random_(~seed),
           guest_(b_.hart()) {
-        auto made =
-            jit::make_translator({.cache_bytes = cache_bytes, .quick_after = 0}, b_.hart(), guest_, code_memory_);
+        auto made = jit::make_translator(options, b_.hart(), guest_, code_memory_);
         if (made.ok()) translator_ = std::move(*made);
         b_.hart().set_translator(translator_.get());
     }
@@ -112,18 +111,29 @@ private:
     std::unique_ptr<exec::Translator> translator_;
 };
 
-void compare(const HartConfig& config, u64 instructions, u64 cache_bytes = u64{16} << 20) {
-    Comparison comparison(config, from_environment("VIV_TRANSLATED_SEED", 1) * 4 + config.xlen + config.vlen,
-                          cache_bytes);
+void compare(const HartConfig& config, u64 instructions, const jit::Options& options) {
+    Comparison comparison(config, from_environment("VIV_TRANSLATED_SEED", 1) * 4 + config.xlen + config.vlen, options);
     // A host without a backend has nothing to compare.
     if (comparison.usable()) comparison.run(from_environment("VIV_TRANSLATED_INSTRUCTIONS", instructions));
 }
 
-TEST(Translated, EveryInstruction64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000); }
-TEST(Translated, EveryInstruction32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000); }
-TEST(Translated, WithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 300'000); }
+constexpr u64 mebi = u64{1} << 20;
+const jit::Options quick{.cache_bytes = 16 * mebi, .highest = jit::Tier::quick, .quick_after = 0};
+// Everything that is executed a third time is part of a region.
+const jit::Options full{.cache_bytes = 16 * mebi, .highest = jit::Tier::full, .quick_after = 0, .full_after = 1};
+
+TEST(Translated, EveryInstruction64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, quick); }
+TEST(Translated, EveryInstruction32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, quick); }
+TEST(Translated, WithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 300'000, quick); }
+TEST(Translated, Regions64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, full); }
+TEST(Translated, Regions32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, full); }
+TEST(Translated, RegionsWithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 600'000, full); }
 // The ring is full all the time.
-TEST(Translated, ACacheOfFewPages) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 200'000, 32 << 10); }
+TEST(Translated, ACacheOfFewPages) {
+    jit::Options small = full;
+    small.cache_bytes = 32 << 10;
+    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 200'000, small);
+}
 
 }  // namespace
 }  // namespace viv::riscv::test

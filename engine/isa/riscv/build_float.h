@@ -62,9 +62,7 @@ struct FloatBuild {
             e().set(slots::f(r), value);
         else
             e().set(slots::f(r), ir::zext<u64>(value) | ~low_mask(sizeof(T) * 8));
-        if (e().t.float_dirty) return;
-        e().set(slots::mstatus, e().template get<u64>(slots::mstatus) | mstatus::fs);
-        e().t.float_dirty = true;
+        float_dirty();
     }
 
     // What these make goes to an f register, which makes FS dirty anyway.
@@ -112,16 +110,18 @@ private:
     ir::Rounding rounding(u8 rm) { return static_cast<ir::Rounding>(resolved(rm)); }
     unsigned unit() { return e().b.float_unit({.flags = slots::fflags, .rounding = slots::frm}); }
 
-    // An operation whose flags alone can make FS dirty.
+    // An operation that writes nothing but flags.
     template <class Make>
     ir::ValueId flagged(Make&& make) {
-        if (e().t.float_dirty) return make();
-        const ir::Ref<u8> before = e().template get<u8>(slots::fflags);
         const ir::ValueId result = make();
-        const ir::Ref<u8> after = e().template get<u8>(slots::fflags);
-        const ir::Ref<u64> status = e().template get<u64>(slots::mstatus);
-        e().set(slots::mstatus, ir::select(ir::eq(before, after), status, status | mstatus::fs));
+        float_dirty();
         return result;
+    }
+
+    void float_dirty() {
+        if (e().t.float_dirty) return;
+        e().set(slots::mstatus, e().template get<u64>(slots::mstatus) | mstatus::fs);
+        e().t.float_dirty = true;
     }
 
     static constexpr ir::Op operation(FloatOp op) {

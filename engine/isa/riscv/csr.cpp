@@ -321,6 +321,26 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
     return raise_illegal();
 }
 
+bool Hart::goes_on(u32 word) {
+    constexpr u32 system_opcode = 0x73;
+    const u32 funct3 = word >> 12 & 7;
+    if ((word & 0x7f) != system_opcode || funct3 == 0 || funct3 == 4) return false;
+    switch (static_cast<u16>(word >> 20)) {
+        case csr_fflags:
+        case csr_sstatus:
+        case csr_sie:
+        case csr_sscratch:
+        case csr_sepc:
+        case csr_scause:
+        case csr_stval:
+        case csr_mscratch:
+        case csr_mepc:
+        case csr_mcause:
+        case csr_mtval: return true;
+        default: return false;
+    }
+}
+
 u64 Hart::writable_part(u16 number, u64 value) const {
     constexpr u64 seip = u64{1} << irq_sei;
     return number == csr_mip ? (value & ~seip) | (s.mip & seip) : value;

@@ -167,9 +167,9 @@ private:
     Derived& derived() { return static_cast<Derived&>(*this); }
     Hart& hart() { return derived().h; }
     soft::Rounding mode(u8 rm) { return static_cast<soft::Rounding>(rm == 7 ? hart().s.frm : rm); }
-    // FS becomes dirty only where fflags changes.
+    // FS becomes dirty whether or not a flag is new, as section 3.1.6.6 of the Privileged ISA allows: so no translation
+    // has to compare.
     void accrue(const soft::Environment& env) {
-        if ((env.flags & ~hart().s.fflags) == 0) return;
         hart().s.fflags |= env.flags;
         hart().fp_dirty();
     }

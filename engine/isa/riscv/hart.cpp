@@ -68,7 +68,7 @@ void Hart::reset() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
-        context->jumps.flush();
+        context->flush_jumps();
     }
     update_pmp();
     update_contexts();
@@ -220,7 +220,7 @@ void Hart::restored() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
-        context->jumps.flush();
+        context->flush_jumps();
         context->mode = ~u64{0};
     }
     arm_triggers();

@@ -141,9 +141,16 @@ public:
         translator_ = translator;
         forget_code();
     }
-    exec::JumpTable::Entry* jumps = nullptr;  // entries of the current table
+    exec::JumpTable::Entry* jumps = nullptr;  // entries of the table that jump_table() gave last
+    exec::HeatTable heat;                     // for the translator alone
     // Of the current address space; what it holds for another mode is flushed.
     exec::JumpTable& jump_table(u64 mode);
+    // Whether the instruction accesses a CSR in such a way that what follows may go on without a look at interrupts and
+    // mode, unless interrupt_wanted() or the mode of translation says otherwise afterwards.
+    static bool goes_on(u32 word);
+    // Whether take_interrupt() would take one.
+    bool interrupt_wanted() const { return interrupts_to_take().any(); }
+    void forget_jump(u64 pc);
     void flush_jump_tables();
     // See exec::Translatable.
     bool fill_tlb(u64 address, unsigned size, AccessKind kind);
@@ -220,7 +227,12 @@ public:
     bool fence_translation(u64 address, bool has_address, u64 asid, bool has_asid);
     void end_slice();  // Zihintpause: gives the turn to another hart
 
-    u64 pending() const;  // mip as read
+    u64 pending() const;
+    struct Interrupts {
+        u64 for_machine = 0, for_supervisor = 0;
+        bool any() const { return (for_machine | for_supervisor) != 0; }
+    };
+    Interrupts interrupts_to_take() const;  // mip as read
 
 private:
     struct Context;  // TLB and fetch table of one address space and mode
@@ -277,7 +289,7 @@ private:
 
     // trap.cpp
     bool take_interrupt();  // true if one was taken
-    void enter_trap(Privilege target, u64 cause, u64 epc, u64 tval);
+    void enter_trap(Privilege to, u64 cause, u64 epc, u64 tval);
 
     // csr.cpp
     void set_mstatus(u64 value, u64 mask);

@@ -11,8 +11,22 @@ struct Hart::Context {
     u64 last_use = 0;
     Tlb tlb;
     exec::FetchTable fetch;
-    exec::JumpTable jumps;
-    u64 jumps_mode = ~u64{0};  // the translation mode that `jumps` is for
+    // One for each of the last translation modes that code ran in here.
+    struct Jumps {
+        u64 mode = ~u64{0};
+        u64 last_use = 0;
+        exec::JumpTable table;
+    };
+    static constexpr usize most_jumps = 4;
+    std::vector<std::unique_ptr<Jumps>> jumps;
+
+    template <class Change>
+    void change_jumps(Change&& change) {
+        for (auto& each : jumps) change(each->table);
+    }
+    void flush_jumps() {
+        change_jumps([](exec::JumpTable& table) { table.flush(); });
+    }
 };
 
 }  // namespace viv::riscv

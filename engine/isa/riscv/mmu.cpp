@@ -179,7 +179,7 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
     }
     oldest->tlb.flush();
     oldest->fetch.flush();
-    oldest->jumps.flush();
+    oldest->flush_jumps();
     oldest->satp = satp;
     oldest->mode = mode;
     oldest->last_use = ++context_clock_;
@@ -191,7 +191,6 @@ void Hart::update_contexts() {
         ((s.mstatus & mstatus::sum) != 0 ? context_sum : 0) | ((s.mstatus & mstatus::mxr) != 0 ? context_mxr : 0);
     code_context_ = &context_for(s.privilege, 0);
     fetch = &code_context_->fetch;
-    jumps = code_context_->jumps.entries();
     data_context_ = &context_for(data_privilege(), data_bits);
     tlb = data_context_->tlb.entries();
 }
@@ -201,11 +200,12 @@ void Hart::flush_tlb(u64 address, u64 asid) {
     for (auto& context : contexts_) {
         const u64 own = config_.xlen == 64 ? context->satp >> 44 & 0xffff : context->satp >> 22 & 0x1ff;
         if (asid != ~u64{0} && own != asid) continue;
-        context->jumps.flush();
         if (all_addresses) {
             context->tlb.flush();
             context->fetch.flush();
+            context->flush_jumps();
         } else {
+            context->change_jumps([&](exec::JumpTable& table) { table.flush_page(address); });
             context->tlb.flush_page(address);
             context->fetch.flush_page(address);
         }
@@ -222,15 +222,29 @@ void Hart::code_page_dropped() {
 }
 
 exec::JumpTable& Hart::jump_table(u64 mode) {
-    if (code_context_->jumps_mode != mode) {
-        code_context_->jumps.flush();
-        code_context_->jumps_mode = mode;
+    auto& all = code_context_->jumps;
+    auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each->mode == mode; });
+    if (found == all.end() && all.size() < Context::most_jumps) {
+        all.push_back(std::make_unique<Context::Jumps>());
+        found = all.end() - 1;
+        (*found)->mode = mode;
+    } else if (found == all.end()) {
+        found = std::min_element(all.begin(), all.end(),
+                                 [](const auto& a, const auto& b) { return a->last_use < b->last_use; });
+        (*found)->table.flush();
+        (*found)->mode = mode;
     }
-    return code_context_->jumps;
+    (*found)->last_use = ++context_clock_;
+    jumps = (*found)->table.entries();
+    return (*found)->table;
+}
+
+void Hart::forget_jump(u64 pc) {
+    for (auto& context : contexts_) context->change_jumps([&](exec::JumpTable& table) { table.forget(pc); });
 }
 
 void Hart::flush_jump_tables() {
-    for (auto& context : contexts_) context->jumps.flush();
+    for (auto& context : contexts_) context->flush_jumps();
 }
 
 bool Hart::fill_tlb(u64 address, unsigned size, AccessKind kind) {

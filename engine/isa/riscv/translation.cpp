@@ -36,6 +36,7 @@ exec::CpuLayout HartTranslation::layout() {
             .budget = offset(&hart_.budget),
             .tlb = offset(&hart_.tlb),
             .jumps = offset(&hart_.jumps),
+            .heat = offset(&hart_.heat),
             .float_flags = offset(&hart_.s.fflags)};
 }
 

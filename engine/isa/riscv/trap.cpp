@@ -6,13 +6,13 @@
 
 namespace viv::riscv {
 
-void Hart::enter_trap(Privilege target, u64 cause, u64 epc, u64 tval) {
+void Hart::enter_trap(Privilege to, u64 cause, u64 epc, u64 tval) {
     const bool interrupt = (cause >> 63) != 0;
     const u64 code = cause & low_mask(63);
     const u64 shown_cause = interrupt ? code | u64{1} << (config_.xlen - 1) : code;
     u64 status = s.mstatus;
     u64 vector = 0;
-    if (target == Privilege::supervisor) {
+    if (to == Privilege::supervisor) {
         s.scause = shown_cause;
         s.sepc = epc;
         s.stval = tval;
@@ -33,7 +33,7 @@ void Hart::enter_trap(Privilege target, u64 cause, u64 epc, u64 tval) {
         status |= static_cast<u64>(s.privilege) << mstatus::mpp_shift;
     }
     s.mstatus = status;
-    s.privilege = target;
+    s.privilege = to;
     const bool vectored = (vector & 3) == 1;
     s.pc = (vector & ~u64{3}) + (vectored && interrupt ? 4 * code : 0);
     update_contexts();
@@ -72,14 +72,17 @@ u64 Hart::pending() const {
     return result;
 }
 
-bool Hart::take_interrupt() {
+Hart::Interrupts Hart::interrupts_to_take() const {
     const u64 ready = pending() & s.mie;
-    if (ready == 0) return false;
+    if (ready == 0) return {};
     const bool machine_enabled = s.privilege != Privilege::machine || (s.mstatus & mstatus::mie) != 0;
     const bool supervisor_enabled =
         s.privilege == Privilege::user || (s.privilege == Privilege::supervisor && (s.mstatus & mstatus::sie) != 0);
-    const u64 for_machine = machine_enabled ? ready & ~s.mideleg : 0;
-    const u64 for_supervisor = supervisor_enabled ? ready & s.mideleg : 0;
+    return {machine_enabled ? ready & ~s.mideleg : 0, supervisor_enabled ? ready & s.mideleg : 0};
+}
+
+bool Hart::take_interrupt() {
+    const auto [for_machine, for_supervisor] = interrupts_to_take();
     const u64 chosen = for_machine != 0 ? for_machine : for_supervisor;
     if (chosen == 0) return false;
     static constexpr std::array<u8, 6> order{irq_mei, irq_msi, irq_mti, irq_sei, irq_ssi, irq_sti};

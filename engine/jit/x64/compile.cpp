@@ -14,6 +14,9 @@ using ir::Shape;
 using ir::Type;
 
 bool word(Type type) { return type == Type::i32 || type == Type::i64; }
+// Return addresses that a return within a region is compared with before it asks the jump table.
+constexpr usize most_return_points = 4;
+
 bool narrow(Type type) { return type == Type::i1 || type == Type::i8 || type == Type::i16; }
 
 }  // namespace
@@ -82,7 +85,8 @@ Label Compiler::give_up() {
     if (!has_give_up_) {
         has_give_up_ = true;
         give_up_ = a_.make_label();
-        pending_exits_.push_back({give_up_, add_exit(ExitKind::interpret, guest_pc_, guest_count_ - guest_index_)});
+        pending_exits_.push_back(
+            {give_up_, add_exit(ExitKind::interpret, guest_pc_, guest_count_ - guest_index_), Homes::to_write_back});
     }
     return give_up_;
 }
@@ -92,41 +96,90 @@ void Compiler::leave_to_interpreter() {
     done_ = true;
 }
 
-void Compiler::leave_by(u32 exit) {
+void Compiler::leave_by(u32 exit, Homes homes) {
     a_.mov(Width::b32, Gpr::rax, static_cast<i64>(first_exit_ + exit));
-    a_.jmp(at(Gpr::rsp, frame::exit));
+    if (homes == Homes::written_back || homes_.empty()) {
+        a_.jmp(at(Gpr::rsp, frame::exit));
+        return;
+    }
+    if (!has_write_back_) write_back_ = a_.make_label();
+    has_write_back_ = true;
+    a_.jmp(write_back_);
 }
 
 // A jump that goes on behind itself, to the dispatcher, until it is linked.
 void Compiler::jump_site(u64 pc) {
+    store_homes();
     const u32 exit = add_exit(ExitKind::jump, pc, 0);
     out_->exits[exit].site = static_cast<u32>(a_.jmp_rel32_placeholder());
     out_->exits[exit].stub = static_cast<u32>(a_.size());
-    leave_by(exit);
+    leave_by(exit, Homes::written_back);
+}
+
+void Compiler::go_to(u64 pc, u32 next) {
+    const u32 block = region_->block_at(pc);
+    if (block == Region::no_block)
+        jump_site(pc);
+    else if (block != next)
+        a_.jmp(labels_[block]);
+}
+
+void Compiler::go_to_if(Condition condition, u64 pc) {
+    if (const u32 block = region_->block_at(pc); block != Region::no_block) {
+        a_.jcc(condition, labels_[block]);
+    } else if (homes_.empty()) {
+        const u32 exit = add_exit(ExitKind::jump, pc, 0);
+        out_->exits[exit].site = static_cast<u32>(a_.jcc_rel32_placeholder(condition));
+        pending_branches_.push_back(exit);
+    } else {
+        pending_jumps_.push_back({a_.make_label(), pc});
+        a_.jcc(condition, pending_jumps_.back().label);
+    }
+}
+
+void Compiler::go_to_indirect(const ir::Inst& inst) {
+    take(Gpr::rcx);
+    load_to(Gpr::rcx, inst.a);
+    use(inst.a);
+    if (inst.hint == ir::JumpHint::return_) {
+        for (const u64 pc : return_points_) {
+            if (static_cast<u64>(static_cast<i64>(static_cast<i32>(pc))) == pc) {
+                a_.cmp(Width::b64, Gpr::rcx, static_cast<i64>(pc));
+            } else {
+                a_.mov(Width::b64, Gpr::rax, static_cast<i64>(pc));
+                a_.cmp(Width::b64, Gpr::rcx, Gpr::rax);
+            }
+            a_.jcc(Condition::e, labels_[region_->block_at(pc)]);
+        }
+    }
+    store_homes();
+    a_.jmp(at(Gpr::rsp, frame::probe));
 }
 
 void Compiler::terminator(const ir::Inst& inst) {
+    const u32 next = static_cast<u32>(block_ - region_->blocks.data()) + 1;
     switch (inst.op) {
-        case Op::jump: jump_site(inst.imm); break;
+        case Op::jump: go_to(inst.imm, next); break;
         case Op::branch: {
             const Condition condition = condition_of(inst.a);
-            const u32 exit = add_exit(ExitKind::jump, inst.imm, 0);
-            out_->exits[exit].site = static_cast<u32>(a_.jcc_rel32_placeholder(condition));
-            pending_branches_.push_back(exit);
-            jump_site(inst.imm2);
+            if (const u32 block = region_->block_at(inst.imm); block != Region::no_block && block == next) {
+                go_to_if(invert(condition), inst.imm2);
+            } else {
+                go_to_if(condition, inst.imm);
+                go_to(inst.imm2, next);
+            }
             break;
         }
-        case Op::jump_indirect:
-            take(Gpr::rcx);
-            load_to(Gpr::rcx, inst.a);
-            use(inst.a);
-            a_.jmp(at(Gpr::rsp, frame::probe));
-            break;
-        default: leave_by(add_exit(ExitKind::left, 0, 0)); break;
+        case Op::jump_indirect: go_to_indirect(inst); break;
+        default: leave_by(add_exit(ExitKind::left, 0, 0), Homes::to_write_back); break;
     }
 }
 
 void Compiler::instruction(const ir::Inst& inst) {
+    if (value(at_).uses == 0 && ir::effects_of(*block_, inst) == ir::effect_none && ir::makes_value(inst.op)) {
+        ir::for_each_operand(*block_, inst, [&](ir::ValueId id) { use(id); });
+        return;
+    }
     switch (ir::info_of(inst.op).shape) {
         case Shape::unary: unary(inst); break;
         case Shape::binary: binary(inst); break;
@@ -156,29 +209,51 @@ void Compiler::instruction(const ir::Inst& inst) {
 void Compiler::begin_guest_instruction() {
     guest_pc_ = block_->code[at_].imm;
     has_give_up_ = false;
-    for (usize next = at_ + 1; next < block_->code.size() && block_->code[next].op != Op::guest; next++)
-        if (!supported(block_->code[next])) return leave_to_interpreter();
+    if (at_ >= supported_size_) leave_to_interpreter();
 }
 
-void Compiler::block(const ir::Block& block) {
+// What is done with the block's values, up to the first guest instruction that is not for generated code.
+void Compiler::count_uses() {
+    supported_size_ = static_cast<ir::ValueId>(block_->code.size());
+    ir::ValueId start = 0;
+    for (ir::ValueId id = 0; id < block_->code.size(); id++) {
+        const ir::Inst& inst = block_->code[id];
+        if (inst.op == Op::guest) start = id;
+        guest_count_ += inst.op == Op::guest;
+        if (supported_size_ == block_->code.size() && !supported(inst)) supported_size_ = start;
+    }
+    for (ir::ValueId id = 0; id < supported_size_; id++)
+        ir::for_each_operand(*block_, block_->code[id], [&](ir::ValueId operand) { values_[operand].uses++; });
+}
+
+void Compiler::block(u32 index) {
+    const ir::Block& block = region_->blocks[index];
     block_ = &block;
     values_.assign(block.code.size(), Value{});
     in_slots_.clear();
+    for (Home& home : homes_) home.readers.clear();
     std::fill(std::begin(owner_), std::end(owner_), ir::no_value);
     spill_places_ = 0;
     guest_count_ = 0;
     done_ = false;
     float_active_ = false;
-    for (const ir::Inst& inst : block.code) {
-        guest_count_ += inst.op == Op::guest;
-        ir::for_each_operand(block, inst, [&](ir::ValueId id) { values_[id].uses++; });
-    }
+    count_uses();
+    choose_windows();
+    choose_targets();
 
-    out_->entries.push_back({block.pc, static_cast<u32>(a_.size())});
+    a_.bind(labels_[index]);
+    if (index == 0 && region_->heat != Region::not_counted) {
+        const Label hot = a_.make_label();
+        pending_exits_.push_back({hot, add_exit(ExitKind::hot, block.pc, 0), Homes::to_write_back});
+        a_.sub(Width::b32, state(layout_.heat + 4 * static_cast<i32>(region_->heat)), 1);
+        a_.jcc(Condition::b, hot);
+    }
     const Label no_budget = a_.make_label();
-    pending_exits_.push_back({no_budget, add_exit(ExitKind::budget, block.pc, guest_count_)});
+    pending_exits_.push_back(
+        {no_budget, add_exit(ExitKind::budget, block.pc, guest_count_), Homes::to_write_back});
+    // The budget is never negative, so that it does not suffice is a borrow.
     a_.sub(Width::b64, Gpr::r12, i64{guest_count_});
-    a_.jcc(Condition::s, no_budget);
+    a_.jcc(Condition::b, no_budget);
 
     guest_index_ = ~u32{0};
     for (at_ = 0; at_ < block.code.size() && !done_; at_++) {
@@ -207,23 +282,58 @@ void Compiler::slow_accesses() {
 }
 
 void Compiler::exit_stubs() {
+    for (const PendingJump& pending : pending_jumps_) {
+        a_.bind(pending.label);
+        jump_site(pending.pc);
+    }
     for (const PendingExit& pending : pending_exits_) {
         a_.bind(pending.label);
-        leave_by(pending.exit);
+        leave_by(pending.exit, pending.homes);
     }
     for (const u32 exit : pending_branches_) {
         out_->exits[exit].stub = static_cast<u32>(a_.size());
-        leave_by(exit);
+        leave_by(exit, Homes::written_back);
+    }
+    if (!has_write_back_) return;
+    a_.bind(write_back_);
+    store_homes();
+    a_.jmp(at(Gpr::rsp, frame::exit));
+}
+
+void Compiler::entries() {
+    for (u32 i = 0; i < labels_.size(); i++) {
+        Compiled::Entry entry{region_->blocks[i].pc, static_cast<u32>(a_.size())};
+        if (homes_.empty()) {
+            entry.offset = block_offsets_[i];
+        } else {
+            load_homes();
+            a_.jmp(labels_[i]);
+        }
+        out_->entries.push_back(entry);
     }
 }
 
 bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     out_ = &out;
+    region_ = &region;
     first_exit_ = first_exit;
-    for (const ir::Block& each : region.blocks) block(each);
+    choose_homes(region);
+    for (const ir::Block& each : region.blocks) {
+        labels_.push_back(a_.make_label());
+        const ir::Inst& last = each.code.back();
+        if (last.op == Op::jump && last.hint == ir::JumpHint::call && region.block_at(last.imm) != Region::no_block &&
+            region.block_at(each.pc + each.size) != Region::no_block && return_points_.size() < most_return_points)
+            return_points_.push_back(each.pc + each.size);
+    }
+    for (u32 i = 0; i < region.blocks.size(); i++) {
+        block_offsets_.push_back(static_cast<u32>(a_.size()));
+        block(i);
+    }
     slow_accesses();
+    slow_windows();
     slow_floats();
     exit_stubs();
+    entries();
     a_.finish();
     if (failed_ || out.exits.size() > exit_word::maximum_exits) return false;
     out.code.assign(a_.code().begin(), a_.code().end());

@@ -3,10 +3,12 @@
 #include "engine/jit/x64/backend.h"
 
 #include <array>
+#include <cstddef>
 
 #include "engine/jit/x64/compiler.h"
 #include "engine/jit/x64/frame.h"
 #include "engine/jit/x64/soft_call.h"
+#include "engine/mem/tlb.h"
 
 namespace viv::jit::x64 {
 
@@ -14,9 +16,12 @@ namespace {
 
 constexpr Gpr caller_saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
 // What a thunk that saves them has put on the stack, with its return address.
-constexpr i32 pushed = 8 * static_cast<i32>(std::size(caller_saved)) + 8;
+constexpr i32 saved_xmms = 8 * 16;
+constexpr i32 pushed = 8 * static_cast<i32>(std::size(caller_saved)) + saved_xmms + 8;
 static_assert(pushed % 16 == 0);
 constexpr Gpr callee_saved[] = {Gpr::rbx, Gpr::rbp, Gpr::r12, Gpr::r13, Gpr::r14, Gpr::r15};
+
+Mem state(i32 offset) { return at(Gpr::rbp, offset - frame::state_bias); }
 
 u64 fill_tlb(exec::Translatable* guest, u64 address, u64 bytes, u64 store) {
     return guest->fill_tlb(address, static_cast<unsigned>(bytes),
@@ -45,6 +50,8 @@ public:
 
 private:
     void fill_thunk(Assembler& a, unsigned bytes, bool store);
+    void resolve_thunk(Assembler& a, unsigned bytes, bool store);
+    void call_fill(Assembler& a, unsigned bytes, bool store);
     void soft_thunk(Assembler& a);
     void merge(Assembler& a, i32 depth, Label flags_of_mxcsr);
 
@@ -53,25 +60,73 @@ private:
     const CpuFeatures features_;
 };
 
-void X64Backend::fill_thunk(Assembler& a, unsigned bytes, bool store) {
+// All registers that the callee may use are kept: the homes, and what the code works with.
+void save_registers(Assembler& a) {
     for (const Gpr gpr : caller_saved) a.push(gpr);
+    a.sub(Width::b64, Gpr::rsp, saved_xmms);
+    for (i32 i = 0; i < 16; i++) a.movsd(at(Gpr::rsp, 8 * i), static_cast<Xmm>(i));
+}
+
+void restore_registers(Assembler& a) {
+    for (i32 i = 0; i < 16; i++) a.movsd(static_cast<Xmm>(i), at(Gpr::rsp, 8 * i));
+    a.lea(Width::b64, Gpr::rsp, at(Gpr::rsp, saved_xmms));
+    for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
+}
+
+void X64Backend::fill_thunk(Assembler& a, unsigned bytes, bool store) {
+    call_fill(a, bytes, store);
+    a.ret();
+}
+
+void X64Backend::call_fill(Assembler& a, unsigned bytes, bool store) {
+    save_registers(a);
     a.mov(Width::b64, Gpr::rsi, at(Gpr::rsp, pushed + frame::address));
     a.movabs(Gpr::rdi, reinterpret_cast<u64>(&guest_));
     a.mov(Width::b32, Gpr::rdx, i64{bytes});
     a.mov(Width::b32, Gpr::rcx, i64{store});
     a.call_absolute(reinterpret_cast<u64>(&fill_tlb));
     a.test(Width::b64, Gpr::rax, Gpr::rax);
-    for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
+    restore_registers(a);
+}
+
+void X64Backend::resolve_thunk(Assembler& a, unsigned bytes, bool store) {
+    constexpr unsigned entry_bits = 5;
+    static_assert(sizeof(TlbEntry) == 1 << entry_bits);
+    const Label again = a.make_label(), miss = a.make_label();
+    const Mem address = at(Gpr::rsp, 3 * 8 + frame::address);
+    a.bind(again);
+    a.push(Gpr::rax);
+    a.push(Gpr::rdx);
+    a.mov(Width::b64, Gpr::rdx, address);
+    a.mov(Width::b64, Gpr::rax, Gpr::rdx);
+    a.shr(Width::b64, Gpr::rax, page_bits - entry_bits);
+    a.and_(Width::b32, Gpr::rax, i64{(Tlb::size - 1) << entry_bits});
+    if (bytes > 1) a.add(Width::b64, Gpr::rdx, i64{bytes} - 1);
+    a.and_(Width::b64, Gpr::rdx, static_cast<i64>(~page_mask));
+    const i32 tag = store ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read);
+    a.cmp(Width::b64, Gpr::rdx, at(Gpr::r15, Gpr::rax, 1, tag));
+    a.jcc(Condition::ne, miss, Reach::rel8);
+    a.mov(Width::b64, Gpr::rax, at(Gpr::r15, Gpr::rax, 1, offsetof(TlbEntry, addend)));
+    // A host address is not 0, so the zero flag is cleared.
+    a.add(Width::b64, address, Gpr::rax);
+    a.pop(Gpr::rdx);
+    a.pop(Gpr::rax);
+    a.ret();
+    a.bind(miss);
+    a.pop(Gpr::rdx);
+    a.pop(Gpr::rax);
+    call_fill(a, bytes, store);
+    a.jcc(Condition::ne, again);
     a.ret();
 }
 
 void X64Backend::soft_thunk(Assembler& a) {
-    for (const Gpr gpr : caller_saved) a.push(gpr);
+    save_registers(a);
     a.lea(Width::b64, Gpr::rdi, at(Gpr::rsp, pushed + frame::soft_values));
     a.mov(Width::b32, Gpr::rsi, at(Gpr::rsp, pushed + frame::soft_operation));
     a.mov(Width::b64, Gpr::rdx, Gpr::rax);
     a.call_absolute(reinterpret_cast<u64>(&soft_call));
-    for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
+    restore_registers(a);
     a.ret();
 }
 
@@ -82,7 +137,7 @@ void X64Backend::merge(Assembler& a, i32 depth, Label flags_of_mxcsr) {
     a.and_(Width::b32, Gpr::rcx, 0x3f);
     a.lea(Width::b64, Gpr::rdx, at(flags_of_mxcsr));
     a.movzx(Width::b8, Gpr::rcx, at(Gpr::rdx, Gpr::rcx));
-    a.or_(Width::b8, at(Gpr::rbp, layout_.float_flags), Gpr::rcx);
+    a.or_(Width::b8, state(layout_.float_flags), Gpr::rcx);
     a.mov(Width::b8, at(Gpr::rsp, depth + frame::float_active), 0);
 }
 
@@ -92,8 +147,9 @@ std::vector<u8> X64Backend::make_thunks() {
     const Label exit = a.make_label(), probe = a.make_label(), miss = a.make_label();
     const Label soft = a.make_label(), activate = a.make_label(), merge_flags = a.make_label();
     const Label flags_of_mxcsr = a.make_label(), host_mxcsr = a.make_label(), no_flags = a.make_label();
-    Label fills[frame::fill_thunks];
+    Label fills[frame::fill_thunks], resolves[frame::fill_thunks];
     for (Label& label : fills) label = a.make_label();
+    for (Label& label : resolves) label = a.make_label();
 
     for (const Gpr gpr : callee_saved) a.push(gpr);
     a.sub(Width::b64, Gpr::rsp, i64{frame::size});
@@ -107,10 +163,13 @@ std::vector<u8> X64Backend::make_thunks() {
     put(frame::activate_float, activate);
     put(frame::merge_float, merge_flags);
     a.mov(Width::b8, at(Gpr::rsp, frame::float_active), 0);
-    for (unsigned i = 0; i < frame::fill_thunks; i++) put(frame::fill + 8 * static_cast<i32>(i), fills[i]);
-    a.mov(Width::b64, Gpr::rbp, Gpr::rdi);
-    a.mov(Width::b64, Gpr::r12, at(Gpr::rbp, layout_.budget));
-    a.mov(Width::b64, Gpr::r15, at(Gpr::rbp, layout_.tlb));
+    for (unsigned i = 0; i < frame::fill_thunks; i++) {
+        put(frame::fill + 8 * static_cast<i32>(i), fills[i]);
+        put(frame::resolve + 8 * static_cast<i32>(i), resolves[i]);
+    }
+    a.lea(Width::b64, Gpr::rbp, at(Gpr::rdi, frame::state_bias));
+    a.mov(Width::b64, Gpr::r12, state(layout_.budget));
+    a.mov(Width::b64, Gpr::r15, state(layout_.tlb));
     a.jmp(Gpr::rsi);
 
     a.align(16);
@@ -119,12 +178,12 @@ std::vector<u8> X64Backend::make_thunks() {
     a.mov(Width::b32, Gpr::rax, Gpr::rcx);
     a.and_(Width::b32, Gpr::rax, i64{(exec::JumpTable::size - 1) << exec::JumpTable::index_shift});
     a.shl(Width::b32, Gpr::rax, 4 - exec::JumpTable::index_shift);
-    a.add(Width::b64, Gpr::rax, at(Gpr::rbp, layout_.jumps));
+    a.add(Width::b64, Gpr::rax, state(layout_.jumps));
     a.cmp(Width::b64, Gpr::rcx, at(Gpr::rax));
     a.jcc(Condition::ne, miss, Reach::rel8);
     a.jmp(at(Gpr::rax, 8));
     a.bind(miss);
-    a.mov(Width::b64, at(Gpr::rbp, layout_.pc), Gpr::rcx);
+    a.mov(Width::b64, state(layout_.pc), Gpr::rcx);
     a.mov(Width::b32, Gpr::rax, i64{exit_word::no_code});
 
     a.bind(exit);
@@ -132,7 +191,7 @@ std::vector<u8> X64Backend::make_thunks() {
     a.jcc(Condition::e, no_flags, Reach::rel8);
     merge(a, 0, flags_of_mxcsr);
     a.bind(no_flags);
-    a.mov(Width::b64, at(Gpr::rbp, layout_.budget), Gpr::r12);
+    a.mov(Width::b64, state(layout_.budget), Gpr::r12);
     a.add(Width::b64, Gpr::rsp, i64{frame::size});
     for (usize i = std::size(callee_saved); i-- > 0;) a.pop(callee_saved[i]);
     a.ret();
@@ -141,6 +200,9 @@ std::vector<u8> X64Backend::make_thunks() {
         a.align(16);
         a.bind(fills[i]);
         fill_thunk(a, 1u << (i % 5), i >= 5);
+        a.align(16);
+        a.bind(resolves[i]);
+        resolve_thunk(a, 1u << (i % 5), i >= 5);
     }
     a.align(16);
     a.bind(soft);

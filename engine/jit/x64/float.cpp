@@ -26,14 +26,23 @@ void Compiler::load_float(Xmm to, ir::ValueId id) {
     const bool wide = is_double(type_of(id));
     if (const Value& v = value(id); v.where == Where::slot) {
         if (wide)
-            a_.movsd(to, state(static_cast<u64>(i64{v.place})));
+            a_.movsd(to, state(v.place));
         else
-            a_.movss(to, state(static_cast<u64>(i64{v.place})));
+            a_.movss(to, state(v.place));
+    } else if (in_home(id, Promotion::Kind::floating)) {
+        a_.movaps(to, homes_[static_cast<usize>(v.place)].xmm);
     } else if (wide) {
         a_.movq(to, source(id));
     } else {
         a_.movd(to, source(id));
     }
+}
+
+Xmm Compiler::float_source(ir::ValueId id, Xmm otherwise) {
+    if (in_home(id, Promotion::Kind::floating)) return homes_[static_cast<usize>(value(id).place)].xmm;
+    load_float(otherwise, id);
+    release();
+    return otherwise;
 }
 
 bool Compiler::native_float(const ir::Inst& inst) const {
@@ -109,7 +118,7 @@ void Compiler::soft_operation(const ir::Inst& inst) {
     if (inst.op == Op::float_classify)
         a_.lea(Width::b64, Gpr::rax, at(Gpr::rsp, frame::soft_values + 16));
     else
-        a_.lea(Width::b64, Gpr::rax, state(block_->float_units[inst.imm].flags));
+        a_.lea(Width::b64, Gpr::rax, state(static_cast<i64>(block_->float_units[inst.imm].flags)));
     a_.call(at(Gpr::rsp, frame::soft));
     a_.mov(Width::b64, Gpr::rax, at(Gpr::rsp, frame::soft_values));
     use_operands(inst);
@@ -125,77 +134,80 @@ void Compiler::float_operation(const ir::Inst& inst) {
         default: break;
     }
     const bool wide = is_double(inst.type);
-    load_float(Xmm::xmm0, inst.a);
-    release();
+    const Xmm a = float_source(inst.a, Xmm::xmm0);
     if (inst.op == Op::float_sqrt) {
         if (wide)
-            a_.sqrtsd(Xmm::xmm1, Xmm::xmm0);
+            a_.sqrtsd(Xmm::xmm1, a);
         else
-            a_.sqrtss(Xmm::xmm1, Xmm::xmm0);
-    } else {
-        load_float(Xmm::xmm2, inst.b);
-        release();
-        a_.movaps(Xmm::xmm1, Xmm::xmm0);
-        switch (inst.op) {
-            case Op::float_add: wide ? a_.addsd(Xmm::xmm1, Xmm::xmm2) : a_.addss(Xmm::xmm1, Xmm::xmm2); break;
-            case Op::float_sub: wide ? a_.subsd(Xmm::xmm1, Xmm::xmm2) : a_.subss(Xmm::xmm1, Xmm::xmm2); break;
-            case Op::float_mul: wide ? a_.mulsd(Xmm::xmm1, Xmm::xmm2) : a_.mulss(Xmm::xmm1, Xmm::xmm2); break;
-            case Op::float_div: wide ? a_.divsd(Xmm::xmm1, Xmm::xmm2) : a_.divss(Xmm::xmm1, Xmm::xmm2); break;
-            default:
-                load_float(Xmm::xmm3, inst.c);
-                release();
-                if (wide)
-                    a_.vfmadd213sd(Xmm::xmm1, Xmm::xmm2, Xmm::xmm3);
-                else
-                    a_.vfmadd213ss(Xmm::xmm1, Xmm::xmm2, Xmm::xmm3);
-                break;
-        }
+            a_.sqrtss(Xmm::xmm1, a);
+        return finish_float(inst, wide, {a, a, a});
     }
-    finish_float(inst, wide);
+    const Xmm b = float_source(inst.b, Xmm::xmm2);
+    Xmm c = Xmm::xmm3;
+    if (inst.op == Op::float_mul_add) c = float_source(inst.c, c);
+    a_.movaps(Xmm::xmm1, a);
+    switch (inst.op) {
+        case Op::float_add: wide ? a_.addsd(Xmm::xmm1, b) : a_.addss(Xmm::xmm1, b); break;
+        case Op::float_sub: wide ? a_.subsd(Xmm::xmm1, b) : a_.subss(Xmm::xmm1, b); break;
+        case Op::float_mul: wide ? a_.mulsd(Xmm::xmm1, b) : a_.mulss(Xmm::xmm1, b); break;
+        case Op::float_div: wide ? a_.divsd(Xmm::xmm1, b) : a_.divss(Xmm::xmm1, b); break;
+        default: wide ? a_.vfmadd213sd(Xmm::xmm1, b, c) : a_.vfmadd213ss(Xmm::xmm1, b, c); break;
+    }
+    finish_float(inst, wide, {a, b, c});
 }
 
-// xmm1 is the result, xmm0, xmm2 and xmm3 are the operands; a NaN is made anew by softfloat.
-void Compiler::finish_float(const ir::Inst& inst, bool wide) {
+// xmm1 is the result of `operands`; a NaN is made anew by softfloat.
+void Compiler::finish_float(const ir::Inst& inst, bool wide, std::array<Xmm, 3> operands) {
     const Label nan = a_.make_label(), end = a_.make_label();
-    const Gpr to = allocate();
     if (wide)
         a_.ucomisd(Xmm::xmm1, Xmm::xmm1);
     else
         a_.ucomiss(Xmm::xmm1, Xmm::xmm1);
+    SlowFloat slow{.begin = nan, .end = end, .to = Gpr::rsp, .to_home = Xmm::xmm1, .inst = &inst, .block = block_,
+                   .operation = soft_number(inst), .operands = {operands[0], operands[1], operands[2]}};
+    // In a home it may lie where an operand does; those are needed up to the jump only.
+    if (Home* const home = wide ? target(at_, Promotion::Kind::floating) : nullptr; home != nullptr) {
+        use_operands(inst);
+        evict_readers(*home);
+        a_.jcc(Condition::p, nan);
+        a_.movaps(home->xmm, Xmm::xmm1);
+        a_.bind(end);
+        slow.to_home = home->xmm;
+        slow_floats_.push_back(slow);
+        return read_home(at_, value(at_).target, true);
+    }
+    slow.to = allocate();
     a_.jcc(Condition::p, nan);
     if (wide)
-        a_.movq(to, Xmm::xmm1);
+        a_.movq(slow.to, Xmm::xmm1);
     else
-        a_.movd(to, Xmm::xmm1);
+        a_.movd(slow.to, Xmm::xmm1);
     a_.bind(end);
-    slow_floats_.push_back({nan, end, to, &inst, soft_number(inst), {Xmm::xmm0, Xmm::xmm2, Xmm::xmm3}});
+    slow_floats_.push_back(slow);
     use_operands(inst);
-    give(at_, to, true);
+    give(at_, slow.to, true);
 }
 
 void Compiler::float_compare(const ir::Inst& inst) {
     const bool wide = is_double(type_of(inst.a));
-    load_float(Xmm::xmm0, inst.a);
-    release();
-    load_float(Xmm::xmm1, inst.b);
-    release();
+    const Xmm a = float_source(inst.a, Xmm::xmm0), b = float_source(inst.b, Xmm::xmm1);
     use_operands(inst);
     const Gpr to = allocate();
     if (inst.op == Op::float_eq) {
         const Gpr ordered = allocate();
         if (wide)
-            a_.ucomisd(Xmm::xmm0, Xmm::xmm1);
+            a_.ucomisd(a, b);
         else
-            a_.ucomiss(Xmm::xmm0, Xmm::xmm1);
+            a_.ucomiss(a, b);
         a_.setcc(Condition::np, ordered);
         a_.setcc(Condition::e, to);
         a_.and_(Width::b32, to, ordered);
     } else {
         // Turned around, so that unordered operands fail the test.
         if (wide)
-            a_.comisd(Xmm::xmm1, Xmm::xmm0);
+            a_.comisd(b, a);
         else
-            a_.comiss(Xmm::xmm1, Xmm::xmm0);
+            a_.comiss(b, a);
         a_.setcc(inst.op == Op::float_lt ? Condition::a : Condition::ae, to);
     }
     a_.movzx(Width::b8, to, to);
@@ -226,17 +238,22 @@ void Compiler::float_convert(const ir::Inst& inst) {
             break;
         }
         case Op::float_to_signed: return float_to_signed(inst);
-        default:
-            load_float(Xmm::xmm0, inst.a);
-            release();
+        default: {
+            const Xmm a = float_source(inst.a, Xmm::xmm0);
             if (wide)
-                a_.cvtss2sd(Xmm::xmm1, Xmm::xmm0);
+                a_.cvtss2sd(Xmm::xmm1, a);
             else
-                a_.cvtsd2ss(Xmm::xmm1, Xmm::xmm0);
-            return finish_float(inst, wide);
+                a_.cvtsd2ss(Xmm::xmm1, a);
+            return finish_float(inst, wide, {a, a, a});
+        }
     }
     release();
     use_operands(inst);
+    if (Home* const home = wide ? target(at_, Promotion::Kind::floating) : nullptr; home != nullptr) {
+        evict_readers(*home);
+        a_.movaps(home->xmm, Xmm::xmm1);
+        return read_home(at_, value(at_).target, true);
+    }
     const Gpr to = allocate();
     if (wide)
         a_.movq(to, Xmm::xmm1);
@@ -248,19 +265,19 @@ void Compiler::float_convert(const ir::Inst& inst) {
 void Compiler::float_to_signed(const ir::Inst& inst) {
     const bool from_double = is_double(type_of(inst.a));
     const Width w = inst.type == Type::i64 ? Width::b64 : Width::b32;
-    load_float(Xmm::xmm0, inst.a);
-    release();
+    const Xmm a = float_source(inst.a, Xmm::xmm0);
     const Gpr to = allocate();
     if (inst.rounding == ir::Rounding::toward_zero)
-        from_double ? a_.cvttsd2si(w, to, Xmm::xmm0) : a_.cvttss2si(w, to, Xmm::xmm0);
+        from_double ? a_.cvttsd2si(w, to, a) : a_.cvttss2si(w, to, a);
     else
-        from_double ? a_.cvtsd2si(w, to, Xmm::xmm0) : a_.cvtss2si(w, to, Xmm::xmm0);
+        from_double ? a_.cvtsd2si(w, to, a) : a_.cvtss2si(w, to, a);
     // What is out of range comes out as the smallest integer; softfloat tells it from that integer itself.
     const Label odd = a_.make_label(), end = a_.make_label();
     a_.cmp(w, to, 1);
     a_.jcc(Condition::o, odd);
     a_.bind(end);
-    slow_floats_.push_back({odd, end, to, &inst, soft_number(inst), {Xmm::xmm0, Xmm::xmm0, Xmm::xmm0}});
+    slow_floats_.push_back({.begin = odd, .end = end, .to = to, .to_home = a, .inst = &inst, .block = block_,
+                            .operation = soft_number(inst), .operands = {a, a, a}});
     use_operands(inst);
     give(at_, to, true);
 }
@@ -273,10 +290,13 @@ void Compiler::slow_floats() {
             a_.movq(at(Gpr::rsp, frame::soft_values + 8 * static_cast<i32>(i)), slow.operands[i]);
         a_.mov(Width::b64, at(Gpr::rsp, frame::saved_rax), Gpr::rax);
         a_.mov(Width::b32, at(Gpr::rsp, frame::soft_operation), i64{slow.operation});
-        a_.lea(Width::b64, Gpr::rax, at(Gpr::rbp, layout_.float_flags));
+        a_.lea(Width::b64, Gpr::rax, state(layout_.float_flags));
         a_.call(at(Gpr::rsp, frame::soft));
         a_.mov(Width::b64, Gpr::rax, at(Gpr::rsp, frame::saved_rax));
-        a_.mov(Width::b64, slow.to, at(Gpr::rsp, frame::soft_values));
+        if (slow.to == Gpr::rsp)
+            a_.movsd(slow.to_home, at(Gpr::rsp, frame::soft_values));
+        else
+            a_.mov(Width::b64, slow.to, at(Gpr::rsp, frame::soft_values));
         a_.jmp(slow.end);
     }
 }

@@ -7,11 +7,15 @@
 
 namespace viv::jit::x64::frame {
 
+// rbp points so many bytes into the state: a displacement of one byte reaches its first 256.
+constexpr i32 state_bias = 128;
+
 constexpr i32 exit = 0;   // leaves with the exit word in eax
 constexpr i32 probe = 8;  // goes on at the guest address in rcx
 constexpr i32 fill = 16;  // see fill_thunk
 constexpr unsigned fill_thunks = 10;
-constexpr i32 address = fill + 8 * fill_thunks;  // the argument of a fill thunk
+constexpr i32 resolve = fill + 8 * fill_thunks;  // as fill, and the address becomes the host's
+constexpr i32 address = resolve + 8 * fill_thunks;  // the argument of a fill thunk
 constexpr i32 soft = address + 8;                // does soft_operation on soft_values, flags to where rax points
 constexpr i32 soft_operation = soft + 8;
 constexpr i32 soft_values = soft_operation + 8;   // three; the result comes to the first
@@ -21,7 +25,7 @@ constexpr i32 float_active = merge_float + 8;     // a byte: whether it does
 constexpr i32 mxcsr = float_active + 4;
 constexpr i32 saved_rax = mxcsr + 4;
 constexpr i32 spills = saved_rax + 8;
-constexpr unsigned spill_count = 17;
+constexpr unsigned spill_count = 63;
 constexpr i32 size = spills + 8 * spill_count;
 static_assert(size % 16 == 8);  // with the return address and six saved registers the stack is aligned
 

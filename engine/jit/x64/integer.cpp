@@ -61,7 +61,7 @@ void Compiler::unary(const ir::Inst& inst) {
         default: {
             const Gpr from = source(inst.a);
             use(inst.a);
-            const Gpr to = allocate();
+            const Gpr to = result_register();
             if (inst.op == Op::clz)
                 a_.lzcnt(w, to, from);
             else if (inst.op == Op::ctz)
@@ -111,29 +111,26 @@ void Compiler::alu(const ir::Inst& inst) {
     const bool immediate = is_constant(inst.b, constant) && fits(constant);
     // A negative immediate of 32 bits sets what is above a narrow value.
     if (immediate && constant < 0 && inst.op != Op::and_ && is_narrow(inst.type)) clean = false;
-    const bool a_dies = value(inst.a).where == Where::gpr && value(inst.a).uses == 1;
-    if (!a_dies && value(inst.a).where == Where::gpr && inst.op == Op::add) {
-        const Gpr a = source(inst.a);
-        use(inst.a);
-        const Gpr to = [&] {
-            if (immediate) {
-                const Gpr made = allocate();
-                a_.lea(w, made, at(a, static_cast<i32>(constant)));
-                return made;
-            }
-            const Gpr b = source(inst.b);
-            const Gpr made = allocate();
-            a_.lea(w, made, at(a, b));
-            return made;
-        }();
-        use(inst.b);
+    // The operand that is used up, or lies where the result goes, makes room for it.
+    const Home* const home = target(at_, Promotion::Kind::integer);
+    const auto makes_room = [&](ir::ValueId id) {
+        const Value& v = value(id);
+        if (home != nullptr) return lies_in(id, *home) && v.uses == 1;
+        return v.where == Where::gpr && v.uses == 1;
+    };
+    ir::ValueId first = inst.a, second = inst.b;
+    if (!immediate && inst.op != Op::sub && !makes_room(first) && makes_room(second)) std::swap(first, second);
+    const bool in_register = value(first).where == Where::gpr || in_home(first, Promotion::Kind::integer);
+    if (inst.op == Op::add && in_register && !makes_room(first)) {
+        const Gpr a = source(first);
+        const Gpr b = immediate ? a : source(second);
+        use(first);
+        use(second);
+        const Gpr to = result_register();
+        a_.lea(w, to, immediate ? at(a, static_cast<i32>(constant)) : at(a, b));
         return give(at_, to, clean);
     }
-    // The operand that is used up makes room for the result.
-    ir::ValueId first = inst.a, second = inst.b;
-    const bool b_dies = value(inst.b).where == Where::gpr && value(inst.b).uses == 1;
-    if (!a_dies && b_dies && !immediate && inst.op != Op::sub) std::swap(first, second);
-    const Gpr to = copy_for_writing(first);
+    const Gpr to = copy_for_writing(first, immediate ? ir::no_value : second);
     const auto apply = [&](auto operand) {
         switch (inst.op) {
             case Op::add: a_.add(w, to, operand); break;
@@ -143,10 +140,10 @@ void Compiler::alu(const ir::Inst& inst) {
             default: a_.xor_(w, to, operand); break;
         }
     };
-    if (immediate && second == inst.b)
+    if (immediate)
         apply(constant);
     else if (const Value& v = value(second); v.where == Where::slot && !is_narrow(inst.type) && v.uses == 1)
-        apply(state(static_cast<u64>(i64{v.place})));
+        apply(state(v.place));
     else
         apply(source(second));
     use(second);
@@ -175,7 +172,7 @@ void Compiler::shift(const ir::Inst& inst) {
         const Gpr from = source(inst.a), count = source(inst.b);
         use(inst.a);
         use(inst.b);
-        const Gpr to = allocate();
+        const Gpr to = result_register();
         if (inst.op == Op::shl)
             a_.shlx(w, to, from, count);
         else if (inst.op == Op::shr)
@@ -207,13 +204,16 @@ void Compiler::multiply(const ir::Inst& inst) {
         const Gpr from = source(inst.a);
         use(inst.a);
         use(inst.b);
-        const Gpr to = allocate();
+        const Gpr to = result_register();
         a_.imul(w, to, from, constant);
         return give(at_, to, !is_narrow(inst.type));
     }
-    const Gpr to = copy_for_writing(inst.a);
-    a_.imul(w, to, source(inst.b));
-    use(inst.b);
+    ir::ValueId first = inst.a, second = inst.b;
+    if (const Home* home = target(at_, Promotion::Kind::integer); home != nullptr && lies_in(second, *home))
+        std::swap(first, second);
+    const Gpr to = copy_for_writing(first, second);
+    a_.imul(w, to, source(second));
+    use(second);
     give(at_, to, !is_narrow(inst.type));
 }
 
@@ -283,7 +283,7 @@ void Compiler::divide(const ir::Inst& inst) {
 
 void Compiler::extreme(const ir::Inst& inst) {
     const Width w = width_of(inst.type);
-    const Gpr to = copy_for_writing(inst.a);
+    const Gpr to = copy_for_writing(inst.a, inst.b);
     const Gpr b = source(inst.b);
     a_.cmp(w, to, b);
     const Condition take_b = inst.op == Op::minu   ? Condition::a
@@ -299,23 +299,20 @@ void Compiler::convert(const ir::Inst& inst) {
     Value& from = value(inst.a);
     const Type from_type = type_of(inst.a);
     if (inst.op == Op::sext) {
-        const Gpr to = [&] {
-            const Width w = width_of(inst.type), narrow = store_width(from_type);
-            if (from.where == Where::slot && from.uses == 1) {
-                const Gpr made = allocate();
-                a_.movsx(w, narrow, made, state(static_cast<u64>(i64{from.place})));
-                return made;
-            }
-            const Gpr gpr = source(inst.a);
-            if (from.where == Where::gpr && from.uses == 1) {
-                a_.movsx(w, narrow, gpr, gpr);
-                return gpr;
-            }
-            const Gpr made = allocate();
-            a_.movsx(w, narrow, made, gpr);
-            return made;
-        }();
+        const Width w = width_of(inst.type), narrow = store_width(from_type);
+        const bool single = from.uses == 1;
+        if (from.where == Where::slot && single) {
+            const Mem memory = state(from.place);
+            use(inst.a);
+            const Gpr to = result_register();
+            a_.movsx(w, narrow, to, memory);
+            return give(at_, to, !is_narrow(inst.type));
+        }
+        const bool dies = from.where == Where::gpr && single;
+        const Gpr gpr = source(inst.a);
         use(inst.a);
+        const Gpr to = dies && target(at_, Promotion::Kind::integer) == nullptr ? gpr : result_register();
+        a_.movsx(w, narrow, to, gpr);
         return give(at_, to, !is_narrow(inst.type));
     }
     if (inst.op == Op::trunc && from.where == Where::slot && inst.type != Type::i1) {
@@ -327,6 +324,11 @@ void Compiler::convert(const ir::Inst& inst) {
         value(at_).place = place;
         in_slots_.push_back(at_);
         return;
+    }
+    if (inst.op == Op::trunc && from.where == Where::home) {
+        const i32 home = from.place;
+        use(inst.a);
+        return read_home(at_, home, false);
     }
     if (inst.op == Op::zext) {
         clean_source(inst.a);
@@ -359,7 +361,7 @@ Condition Compiler::compare(const ir::Inst& inst) {
     i64 constant = 0;
     const bool immediate = is_constant(inst.b, constant) && fits(constant) && !is_narrow(inst.type);
     if (const Value& v = value(inst.a); immediate && v.where == Where::slot && v.uses == 1) {
-        a_.cmp(w, state(static_cast<u64>(i64{v.place})), constant);
+        a_.cmp(w, state(v.place), constant);
     } else {
         const Gpr a = source(inst.a);
         if (immediate && constant == 0)
@@ -367,7 +369,7 @@ Condition Compiler::compare(const ir::Inst& inst) {
         else if (immediate)
             a_.cmp(w, a, constant);
         else if (const Value& b = value(inst.b); b.where == Where::slot && b.uses == 1 && !is_narrow(inst.type))
-            a_.cmp(w, a, state(static_cast<u64>(i64{b.place})));
+            a_.cmp(w, a, state(b.place));
         else
             a_.cmp(w, a, source(inst.b));
     }
@@ -387,7 +389,8 @@ bool Compiler::compared_by_next() const {
 void Compiler::compare_value(const ir::Inst& inst) {
     if (compared_by_next()) return;
     const Condition condition = compare(inst);
-    const Gpr to = allocate();
+    release();
+    const Gpr to = result_register();
     a_.setcc(condition, to);
     a_.movzx(Width::b8, to, to);
     give(at_, to, true);
@@ -415,7 +418,7 @@ void Compiler::select(const ir::Inst& inst) {
     release();
     const Width w = width_of(inst.type);
     // Moves leave the flags alone.
-    const Gpr to = copy_for_writing(inst.c);
+    const Gpr to = copy_for_writing(inst.c, inst.b);
     a_.cmovcc(condition, w, to, source(inst.b));
     use(inst.b);
     give(at_, to, true);
@@ -423,6 +426,7 @@ void Compiler::select(const ir::Inst& inst) {
 
 void Compiler::get(const ir::Inst& inst) {
     if (value(at_).uses == 0) return;
+    if (const i32 home = home_of(inst.imm); home != no_home) return read_home(at_, home, true);
     const bool flags = static_cast<i32>(inst.imm) == layout_.float_flags;
     if (flags) {
         take(Gpr::rcx);
@@ -434,22 +438,25 @@ void Compiler::get(const ir::Inst& inst) {
     value(at_).place = static_cast<i32>(inst.imm);
     // Operations change the flags without a set.
     if (flags)
-        source(at_);
+        bring(at_);
     else
         in_slots_.push_back(at_);
 }
 
 void Compiler::set(const ir::Inst& inst) {
+    if (const i32 home = home_of(inst.imm); home != no_home) return set_home(home, inst.a);
     const i32 offset = static_cast<i32>(inst.imm);
     read_before_write(offset, ir::bytes_of(inst.type));
     const Width w = store_width(inst.type);
     i64 constant = 0;
     if (is_constant(inst.a, constant) && (w != Width::b64 || fits(constant)))
-        a_.mov(w, at(Gpr::rbp, offset), constant);
+        a_.mov(w, state(offset), constant);
     else if (inst.type == Type::i1)
-        a_.mov(w, at(Gpr::rbp, offset), clean_source(inst.a));
+        a_.mov(w, state(offset), clean_source(inst.a));
+    else if (in_home(inst.a, Promotion::Kind::floating) && w == Width::b64)
+        a_.movsd(state(offset), homes_[static_cast<usize>(value(inst.a).place)].xmm);
     else
-        a_.mov(w, at(Gpr::rbp, offset), source(inst.a));
+        a_.mov(w, state(offset), source(inst.a));
     use(inst.a);
 }
 

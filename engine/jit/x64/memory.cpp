@@ -15,11 +15,6 @@ using ir::MemoryAccess;
 using ir::Op;
 using ir::Type;
 
-constexpr unsigned entry_bits = 5;
-static_assert(sizeof(TlbEntry) == 1 << entry_bits);
-constexpr i32 tag_of(MemoryAccess access) {
-    return static_cast<i32>(access == MemoryAccess::load ? offsetof(TlbEntry, read) : offsetof(TlbEntry, write));
-}
 constexpr i32 addend = offsetof(TlbEntry, addend), physical_page = offsetof(TlbEntry, physical);
 
 Width width_of(Type type) {
@@ -38,18 +33,9 @@ Gpr Compiler::tlb_entry(Gpr address, unsigned bytes, MemoryAccess access, Aligne
     const Label slow = a_.make_label(), retry = a_.make_label();
     const Gpr entry = allocate(), tag = allocate();
     a_.bind(retry);
-    a_.mov(Width::b64, entry, address);
-    a_.shr(Width::b64, entry, page_bits - entry_bits);
-    a_.and_(Width::b32, entry, i64{(Tlb::size - 1) << entry_bits});
     // Without need of alignment, the last byte must lie in the same page.
-    if (aligned == Aligned::no && bytes > 1)
-        a_.lea(Width::b64, tag, at(address, static_cast<i32>(bytes) - 1));
-    else
-        a_.mov(Width::b64, tag, address);
-    const i64 kept =
-        aligned == Aligned::yes ? static_cast<i64>(~page_mask | (bytes - 1)) : static_cast<i64>(~page_mask);
-    a_.and_(Width::b64, tag, kept);
-    a_.cmp(Width::b64, tag, at(Gpr::r15, entry, 1, tag_of(access)));
+    const bool crossing = aligned == Aligned::no;
+    ask_tlb(address, 0, crossing ? static_cast<i32>(bytes) - 1 : 0, crossing ? 1 : bytes, access, entry, tag);
     a_.jcc(Condition::ne, slow);
     slow_.push_back({slow, retry, give_up(), address, frame::fill_thunk(bytes, access == MemoryAccess::store),
                      aligned == Aligned::yes ? bytes : 1});
@@ -66,37 +52,51 @@ Mem Compiler::host_memory(ir::ValueId address, unsigned bytes, MemoryAccess acce
 
 void Compiler::load(const ir::Inst& inst) {
     const Width w = width_of(inst.type);
-    const Mem from = host_memory(inst.a, ir::bytes_of(inst.type), MemoryAccess::load, Aligned::no);
-    use(inst.a);
-    const Gpr to = from.base;  // the entry's register is not needed any more
+    const unsigned bytes = ir::bytes_of(inst.type);
+    const Place place = find_place(inst.a, bytes, MemoryAccess::load);
+    if (Home* const home = target(at_, Promotion::Kind::floating); home != nullptr && w == Width::b64) {
+        evict_readers(*home);
+        access_place(place, bytes, MemoryAccess::load, none_free,
+                     [this, to = home->xmm](Mem from) { a_.movsd(to, from); });
+        return read_home(at_, value(at_).target, true);
+    }
     // A load whose value only the sign extension behind it uses.
+    bool sign = false;
     if (at_ + 1 < block_->code.size() && value(at_).uses == 1 && w != Width::b64) {
         const ir::Inst& next = block_->code[at_ + 1];
-        if (next.op == Op::sext && next.a == at_ && next.type == Type::i64) {
-            a_.movsx(Width::b64, w, to, from);
-            at_++;
-            return give(at_, to, true);
-        }
+        sign = next.op == Op::sext && next.a == at_ && next.type == Type::i64;
     }
-    if (w == Width::b64 || w == Width::b32)
-        a_.mov(w, to, from);
-    else
-        a_.movzx(w, to, from);
+    if (sign) at_++;
+    // The entry's register is not needed any more.
+    const bool in_home = target(at_, Promotion::Kind::integer) != nullptr;
+    const Gpr to = in_home || place.windowed ? result_register() : place.memory.base;
+    access_place(place, bytes, MemoryAccess::load, to, [this, w, sign, to](Mem from) {
+        if (sign)
+            a_.movsx(Width::b64, w, to, from);
+        else if (w == Width::b64 || w == Width::b32)
+            a_.mov(w, to, from);
+        else
+            a_.movzx(w, to, from);
+    });
     give(at_, to, true);
 }
 
 void Compiler::store(const ir::Inst& inst) {
     const Width w = width_of(inst.type);
+    const unsigned bytes = ir::bytes_of(inst.type);
+    std::function<void(Mem)> access;
     i64 constant = 0;
     if (is_constant(inst.b, constant) && constant == static_cast<i32>(constant)) {
-        const Mem to = host_memory(inst.a, ir::bytes_of(inst.type), MemoryAccess::store, Aligned::no);
-        a_.mov(w, to, constant);
+        access = [this, w, constant](Mem to) { a_.mov(w, to, constant); };
+    } else if (in_home(inst.b, Promotion::Kind::floating) && (w == Width::b64 || w == Width::b32)) {
+        access = [this, w, datum = homes_[static_cast<usize>(value(inst.b).place)].xmm](Mem to) {
+            w == Width::b64 ? a_.movsd(to, datum) : a_.movss(to, datum);
+        };
     } else {
-        const Gpr datum = source(inst.b);
-        const Mem to = host_memory(inst.a, ir::bytes_of(inst.type), MemoryAccess::store, Aligned::no);
-        a_.mov(w, to, datum);
+        access = [this, w, datum = source(inst.b)](Mem to) { a_.mov(w, to, datum); };
     }
-    use(inst.a);
+    const Place place = find_place(inst.a, bytes, MemoryAccess::store);
+    access_place(place, bytes, MemoryAccess::store, none_free, std::move(access));
     use(inst.b);
 }
 
@@ -105,9 +105,9 @@ void Compiler::atomic(const ir::Inst& inst) {
     const unsigned bytes = ir::bytes_of(inst.type);
     if (inst.op == Op::compare_exchange) {
         take(Gpr::rax);
+        const Mem memory = host_memory(inst.a, bytes, MemoryAccess::store, Aligned::yes);
         load_to(Gpr::rax, inst.b);
         const Gpr desired = source(inst.c);
-        const Mem memory = host_memory(inst.a, bytes, MemoryAccess::store, Aligned::yes);
         a_.lock_cmpxchg(w, memory, desired);
         use(inst.a);
         use(inst.b);
@@ -152,6 +152,7 @@ void Compiler::call(const ir::Inst& inst) {
         }
         in_slots_.clear();
     }
+    save_homes_across_call(call.effects);
     save_across_call();
     if ((call.effects & (ir::effect_reads_state | ir::effect_writes_state)) != 0) merge_float();
     for (usize i = 0; i < std::size(arguments) && call.arguments[i] != ir::no_value; i++) {
@@ -161,17 +162,20 @@ void Compiler::call(const ir::Inst& inst) {
     // Helpers ask how many instructions have been executed, and may change the budget.
     const i32 rest = static_cast<i32>(guest_count_ - guest_index_);
     a_.lea(Width::b64, Gpr::rax, at(Gpr::r12, rest));
-    a_.mov(Width::b64, at(Gpr::rbp, layout_.budget), Gpr::rax);
-    a_.lea(Width::b64, Gpr::rdi, at(Gpr::rbp, static_cast<i32>(static_cast<u8*>(layout_.cpu) - layout_.state)));
+    a_.mov(Width::b64, state(layout_.budget), Gpr::rax);
+    a_.lea(Width::b64, Gpr::rdi, state(static_cast<u8*>(layout_.cpu) - layout_.state));
     a_.call_absolute(reinterpret_cast<u64>(call.helper.function));
-    a_.mov(Width::b64, Gpr::r12, at(Gpr::rbp, layout_.budget));
+    a_.mov(Width::b64, Gpr::r12, state(layout_.budget));
     a_.sub(Width::b64, Gpr::r12, i64{rest});
     if ((call.effects & ir::effect_may_leave) != 0) {
         const Label left = a_.make_label();
-        pending_exits_.push_back({left, add_exit(ExitKind::left, 0, static_cast<u32>(rest) - 1)});
+        pending_exits_.push_back({left, add_exit(ExitKind::left, 0, static_cast<u32>(rest) - 1), Homes::written_back});
         a_.test(Width::b64, Gpr::rax, Gpr::rax);
         a_.jcc(Condition::e, left);
     }
+    // Another address space or mode has another TLB.
+    if ((call.effects & ir::effect_writes_state) != 0) a_.mov(Width::b64, Gpr::r15, state(layout_.tlb));
+    restore_homes_after_call(call.effects);
     give(at_, Gpr::rax, true);
 }
 

@@ -23,6 +23,7 @@ constexpr Gpr caller_saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi
 Mem Compiler::stack_place(i32 place) const { return at(Gpr::rsp, frame::spills + 8 * place); }
 
 bool Compiler::is_constant(ir::ValueId id, i64& out) const {
+    if (id >= block_->code.size()) return false;
     const ir::Inst& inst = block_->code[id];
     if (inst.op != ir::Op::constant || inst.type == ir::Type::i128) return false;
     const unsigned bits = ir::bits_of(inst.type);
@@ -34,14 +35,14 @@ bool Compiler::is_constant(ir::ValueId id, i64& out) const {
 
 Gpr Compiler::allocate() {
     for (const Gpr gpr : order)
-        if (owner_[number(gpr)] == ir::no_value && (locked_ & bit_of(gpr)) == 0) {
+        if (owner_[number(gpr)] == ir::no_value && ((locked_ | reserved_) & bit_of(gpr)) == 0) {
             lock(gpr);
             return gpr;
         }
     // Values are made and used close together, so the oldest is the best guess at one that is not wanted soon.
     Gpr oldest = Gpr::rsp;
     for (const Gpr gpr : order)
-        if ((locked_ & bit_of(gpr)) == 0 && (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
+        if (((locked_ | reserved_) & bit_of(gpr)) == 0 && (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
             oldest = gpr;
     CHECK(oldest != Gpr::rsp);
     spill(oldest);
@@ -65,6 +66,7 @@ void Compiler::take(Gpr gpr) {
 void Compiler::give(ir::ValueId id, Gpr gpr, bool clean) {
     Value& v = value(id);
     if (v.uses == 0) return;
+    if ((reserved_ & bit_of(gpr)) != 0) return read_home(id, v.target, clean);
     CHECK(owner_[number(gpr)] == ir::no_value);
     v.where = Where::gpr;
     v.gpr = gpr;
@@ -75,12 +77,12 @@ void Compiler::give(ir::ValueId id, Gpr gpr, bool clean) {
 void Compiler::spill(Gpr gpr) {
     const ir::ValueId id = owner_[number(gpr)];
     Value& v = value(id);
-    const unsigned place = static_cast<unsigned>(std::countr_one(spill_places_));
+    unsigned place = static_cast<unsigned>(std::countr_one(spill_places_));
     if (place >= frame::spill_count) {
-        failed_ = true;
-        return;
+        failed_ = true;  // what is made from here on is thrown away
+        place = 0;
     }
-    spill_places_ |= 1u << place;
+    spill_places_ |= u64{1} << place;
     v.where = Where::stack;
     v.place = static_cast<i32>(place);
     owner_[number(gpr)] = ir::no_value;
@@ -101,8 +103,16 @@ void Compiler::load_to(Gpr gpr, ir::ValueId id) {
             if (v.gpr != gpr) a_.mov(Width::b64, gpr, v.gpr);
             return;
         case Where::stack: a_.mov(Width::b64, gpr, stack_place(v.place)); return;
+        case Where::home: {
+            const Home& home = homes_[static_cast<usize>(v.place)];
+            if (home.kind == Promotion::Kind::floating)
+                a_.movq(gpr, home.xmm);
+            else if (home.gpr != gpr)
+                a_.mov(Width::b64, gpr, home.gpr);
+            return;
+        }
         case Where::slot: {
-            const Mem from = state(static_cast<u64>(i64{v.place}));
+            const Mem from = state(v.place);
             switch (type_of(id)) {
                 case ir::Type::i64: a_.mov(Width::b64, gpr, from); return;
                 case ir::Type::i32: a_.mov(Width::b32, gpr, from); return;
@@ -121,11 +131,17 @@ Gpr Compiler::source(ir::ValueId id) {
         lock(v.gpr);
         return v.gpr;
     }
+    if (in_home(id, Promotion::Kind::integer)) return homes_[static_cast<usize>(v.place)].gpr;
+    return bring(id);
+}
+
+Gpr Compiler::bring(ir::ValueId id) {
+    Value& v = value(id);
     const Gpr gpr = allocate();
     load_to(gpr, id);
     i64 ignored = 0;
     if (is_constant(id, ignored)) return gpr;
-    if (v.where == Where::stack) spill_places_ &= ~(1u << v.place);
+    if (v.where == Where::stack) spill_places_ &= ~(u64{1} << v.place);
     const bool clean = v.where == Where::slot || v.clean;
     v.where = Where::gpr;
     v.gpr = gpr;
@@ -135,10 +151,10 @@ Gpr Compiler::source(ir::ValueId id) {
 }
 
 Gpr Compiler::clean_source(ir::ValueId id) {
-    const Gpr gpr = source(id);
     Value& v = value(id);
     i64 ignored = 0;
-    if (v.clean || is_constant(id, ignored)) return gpr;
+    if (v.where == Where::slot || v.clean || is_constant(id, ignored)) return source(id);
+    const Gpr gpr = v.where == Where::home ? bring(id) : source(id);
     // Nobody minds: what is above the value has no meaning.
     switch (type_of(id)) {
         case ir::Type::i1: a_.and_(Width::b32, gpr, 1); break;
@@ -155,12 +171,23 @@ void Compiler::use(ir::ValueId id) {
     CHECK(v.uses > 0);
     if (--v.uses != 0) return;
     if (v.where == Where::gpr) owner_[number(v.gpr)] = ir::no_value;
-    if (v.where == Where::stack) spill_places_ &= ~(1u << v.place);
+    if (v.where == Where::stack) spill_places_ &= ~(u64{1} << v.place);
     v.where = Where::nowhere;
 }
 
-Gpr Compiler::copy_for_writing(ir::ValueId id) {
+Gpr Compiler::copy_for_writing(ir::ValueId id, ir::ValueId other) {
     const Value& v = value(id);
+    if (Home* const home = target(at_, Promotion::Kind::integer);
+        home != nullptr && (other == ir::no_value || other == id || !lies_in(other, *home))) {
+        const bool there = lies_in(id, *home);
+        if (there) use(id);
+        evict_readers(*home);
+        if (!there) {
+            load_to(home->gpr, id);
+            use(id);
+        }
+        return home->gpr;
+    }
     if (v.where == Where::gpr && v.uses == 1) {
         const Gpr gpr = v.gpr;
         lock(gpr);

@@ -1,0 +1,219 @@
+// Finding blocks, loops, and slots worth a register. See region.h.
+#include "engine/jit/region.h"
+
+#include <algorithm>
+#include <map>
+
+#include "engine/ir/effects.h"
+#include "engine/ir/op_info.h"
+#include "engine/lang/check.h"
+
+namespace viv::jit {
+
+namespace {
+
+using ir::Op;
+
+unsigned guest_instructions(const ir::Block& block) {
+    return static_cast<unsigned>(
+        std::count_if(block.code.begin(), block.code.end(), [](const ir::Inst& inst) { return inst.op == Op::guest; }));
+}
+
+// Ends the block before the instruction at `pc`, if it has one that is not its first.
+void cut(ir::Block& block, u64 pc) {
+    if (pc <= block.pc || pc - block.pc >= block.size) return;
+    const auto at = std::find_if(block.code.begin(), block.code.end(),
+                                 [&](const ir::Inst& inst) { return inst.op == Op::guest && inst.imm == pc; });
+    if (at == block.code.end()) return;
+    block.code.erase(at, block.code.end());
+    block.code.push_back({.op = Op::jump, .imm = pc});
+    block.size = pc - block.pc;
+}
+
+bool is_call(const ir::Inst& inst) {
+    return (inst.op == Op::jump || inst.op == Op::jump_indirect) && inst.hint == ir::JumpHint::call;
+}
+
+// Strongly connected components among the blocks of `among`, those of a single block without an edge to itself left
+// out. Tarjan's algorithm; regions are small, so recursion is bounded by RegionLimits::blocks.
+class Components {
+public:
+    Components(const std::vector<std::vector<u32>>& edges, const std::vector<bool>& among)
+        : edges_(edges), among_(among), index_(edges.size(), unseen), low_(edges.size(), 0), open_(edges.size()) {
+        for (u32 block = 0; block < edges.size(); block++)
+            if (among[block] && index_[block] == unseen) visit(block);
+    }
+    std::vector<std::vector<u32>> found;
+
+private:
+    static constexpr u32 unseen = ~u32{0};
+
+    void visit(u32 block) {
+        index_[block] = low_[block] = next_++;
+        stack_.push_back(block);
+        open_[block] = true;
+        bool itself = false;
+        for (const u32 to : edges_[block]) {
+            if (!among_[to]) continue;
+            itself = itself || to == block;
+            if (index_[to] == unseen) {
+                visit(to);
+                low_[block] = std::min(low_[block], low_[to]);
+            } else if (open_[to]) {
+                low_[block] = std::min(low_[block], index_[to]);
+            }
+        }
+        if (low_[block] != index_[block]) return;
+        std::vector<u32> component;
+        u32 member = unseen;
+        while (member != block) {
+            member = stack_.back();
+            stack_.pop_back();
+            open_[member] = false;
+            component.push_back(member);
+        }
+        if (component.size() > 1 || itself) found.push_back(std::move(component));
+    }
+
+    const std::vector<std::vector<u32>>& edges_;
+    const std::vector<bool>& among_;
+    std::vector<u32> index_, low_, stack_;
+    std::vector<bool> open_;
+    u32 next_ = 0;
+};
+
+std::vector<std::vector<u32>> edges_of(const Region& region) {
+    std::vector<std::vector<u32>> edges(region.blocks.size());
+    for (u32 block = 0; block < edges.size(); block++) {
+        const Successors next = successors_of(region, block);
+        for (const u32 to : {next.target, next.other, next.returned})
+            if (to != Successors::none) edges[block].push_back(to);
+    }
+    return edges;
+}
+
+}  // namespace
+
+Successors successors_of(const Region& region, u32 block) {
+    const ir::Block& from = region.blocks[block];
+    const ir::Inst& last = from.code.back();
+    Successors next;
+    if (last.op == Op::jump || last.op == Op::branch) next.target = region.block_at(last.imm);
+    if (last.op == Op::branch) next.other = region.block_at(last.imm2);
+    if (is_call(last)) next.returned = region.block_at(from.pc + from.size);
+    return next;
+}
+
+std::vector<unsigned> loop_depths(const Region& region) {
+    const auto edges = edges_of(region);
+    std::vector<unsigned> depths(region.blocks.size(), 0);
+    // A component is a loop; without its first block, by address, what is left of it are the loops within.
+    std::vector<std::vector<bool>> work{std::vector<bool>(edges.size(), true)};
+    while (!work.empty()) {
+        const std::vector<bool> among = std::move(work.back());
+        work.pop_back();
+        for (const auto& component : Components(edges, among).found) {
+            std::vector<bool> inner(edges.size(), false);
+            for (const u32 block : component) {
+                depths[block]++;
+                inner[block] = true;
+            }
+            inner[*std::min_element(component.begin(), component.end())] = false;
+            work.push_back(std::move(inner));
+        }
+    }
+    return depths;
+}
+
+void RegionBuilder::discover(std::span<const u8> page, u64 pc, const SeenCode& seen, const RegionLimits& limits,
+                             Region& region) {
+    std::map<u64, ir::Block> blocks;
+    std::vector<u64> work{pc};
+    unsigned instructions = 0;
+    const auto want = [&](u64 target) {
+        const u64 offset = target - region.virtual_page;
+        if (offset < page_size && seen[static_cast<usize>(offset)]) work.push_back(target);
+    };
+    for (usize next = 0; next < work.size() && blocks.size() < limits.blocks; next++) {
+        const u64 at = work[next];
+        if (blocks.contains(at)) continue;
+        // What is executed as part of a longer block ends that one there.
+        for (auto& [start, block] : blocks) cut(block, at);
+        ir::Block block = guest_.translate_block(page, region.virtual_page, at, region.mode, limits.instructions);
+        if (block.code.empty()) continue;
+        for (const auto& [start, known] : blocks) cut(block, start);
+        instructions += guest_instructions(block);
+        const ir::Inst last = block.code.back();
+        const u64 behind = at + block.size;
+        blocks.emplace(at, std::move(block));
+        if (instructions >= limits.instructions) break;
+        if (last.op == Op::jump || last.op == Op::branch) want(last.imm);
+        if (last.op == Op::branch) want(last.imm2);
+        if (is_call(last)) want(behind);
+    }
+    for (auto& [start, block] : blocks) region.blocks.push_back(std::move(block));
+}
+
+void RegionBuilder::promote(Region& region) {
+    struct Use {
+        u64 weight = 0;
+        i64 floating = 0;  // more than 0: floating-point units have more to do with it than integer ones
+        bool usable = true;
+        bool written = false;
+    };
+    std::map<u64, Use> uses;
+    const auto depths = loop_depths(region);
+    for (usize i = 0; i < region.blocks.size(); i++) {
+        const ir::Block& block = region.blocks[i];
+        const u64 weight = u64{1} << (3 * std::min(depths[i], 6u));
+        for (const ir::Inst& inst : block.code) {
+            const bool get = inst.op == Op::get, set = inst.op == Op::set;
+            if (get || set) {
+                Use& use = uses[inst.imm];
+                use.weight += weight;
+                use.usable = use.usable && inst.type == ir::Type::i64;
+                use.written = use.written || set;
+                if (set && ir::is_float(block.code[inst.a].op)) use.floating += static_cast<i64>(weight);
+                if (set && !ir::is_float(block.code[inst.a].op) && block.code[inst.a].op != Op::load)
+                    use.floating -= static_cast<i64>(weight);
+            } else {
+                ir::for_each_operand(block, inst, [&](ir::ValueId id) {
+                    const ir::Inst& made = block.code[id];
+                    if (made.op != Op::get) return;
+                    const bool neutral = inst.op == Op::store && id == inst.b;
+                    if (ir::is_float(inst.op))
+                        uses[made.imm].floating += static_cast<i64>(weight);
+                    else if (!neutral)
+                        uses[made.imm].floating -= static_cast<i64>(weight);
+                });
+            }
+        }
+        // Rounding modes and flags are reached by other ways, too.
+        for (const ir::FloatUnit& unit : block.float_units) uses[unit.flags].usable = uses[unit.rounding].usable = false;
+    }
+    for (const auto& [slot, use] : uses)
+        if (use.usable && use.weight > 1)
+            region.promoted.push_back({slot, use.floating > 0 ? Promotion::Kind::floating : Promotion::Kind::integer,
+                                       use.written, use.weight});
+    // Slots that overlap another one stay where they are.
+    std::erase_if(region.promoted, [&](const Promotion& promotion) {
+        return std::any_of(uses.begin(), uses.end(), [&](const auto& use) {
+            const u64 slot = use.first;
+            return promotion.slot != slot && promotion.slot < slot + 8 && slot < promotion.slot + 8;
+        });
+    });
+    std::stable_sort(region.promoted.begin(), region.promoted.end(),
+                     [](const Promotion& a, const Promotion& b) { return a.weight > b.weight; });
+}
+
+Region RegionBuilder::build(std::span<const u8> page, u64 physical_page, u64 virtual_page, u64 mode, u64 pc,
+                            const SeenCode& seen, const RegionLimits& limits) {
+    Region region{.physical_page = physical_page, .virtual_page = virtual_page, .mode = mode, .blocks = {},
+                  .promoted = {}};
+    discover(page, pc, seen, limits, region);
+    for (ir::Block& block : region.blocks) passes_.full(block);
+    promote(region);
+    return region;
+}
+
+}  // namespace viv::jit
