@@ -24,10 +24,23 @@ const history_of_runs = [
     "all": 20.093218915503464
    }
   },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.589672829065237,
+    "floating point": 0.6909125240394848,
+    "memory": 1.684216880622561,
+    "control flow": 1.8247328655093726,
+    "system": 1.4867654243060169,
+    "integer, memory and control flow": 1.3024093587712842,
+    "all": 1.233423603206284
+   }
+  },
+  "real": {},
   "boots": {
    "viv interpreter": 3.4663495580007293,
    "qemu": 5.402895352000996
-  }
+  },
+  "disk_boots": {}
  },
  {
   "date": "2026-11-22",
@@ -53,9 +66,22 @@ const history_of_runs = [
     "all": 17.299269641574316
    }
   },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.5179858850054594,
+    "floating point": 0.6506235544208271,
+    "memory": 1.2989562681162063,
+    "control flow": 1.7676928666650809,
+    "system": 1.3600340230342096,
+    "integer, memory and control flow": 1.1307326203487504,
+    "all": 1.0924253035506322
+   }
+  },
+  "real": {},
   "boots": {
    "viv interpreter": 3.4649997599990456,
    "qemu": 4.603971246000583
-  }
+  },
+  "disk_boots": {}
  }
 ];

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""./dev bench: the same programs on this machine, under viv and under QEMU, interleaved in one run.
+"""./dev bench: the same work on this machine, under viv and under QEMU, interleaved in one run.
 
-Each program runs on every engine in every round, so that what disturbs the machine disturbs all alike. How many
-iterations a run has is found for each engine, so that one takes about --seconds; compared are times per iteration. An
-engine that computes another checksum than this machine, or whose clock does not keep time, fails the run.
+Three parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own); real
+programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another result
+than the others, or whose clock does not keep time, fails the run.
 """
 
 import argparse
-import contextlib
 import datetime
 import os
 import pathlib
@@ -21,24 +20,31 @@ import programs
 import cache
 import engines
 import footprint
+import goals
+import interleave
 import peers
+import real_programs
 import report
 
 GUEST = "linux-riscv64"
 ARCHITECTURE = "riscv64"
-CLOCK_TOLERANCE = 0.01
+PARTS = {"programs": "the C programs", "footprint": "booting, memory, idling and two busy harts",
+         "real": "Debian's programs in its disk guest"}
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure viv, QEMU and this machine, interleaved.")
-    parser.add_argument("--tier", action="append", choices=sorted(engines.TIERS), help="a tier of viv (default: all)")
-    parser.add_argument("--program", action="append", metavar="NAME", help="only these programs")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure viv, QEMU and this machine, interleaved.",
+                                     epilog=f"Parts: {'; '.join(f'{name}: {what}' for name, what in PARTS.items())}.")
+    parser.add_argument("--tier", action="append", choices=list(engines.TIERS), help="a tier of viv (default: all)")
+    parser.add_argument("--only", action="append", choices=list(PARTS), help="only this part; may be repeated")
+    for name, what in PARTS.items():
+        parser.add_argument(f"--no-{name}", action="store_true", help=f"without {what}")
+    parser.add_argument("--program", action="append", metavar="NAME",
+                        help="only these programs, in C or real ones; the part without any is left out")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (default 3)")
-    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of one run (default 1)")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of one run of a C program (default 1)")
     parser.add_argument("--quick", action="store_true", help="one round of short runs; nothing is written")
     parser.add_argument("--no-qemu", action="store_true", help="without QEMU")
-    parser.add_argument("--no-footprint", action="store_true", help="without boot time, memory and idling")
-    parser.add_argument("--no-programs", action="store_true", help="boot time, memory and idling only")
     parser.add_argument("--output", type=pathlib.Path, default=programs.ROOT / "site" / "bench", metavar="FOLDER",
                         help="where the tables go (default site/bench)")
     parser.add_argument("--viv", type=pathlib.Path, default=programs.ROOT / "build/release/bin/viv", help=argparse.SUPPRESS)
@@ -47,6 +53,11 @@ def arguments() -> argparse.Namespace:
         parser.error("--rounds is at least 1, --seconds 0.01 to 60")
     if options.quick:
         options.rounds, options.seconds = 1, min(options.seconds, 0.2)
+    # In the order of the table, each once.
+    options.tier = [tier for tier in engines.TIERS if not options.tier or tier in options.tier]
+    options.parts = [name for name in PARTS if not getattr(options, f"no_{name}") and (not options.only or name in options.only)]
+    if not options.parts:
+        parser.error(f"nothing is left to be measured; there are {', '.join(PARTS)}")
     return options
 
 
@@ -66,91 +77,43 @@ def versions(viv: pathlib.Path, with_qemu: bool) -> dict[str, str]:
     if with_qemu:
         qemu = peers.build(cache.Steps("peers")) / "bin" / "qemu-system-riscv64"
         found["QEMU"] = output_of(str(qemu), "--version").splitlines()[0].removeprefix("QEMU emulator version ")
-    found["guest"] = ", ".join(f"{row['name']} {row['version']}" for row in footprint.ready_of(GUEST)["package"])
+    found["guest"] = ", ".join(f"{row['name']} {row['version']}" for row in engines.ready_of(GUEST)["package"])
     for architecture in (programs.HOST, ARCHITECTURE):
         found[f"compiler, {architecture}"] = f"{programs.compiler_version(architecture)} {' '.join(programs.OPTIONS)}"
     return found
 
 
-def calibrate(engine, name: str, seconds: float) -> int:
-    """Iterations that take about so long. A first short run may mostly be translation, so a second one corrects it."""
-    iterations = 1
-    for share in (0.2, 1.0):
-        each = max(engine.run(name, iterations).each, 1e-7)
-        iterations = max(1, round(share * seconds / each))
-        if iterations == 1:
-            break
-    return iterations
+def chosen(options) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The C programs and the real ones that are to run, each with its group."""
+    in_c, real = programs.names(programs.build(programs.HOST)), real_programs.names()
+    known = dict(in_c + real)
+    for name in options.program or []:
+        if name not in known:
+            raise cache.UserError(f"--program {name}: no such program; there are {', '.join(known)}")
+
+    def of_part(part: str, rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [row for row in rows if part in options.parts and (not options.program or row[0] in options.program)]
+
+    return of_part("programs", in_c), of_part("real", real)
 
 
-def measure_programs(options, stack: contextlib.ExitStack, steps: cache.Steps, wanted: list[tuple[str, str]],
-                     rows: list[dict]) -> list[str]:
-    """Fills `rows`; returns the engines' names."""
-    machines = [engines.Native(programs.build(programs.HOST))]
-    with steps.step("booting the guests"):
-        machines += [stack.enter_context(engines.Viv(options.viv, tier, GUEST, programs.build(ARCHITECTURE)))
-                     for tier in options.tier]
-        if not options.no_qemu:
-            machines.append(stack.enter_context(engines.Qemu(GUEST, programs.build(ARCHITECTURE))))
-    iterations: dict[tuple[str, str], int] = {}
-    for name, group in wanted:
-        with steps.step(f"{name}: how many iterations"):
-            for machine in machines:
-                iterations[machine.name, name] = calibrate(machine, name, options.seconds)
-        rows.append({"name": name, "group": group, "runs": {machine.name: [] for machine in machines}})
-    for turn in range(options.rounds):
-        with steps.step(f"round {turn + 1} of {options.rounds}"):
-            for place, row in enumerate(rows):
-                # Nobody is always the first after a pause.
-                order = machines[turn % len(machines):] + machines[:turn % len(machines)]
-                for machine in order:
-                    steps.percent(f"round {turn + 1}: {row['name']} on {machine.name}", 100 * place / len(rows))
-                    run = machine.run(row["name"], iterations[machine.name, row["name"]])
-                    row["runs"][machine.name].append({"iterations": run.iterations, "seconds": run.seconds,
-                                                      "checksum": run.checksum})
-            steps.clear()
-    for row in rows:
-        sums = {run["checksum"] for runs in row["runs"].values() for run in runs}
-        if len(sums) != 1:
-            raise cache.UserError(f"{row['name']}: the engines do not agree on the result: " +
-                                  ", ".join(f"{engine} {runs[0]['checksum']}" for engine, runs in row["runs"].items()))
-    for machine in machines[1:]:
-        error = machine.clock_error()
-        if error > CLOCK_TOLERANCE:
-            raise cache.UserError(f"{machine.name}: its clock is wrong by {100 * error:.1f} % of the time; nothing it has "
-                                  "measured means anything")
-    return [machine.name for machine in machines]
-
-
-def measure_footprints(options, steps: cache.Steps) -> dict[str, list[dict]]:
-    ready = footprint.ready_of(GUEST)
-    ram = footprint.ram_bytes(ready["machine"]["memory"])
-    found: dict[str, list[dict]] = {}
-    for turn in range(options.rounds):
-        last = turn == options.rounds - 1
-        idle_seconds = (2.0 if options.quick else 10.0) if last else 0.0
-        with steps.step(f"booting to the shell, round {turn + 1} of {options.rounds}"):
-            booted = [(f"viv {tier}", footprint.booted_viv(options.viv, tier, GUEST, ready)) for tier in options.tier]
-            if not options.no_qemu:
-                booted.append(("qemu", footprint.booted_qemu(GUEST, ready)))
-            for name, machine in booted:
-                measured = footprint.measure(machine, ram, idle_seconds)
-                found.setdefault(name, []).append({"boot": measured.boot, "memory": measured.memory,
-                                                   "idle": measured.idle if idle_seconds else None})
-    return found
+def measure(options, result: dict, steps: cache.Steps) -> None:
+    wanted, real = chosen(options)
+    native, guest_program = engines.Native(programs.build(programs.HOST)), programs.build(ARCHITECTURE)
+    if wanted:
+        interleave.programs(options, wanted, native, guest_program, GUEST, result, steps)
+    if "footprint" in options.parts:
+        footprint.measure_all(options, GUEST, result["footprints"], steps)
+        interleave.scaling(options, native, guest_program, GUEST, result, steps)
+    if real or "footprint" in options.parts:
+        real_programs.measure(options, real, result, steps)
 
 
 def main() -> int:
     options = arguments()
-    options.tier = options.tier or sorted(engines.TIERS)
     if not options.viv.exists():
         raise cache.UserError(f"{options.viv}: not built; ./dev build builds it")
     steps = cache.Steps("bench")
-    known = programs.names(programs.build(programs.HOST))
-    for name in options.program or []:
-        if name not in dict(known):
-            raise cache.UserError(f"--program {name}: no such program; there are {', '.join(dict(known))}")
-    wanted = [] if options.no_programs else [row for row in known if not options.program or row[0] in options.program]
     load = os.getloadavg()[0]
     now = datetime.datetime.now(datetime.timezone.utc)
     result = {
@@ -158,15 +121,12 @@ def main() -> int:
         "commit": output_of("git", "rev-parse", "--short=9", "HEAD") or "unknown",
         "changed": bool(output_of("git", "status", "--porcelain", "--untracked-files=no", "--", "engine", "native", "guests")),
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
-        "seconds": options.seconds, "guest": GUEST, "programs": [], "engines": ["native"], "footprints": {},
+        "seconds": options.seconds, "guest": GUEST,
+        "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
+        "programs": [], "footprints": {}, "scaling": {}, "boots": {}, "real": [],
     }
-    if wanted:
-        with contextlib.ExitStack() as stack:
-            result["engines"] = measure_programs(options, stack, steps, wanted, result["programs"])
-    if not options.no_footprint:
-        result["footprints"] = measure_footprints(options, steps)
-        result["engines"] += [name for name in result["footprints"] if name not in result["engines"]]
-    result["goals"] = report.goals(result)
+    measure(options, result, steps)
+    result["goals"] = goals.judged(result)
     print(report.markdown(result))
     if not options.quick:
         for path in report.write(result, options.output):

@@ -8,10 +8,12 @@ itself must not do so with a clock that is slow.
 import dataclasses
 import os
 import pathlib
+import re
 import select
 import subprocess
 import sys
 import time
+import tomllib
 
 import programs
 
@@ -19,13 +21,25 @@ sys.path.insert(0, str(programs.ROOT / "tests" / "guests"))
 
 import agent_client  # noqa: E402
 import cache  # noqa: E402
+import guest as guests  # noqa: E402
 import qemu_machine  # noqa: E402
 
-# How viv is told to use a tier. A new tier is a row here.
-TIERS = {"interpreter": []}
-QEMU_OPTIONS = ["-accel", "tcg,thread=single"]
-LIMIT = 900  # seconds for one run of one program
+# How viv is told to use a tier, slowest first: the last one that takes part is the one that must reach the goals. A new
+# tier is a row here.
+TIERS = {"interpreter": ["--jit", "off"], "quick": ["--jit", "quick"]}
+BASELINE = next(iter(TIERS))
+CLOCK_TOLERANCE = 0.01
+LIMIT = 900  # seconds for one run of one program, and for a boot
 CLOCK_NOISE = 0.3  # seconds that asking a guest for its time may take, or not
+
+
+def name_of(tier: str) -> str:
+    """The engine's name in tables and results."""
+    return f"viv {tier}"
+
+
+def ready_of(guest: str) -> dict:
+    return tomllib.loads((guests.build(guest) / "ready.toml").read_text(encoding="utf-8"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +53,22 @@ class Run:
         return self.seconds / self.iterations
 
 
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What is booted: the guest, how many harts run in parallel, a disk beside its own (writes are discarded), the
+    program that is copied to /tmp/bench, and what is waited for before the machine counts as booted."""
+
+    guest: str
+    harts: int = 1
+    disk: pathlib.Path | None = None
+    program: pathlib.Path | None = None
+    prompt: str = ""
+
+
 def parse(output: str, name: str, iterations: int, where: str) -> Run:
     words = output.split()
     if len(words) != 4 or words[0] != name or words[1] != str(iterations):
-        raise cache.UserError(f"{where}: {name} has failed; it printed: {output.strip()[:200] or 'nothing'}")
+        raise cache.UserError(f"{where}: {name} has failed; it printed: {output.strip()[-200:] or 'nothing'}")
     return Run(iterations, float(words[2]), words[3])
 
 
@@ -59,19 +85,38 @@ class Native:
         pass
 
     def run(self, name: str, iterations: int) -> Run:
-        done = subprocess.run([str(self.program), name, str(iterations)], capture_output=True, text=True, check=False,
-                              timeout=LIMIT)
-        return parse(done.stdout + done.stderr, name, iterations, self.name)
+        return self.run_together(name, iterations, 1)[0]
+
+    def run_together(self, name: str, iterations: int, count: int) -> list[Run]:
+        """`count` processes of the same at the same time."""
+        running = [subprocess.Popen([str(self.program), name, str(iterations)], stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True) for _ in range(count)]
+        try:
+            return [parse(process.communicate(timeout=LIMIT)[0], name, iterations, self.name) for process in running]
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
 
 
 class Guest:
     """What the guests have in common: a shell command that prints something, and the clock's check."""
 
+    name: str
+    boot = float("nan")  # seconds from the start of the process to the prompt that was waited for
+
     def command(self, text: str) -> str:
         raise NotImplementedError
 
     def run(self, name: str, iterations: int) -> Run:
-        return parse(self.command(f"/tmp/bench {name} {iterations} 2>&1"), name, iterations, self.name)
+        return self.run_together(name, iterations, 1)[0]
+
+    def run_together(self, name: str, iterations: int, count: int) -> list[Run]:
+        one = f"/tmp/bench {name} {iterations} 2>&1"
+        lines = self.command(one if count == 1 else " & ".join([one] * count) + " & wait").splitlines()
+        if len(lines) != count:
+            raise cache.UserError(f"{self.name}: {name} has failed; it printed: {' '.join(lines)[-200:] or 'nothing'}")
+        return [parse(line, name, iterations, self.name) for line in lines]
 
     def start_clock(self) -> None:
         self.clock_start = time.monotonic(), self.uptime()
@@ -79,66 +124,110 @@ class Guest:
     def uptime(self) -> float:
         return float(self.command("cat /proc/uptime").split()[0])
 
-    def clock_error(self) -> float:
-        """By how many seconds a second the guest's clock is wrong, beyond what a busy host explains, since the guest was started."""
+    def extensions(self) -> str:
+        """The instruction set as the guest's kernel names it: two machines need not have the same extensions."""
+        return self.command("sed -n 's/^isa[^:]*: *//p' /proc/cpuinfo").split("\n")[0]
+
+    def check_clock(self) -> None:
         host, guest = self.clock_start
         passed = time.monotonic() - host
-        return max(0.0, abs(self.uptime() - guest - passed) - CLOCK_NOISE) / passed
+        # Beyond what a busy host explains.
+        error = max(0.0, abs(self.uptime() - guest - passed) - CLOCK_NOISE) / passed
+        if error > CLOCK_TOLERANCE:
+            raise cache.UserError(f"{self.name}: its clock is wrong by {100 * error:.1f} % of the time; nothing it has "
+                                  "measured means anything")
 
 
 class Viv(Guest):
-    """A shell in the guest at the other end of `viv exec`'s standard streams."""
+    """A shell in the guest at the other end of `viv exec`'s standard streams; the console comes on standard error."""
 
     END = "--end-of-the-command--"
 
-    def __init__(self, viv: pathlib.Path, tier: str, guest: str, program: pathlib.Path):
-        self.name = f"viv {tier}"
-        self.process = subprocess.Popen(
-            [str(viv), "exec", *TIERS[tier], "--copy-in", f"{program}:/tmp/bench", guest, "--", "sh"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.buffer = b""
+    def __init__(self, viv: pathlib.Path, tier: str, setup: Setup):
+        self.name = name_of(tier)
+        self.setup = setup
+        options = list(TIERS[tier])
+        if setup.harts > 1:
+            options += ["--cpus", str(setup.harts), "--harts", "parallel"]
+        if setup.disk:
+            options += ["--disk", f"file={quoted(setup.disk)},format=raw,snapshot=on"]
+        if setup.program:
+            options += ["--copy-in", f"{setup.program}:/tmp/bench"]
+        self.start = time.monotonic()
+        self.process = subprocess.Popen([str(viv), "exec", "--verbose", *options, setup.guest, "--", "sh"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.output = self.console = b""
 
     def __enter__(self):
-        self.command("chmod 755 /tmp/bench")
-        self.start_clock()
+        try:
+            if self.setup.prompt:
+                self.read_until("console", self.setup.prompt.encode(), "boot")
+                self.boot = time.monotonic() - self.start
+            if self.setup.program:
+                self.command("chmod 755 /tmp/bench")
+            self.start_clock()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
         self.process.kill()
         self.process.communicate()
 
-    def command(self, text: str) -> str:
-        self.process.stdin.write(f"{text}; echo {self.END}\n".encode())
-        self.process.stdin.flush()
+    def read_until(self, stream: str, end: bytes, what: str) -> bytes:
+        """What came on "output" or "console" up to `end`, which is taken off too."""
         deadline = time.monotonic() + LIMIT
-        end = f"{self.END}\n".encode()
-        while end not in self.buffer:
+        pipes = {self.process.stdout.fileno(): "output", self.process.stderr.fileno(): "console"}
+        while end not in getattr(self, stream):
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                raise cache.UserError(f"{self.name}: no answer in {LIMIT} s to: {text}")
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                said = self.process.stderr.read().decode("utf-8", "replace").strip()
-                raise cache.UserError(f"{self.name}: has ended before its time: {said[-300:] or 'without a word'}")
-            self.buffer += data
-        answer, _, self.buffer = self.buffer.partition(end)
-        return answer.decode("utf-8", "replace")
+            readable = select.select(list(pipes), [], [], left)[0] if left > 0 else []
+            if not readable:
+                raise cache.UserError(f"{self.name}: no answer in {LIMIT} s to: {what}")
+            for pipe in readable:
+                data = os.read(pipe, 65536)
+                if not data:
+                    said = self.console.decode("utf-8", "replace").strip()
+                    raise cache.UserError(f"{self.name}: has ended before its time: {said[-300:] or 'without a word'}")
+                setattr(self, pipes[pipe], getattr(self, pipes[pipe]) + data)
+        before, _, after = getattr(self, stream).partition(end)
+        setattr(self, stream, after)
+        return before
+
+    def command(self, text: str) -> str:
+        # A line of its own: a command may end with a & or in the middle of a line.
+        self.process.stdin.write(f"{text}\necho {self.END}\n".encode())
+        self.process.stdin.flush()
+        return self.read_until("output", f"{self.END}\n".encode(), text).decode("utf-8", "replace")
 
 
 class Qemu(Guest):
     name = "qemu"
 
-    def __init__(self, guest: str, program: pathlib.Path):
-        self.program = program
-        self.machine = qemu_machine.Machine(guest, append="viv.exec=1", options=QEMU_OPTIONS, seconds=LIMIT)
+    def __init__(self, setup: Setup):
+        self.setup = setup
+        options = ["-accel", f"tcg,thread={'multi' if setup.harts > 1 else 'single'}"]
+        if setup.disk:
+            options += ["-drive", f"if=none,id=beside,format=raw,snapshot=on,file={quoted(setup.disk)}",
+                        "-device", "virtio-blk-pci,drive=beside"]
+        # A guest that is waited for by its prompt has to show one.
+        append = "" if setup.prompt else ready_of(setup.guest)["exec"]["append"]
+        self.machine = qemu_machine.Machine(setup.guest, append=append, options=options, cpus=setup.harts, seconds=LIMIT)
 
     def __enter__(self):
         try:
+            if self.setup.prompt:
+                self.machine.expect(re.escape(self.setup.prompt))
+                self.boot = self.machine.seconds()
             self.machine.agent.hello()
-            self.machine.agent.put(self.program, "/tmp/bench")
-            self.command("chmod 755 /tmp/bench")
+            if self.setup.program:
+                self.machine.agent.put(self.setup.program, "/tmp/bench")
+                self.command("chmod 755 /tmp/bench")
             self.start_clock()
-        except (OSError, agent_client.AgentError):
+        except (AssertionError, agent_client.AgentError) as error:
+            self.machine.__exit__()
+            raise cache.UserError(f"qemu: {error}") from error
+        except BaseException:
             self.machine.__exit__()
             raise
         return self
@@ -148,3 +237,20 @@ class Qemu(Guest):
 
     def command(self, text: str) -> str:
         return self.machine.agent.run(["sh", "-c", text], timeout=LIMIT).stdout.decode("utf-8", "replace")
+
+
+def quoted(path: pathlib.Path) -> str:
+    """A comma in a value of an option is written twice, for QEMU and for viv."""
+    return str(path).replace(",", ",,")
+
+
+def machines_of(options, setup: Setup) -> list:
+    """A maker for each machine of the run; a with-statement boots it."""
+    makers = [lambda tier=tier: Viv(options.viv, tier, setup) for tier in options.tier]
+    return makers if options.no_qemu else [*makers, lambda: Qemu(setup)]
+
+
+def rotated(items: list, by: int) -> list:
+    """Nobody is always the first after a pause."""
+    by %= max(1, len(items))
+    return items[by:] + items[:by]

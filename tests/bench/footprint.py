@@ -13,11 +13,9 @@ import re
 import select
 import subprocess
 import time
-import tomllib
 
 import engines
 import cache
-import guest as guests
 import qemu_machine
 
 PROMPT_LIMIT = 300  # seconds
@@ -91,13 +89,10 @@ def booted_viv(viv: pathlib.Path, tier: str, guest: str, ready: dict):
 
 @contextlib.contextmanager
 def booted_qemu(guest: str, ready: dict):
-    with qemu_machine.Machine(guest, options=engines.QEMU_OPTIONS, seconds=PROMPT_LIMIT) as machine:
+    options = ["-accel", "tcg,thread=single"]
+    with qemu_machine.Machine(guest, options=options, seconds=PROMPT_LIMIT) as machine:
         machine.expect(re.escape(ready["console"]["ready"]))
         yield machine.process.pid, machine.seconds()
-
-
-def ready_of(guest: str) -> dict:
-    return tomllib.loads((guests.build(guest) / "ready.toml").read_text(encoding="utf-8"))
 
 
 def measure(booted, ram: int, seconds: float) -> Footprint:
@@ -105,3 +100,20 @@ def measure(booted, ram: int, seconds: float) -> Footprint:
     with booted as (pid, boot):
         idle = idle_share(pid, seconds) if seconds else float("nan")
         return Footprint(boot, memory_beyond_ram(pid, ram), idle)
+
+
+def measure_all(options, guest: str, found: dict[str, list[dict]], steps: cache.Steps) -> None:
+    """Fills `found`: engine -> a measurement for each round. Idling is measured in the last one."""
+    ready = engines.ready_of(guest)
+    ram = ram_bytes(ready["machine"]["memory"])
+    for turn in range(options.rounds):
+        last = turn == options.rounds - 1
+        idle_seconds = (2.0 if options.quick else 10.0) if last else 0.0
+        with steps.step(f"booting {guest} to the shell, round {turn + 1} of {options.rounds}"):
+            booted = [(engines.name_of(tier), booted_viv(options.viv, tier, guest, ready)) for tier in options.tier]
+            if not options.no_qemu:
+                booted.append(("qemu", booted_qemu(guest, ready)))
+            for name, machine in engines.rotated(booted, turn):
+                measured = measure(machine, ram, idle_seconds)
+                found.setdefault(name, []).append({"boot": measured.boot, "memory": measured.memory,
+                                                   "idle": measured.idle if idle_seconds else None})

@@ -28,27 +28,66 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(statistics.fmean(map(math.log, values))) if values else math.nan
 
 
-def medians(result: dict) -> dict[str, dict[str, float]]:
+def medians(rows: list[dict]) -> dict[str, dict[str, float]]:
     """program -> engine -> median seconds of an iteration."""
     return {row["name"]: {engine: statistics.median(run["seconds"] / run["iterations"] for run in runs)
-                          for engine, runs in row["runs"].items()} for row in result["programs"]}
+                          for engine, runs in row["runs"].items() if runs} for row in rows}
 
 
-def ratios(result: dict, engine: str, base: str) -> dict[str, float]:
+def ratios(rows: list[dict], engine: str, base: str) -> dict[str, float]:
     """program -> how many times slower `engine` is than `base`."""
-    return {name: times[engine] / times[base] for name, times in medians(result).items()
+    return {name: times[engine] / times[base] for name, times in medians(rows).items()
             if engine in times and base in times}
 
 
 def means(result: dict, engine: str, base: str) -> dict[str, float]:
     """title -> geometric mean; only of groups that have a program."""
-    of_program = ratios(result, engine, base)
+    of_program = ratios(result["programs"], engine, base)
     found = {}
     for title, groups in MEANS.items():
         values = [of_program[row["name"]] for row in result["programs"] if row["group"] in groups and row["name"] in of_program]
         if values:
             found[title] = geometric_mean(values)
     return found
+
+
+# What older results do not have is as if it had not been measured.
+
+
+def real_rows(result: dict) -> list[dict]:
+    return [row for row in result.get("real", []) if row["group"] == "real"]
+
+
+def first_rows(result: dict) -> list[dict]:
+    """What ran right after a boot, for the first time."""
+    return [row for row in result.get("real", []) if row["group"] == "first"]
+
+
+def boot_times(result: dict) -> dict[str, dict[str, float]]:
+    """guest -> engine -> median seconds to its prompt."""
+    found = {result["guest"]: {engine: [run["boot"] for run in runs] for engine, runs in result["footprints"].items()}}
+    found.update(result.get("boots", {}))
+    return {guest: {engine: statistics.median(times) for engine, times in by_engine.items()}
+            for guest, by_engine in found.items() if by_engine}
+
+
+def boot_ratio(result: dict, guest: str, engine: str) -> float | None:
+    """In times of QEMU's; None if one of the two was not measured."""
+    times = boot_times(result).get(guest, {})
+    return times[engine] / times["qemu"] if engine in times and "qemu" in times else None
+
+
+def scaling_of(result: dict, engine: str) -> float | None:
+    """How many times as much two busy harts get done as one."""
+    values = result.get("scaling", {}).get("runs", {}).get(engine)
+    return statistics.median(values) if values else None
+
+
+def footprint_medians(runs: list[dict]) -> dict[str, float | None]:
+    if not runs:
+        return {}
+    idle = [run["idle"] for run in runs if run["idle"] is not None]
+    return {"memory": statistics.median(run["memory"] for run in runs), "idle": statistics.median(idle) if idle else None}
 
 
 def number(value: float) -> str:
@@ -58,6 +97,8 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
 
 
@@ -66,97 +107,108 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
-def engines_of(result: dict) -> list[str]:
-    return result["engines"]
+def tiers_of(result: dict) -> list[str]:
+    return [engine for engine in result["engines"] if engine.startswith("viv ")]
 
 
 def markdown(result: dict) -> str:
-    tiers = [engine for engine in engines_of(result) if engine.startswith("viv ")]
-    others = [engine for engine in engines_of(result) if engine != "native"]
-    base_qemu = "qemu" in engines_of(result)
     text = f"# Benchmark of {result['date']}, commit {result['commit']}{' with changes' if result['changed'] else ''}\n\n"
-    versions = result["versions"]
-    text += table(["what", "version"], [[name, value] for name, value in versions.items()]) + "\n"
-    text += (f"{result['rounds']} rounds, interleaved; the medians of the time for one iteration, and how many times longer it "
-             "takes than natively. Differences below 1.3 are noise on a shared machine; times are worth nothing without "
-             "the ratios from the same run.\n")
+    text += table(["what", "version"], [[name, value] for name, value in result["versions"].items()]) + "\n"
+    text += (f"{result['rounds']} rounds, interleaved; medians. Differences below 1.3 are noise on a shared machine; times are "
+             "worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
-    text += "\n## Programs\n\n"
-    head = ["program", "group", "native"] + [f"{engine} / native" for engine in others]
-    if base_qemu:
-        head += [f"qemu / {tier}" for tier in tiers]
-    columns = [ratios(result, engine, "native") for engine in others]
-    against = [ratios(result, "qemu", tier) for tier in tiers] if base_qemu else []
-    native = {name: times["native"] for name, times in medians(result).items()}
-    rows = []
-    for row in result["programs"]:
-        name = row["name"]
-        rows.append([name, row["group"], duration(native[name])] +
-                    [number(column.get(name, math.nan)) for column in [*columns, *against]])
-    text += table(head, rows)
-    text += "\n## Geometric means\n\n"
-    head = ["programs"] + [f"{engine} / native" for engine in others] + ([f"qemu / {tier}" for tier in tiers] if base_qemu else [])
-    mean_columns = [means(result, engine, "native") for engine in others]
-    mean_columns += [means(result, "qemu", tier) for tier in tiers] if base_qemu else []
-    rows = [[title] + [number(column.get(title, math.nan)) for column in mean_columns]
-            for title in MEANS if any(title in column for column in mean_columns)]
-    text += table(head, rows)
-    if result["footprints"]:
-        text += "\n## Booting and idling\n\n"
-        text += (f"`{result['guest']}`: seconds from the start of the process to the shell's prompt, memory beyond the guest's RAM, share of "
-                 "a core while nothing happens; medians.\n\n")
-        rows = []
-        for engine, runs in result["footprints"].items():
-            rows.append([engine] + footprint_cells(runs))
-        text += table(["machine", "boot", "memory", "idle"], rows)
-    if result["goals"]:
-        text += "\n## Goals\n\n"
-        text += table(["goal", "figure", "reached"], [[goal["text"], goal["figure"], "yes" if goal["reached"] else "**no**"]
-                                                      for goal in result["goals"]])
+    for section in (programs_text, real_text, boots_text, scaling_text, goals_text):
+        text += section(result)
     return text
 
 
-def footprint_cells(runs: list[dict]) -> list[str]:
-    boot = statistics.median(run["boot"] for run in runs)
-    memory = statistics.median(run["memory"] for run in runs)
-    idle = [run["idle"] for run in runs if run["idle"] is not None]
-    return [f"{boot:.2f} s", f"{memory / (1 << 20):.0f} MiB", f"{100 * statistics.median(idle):.1f} %" if idle else "-"]
+def programs_text(result: dict) -> str:
+    if not result["programs"]:
+        return ""
+    others = [engine for engine in result["engines"] if engine != "native"]
+    pairs = [(engine, "native") for engine in others]
+    if "qemu" in others:
+        pairs += [("qemu", tier) for tier in tiers_of(result)]
+    head = [f"{engine} / {base}" for engine, base in pairs]
+    native = {name: times["native"] for name, times in medians(result["programs"]).items()}
+    columns = [ratios(result["programs"], engine, base) for engine, base in pairs]
+    text = "\n## Programs\n\nThe time for one iteration, and how many times longer the one takes than the other.\n\n"
+    text += table(["program", "group", "native", *head],
+                  [[row["name"], row["group"], duration(native[row["name"]])] + cells(columns, row["name"])
+                   for row in result["programs"]])
+    columns = [means(result, engine, base) for engine, base in pairs]
+    text += "\n## Geometric means\n\n"
+    return text + table(["programs", *head], [[title] + cells(columns, title) for title in MEANS
+                                              if any(title in column for column in columns)])
 
 
-def goals(result: dict) -> list[dict]:
-    """The figures that the interpreter has to reach, as far as this run has measured them."""
-    found = []
+def cells(columns: list[dict[str, float]], key: str) -> list[str]:
+    return [number(column.get(key, math.nan)) for column in columns]
 
-    def goal(text: str, figure: str, reached: bool) -> None:
-        found.append({"text": text, "figure": figure, "reached": reached})
 
-    engine = "viv interpreter"
-    if engine in engines_of(result) and "native" in engines_of(result):
-        integer = means(result, engine, "native").get("integer")
-        if integer:
-            goal("integer programs at most 35 times slower than natively", number(integer), integer <= 35)
-    footprints = result["footprints"]
-    if engine in footprints:
-        of_viv = footprints[engine]
-        boot = statistics.median(run["boot"] for run in of_viv)
-        if "qemu" in footprints:
-            by = boot / statistics.median(run["boot"] for run in footprints["qemu"])
-            goal("boot to the shell at most 2 times as long as QEMU", number(by), by <= 2)
-        memory = statistics.median(run["memory"] for run in of_viv) / (1 << 20)
-        goal("memory beyond the guest's RAM under 64 MiB", f"{memory:.0f} MiB", memory < 64)
-        idle = [run["idle"] for run in of_viv if run["idle"] is not None]
-        if idle:
-            goal("an idle guest costs under 2 % of a core", f"{100 * statistics.median(idle):.1f} %", statistics.median(idle) < 0.02)
-    return found
+def real_text(result: dict) -> str:
+    rows = result.get("real", [])
+    if not rows:
+        return ""
+    ran = [engine for engine in result["engines"] if any(engine in row["runs"] for row in rows)]
+    tiers = [tier for tier in tiers_of(result) if tier in ran] if "qemu" in ran else []
+    times = medians(rows)
+    columns = [ratios(rows, "qemu", tier) for tier in tiers]
+    body = [[row["name"]] + [f"{times[row['name']][engine]:.2f} s" for engine in ran] + cells(columns, row["name"])
+            for row in rows]
+    if tiers and real_rows(result):
+        real = [geometric_mean(list(ratios(real_rows(result), "qemu", tier).values())) for tier in tiers]
+        body.append(["geometric mean, without the first"] + ["" for _ in ran] + list(map(number, real)))
+    text = ("\n## Real programs\n\nDebian's programs in its disk guest, seconds by its clock. `gcc-first` is what is run first of all "
+            "after a boot; the others have run once before.\n\n")
+    return text + table(["program", *ran, *(f"qemu / {tier}" for tier in tiers)], body)
+
+
+def boots_text(result: dict) -> str:
+    times = boot_times(result)
+    if not times:
+        return ""
+    text = ("\n## Booting and idling\n\nSeconds from the start of the process to the shell's prompt or the login; and in the first guest "
+            "memory beyond its RAM, and the share of a core while nothing happens.\n\n")
+    body = []
+    for engine in result["engines"]:
+        if not any(engine in by_engine for by_engine in times.values()):
+            continue
+        boots = [f"{times[guest][engine]:.2f} s" if engine in times[guest] else "-" for guest in times]
+        costs = footprint_medians(result["footprints"].get(engine, []))
+        memory = f"{costs['memory'] / (1 << 20):.0f} MiB" if costs else "-"
+        idle = f"{100 * costs['idle']:.1f} %" if costs and costs["idle"] is not None else "-"
+        body.append([engine, *boots, memory, idle])
+    return text + table(["machine", *times, "memory", "idle"], body)
+
+
+def scaling_text(result: dict) -> str:
+    if not result.get("scaling"):
+        return ""
+    rows = [[engine, number(scaling_of(result, engine))] for engine in result["scaling"]["runs"]]
+    return (f"\n## Two busy harts\n\nHow many times as much two processes of `{result['scaling']['program']}` get done as one, with two "
+            "harts on threads of their own.\n\n" + table(["machine", "two / one"], rows))
+
+
+def goals_text(result: dict) -> str:
+    if not result["goals"]:
+        return ""
+    return "\n## Goals\n\n" + table(["goal", "figure", "reached"], [[goal["text"], goal["figure"], "yes" if goal["reached"] else "**no**"]
+                                                                    for goal in result["goals"]])
 
 
 def summary(result: dict) -> dict:
     """What the page draws of one run."""
-    tiers = [engine for engine in engines_of(result) if engine != "native"]
-    boots = {engine: statistics.median(run["boot"] for run in runs) for engine, runs in result["footprints"].items()}
+    others = [engine for engine in result["engines"] if engine != "native"]
+    boots = boot_times(result)
+    real = {tier: geometric_mean(list(ratios(real_rows(result), "qemu", tier).values())) for tier in tiers_of(result)
+            if ratios(real_rows(result), "qemu", tier)}
     return {"date": result["date"], "commit": result["commit"], "file": base_name(result),
-            "means": {engine: means(result, engine, "native") for engine in tiers}, "boots": boots}
+            "means": {engine: means(result, engine, "native") for engine in others},
+            "against_qemu": {tier: means(result, "qemu", tier) for tier in tiers_of(result)}, "real": real,
+            "boots": boots.get(result["guest"], {}),
+            "disk_boots": next((times for guest, times in boots.items() if guest != result["guest"]), {})}
 
 
 def base_name(result: dict) -> str:

@@ -1,0 +1,178 @@
+"""The benchmark's arithmetic and its judgement: medians, means, goals, tables, and the history of older results.
+
+Promises: no guest, no program and no network is needed; figures are worked out by hand here.
+"""
+
+import json
+import math
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import engines  # finds the tools
+import goals
+import interleave
+import programs
+import real_programs
+import report
+import cache
+
+INTERPRETER, QUICK = map(engines.name_of, ("interpreter", "quick"))
+
+
+def row(name: str, group: str, **seconds) -> dict:
+    """`seconds`: engine (quick for "viv quick") -> its time, or times, for two iterations each."""
+    runs = {}
+    for engine, times in seconds.items():
+        name_of = engine if engine in ("native", "qemu") else engines.name_of(engine)
+        runs[name_of] = [{"iterations": 2, "seconds": 2 * time, "checksum": "1"}
+                         for time in (times if isinstance(times, list) else [times])]
+    return {"name": name, "group": group, "runs": runs}
+
+
+def result(**fields) -> dict:
+    return {"format": report.FORMAT, "date": "2026-01-01", "time": "2026-01-01T00:00:00+00:00", "commit": "abc", "changed": False,
+            "versions": {}, "load": 0.0, "rounds": 3, "seconds": 1.0, "guest": "small", "goals": [],
+            "engines": ["native", INTERPRETER, QUICK, "qemu"], "programs": [], "footprints": {}, "scaling": {}, "boots": {},
+            "real": [], **fields}
+
+
+def reached(of: dict) -> dict[str, tuple[str, bool]]:
+    return {goal["text"]: (goal["figure"], goal["reached"]) for goal in goals.judged(of)}
+
+
+def find(of: dict, words: str) -> tuple[str, bool]:
+    found = [value for text, value in reached(of).items() if words in text]
+    assert len(found) == 1, f"{words}: {list(reached(of))}"
+    return found[0]
+
+
+class Arithmetic(unittest.TestCase):
+    def test_medians_are_of_one_iteration_and_ratios_of_medians(self):
+        rows = [row("a", "integer", native=[1, 5, 2], quick=[8, 6, 7])]
+        self.assertEqual(report.medians(rows), {"a": {"native": 2, QUICK: 7}})
+        self.assertEqual(report.ratios(rows, QUICK, "native"), {"a": 3.5})
+        self.assertEqual(report.ratios(rows, "qemu", "native"), {})
+
+    def test_means_are_geometric_and_of_their_groups(self):
+        of = result(programs=[row("a", "integer", native=1, quick=2), row("b", "integer", native=1, quick=8),
+                              row("c", "system", native=1, quick=1)])
+        means = report.means(of, QUICK, "native")
+        self.assertAlmostEqual(means["integer"], 4)
+        self.assertAlmostEqual(means["all"], 16 ** (1 / 3))
+        self.assertNotIn("floating point", means)
+        self.assertTrue(math.isnan(report.geometric_mean([])))
+
+    def test_engines_that_disagree_fail_the_run(self):
+        bad = row("a", "integer", native=1, quick=1)
+        interleave.agree(bad)
+        bad["runs"][QUICK][0]["checksum"] = "2"
+        with self.assertRaisesRegex(cache.UserError, "a: the engines do not agree"):
+            interleave.agree(bad)
+
+    def test_rotation_keeps_all(self):
+        self.assertEqual(engines.rotated([1, 2, 3], 1), [2, 3, 1])
+        self.assertEqual(engines.rotated([1, 2, 3], 5), [3, 1, 2])
+        self.assertEqual(engines.rotated([], 2), [])
+
+
+class Goals(unittest.TestCase):
+    def test_the_best_tier_is_the_last_that_took_part(self):
+        self.assertEqual(goals.best_tier(result()), QUICK)
+        self.assertIsNone(goals.best_tier(result(engines=["native", INTERPRETER, "qemu"])))
+
+    def test_nothing_measured_is_nothing_judged(self):
+        self.assertEqual(goals.judged(result()), [])
+
+    def test_every_program_counts_and_the_worst_is_named(self):
+        of = result(programs=[row("mix", "integer", native=1, quick=2, qemu=8), row("fork", "system", native=1, quick=2, qemu=2.8)])
+        self.assertEqual(find(of, "every C program"), ("1.40 (fork), mean 2.37", False))
+        self.assertEqual(find(of, "system calls"), ("1.40 (fork), mean 1.40", False))
+        self.assertEqual(find(of, "C programs faster than QEMU, geometric mean"), ("2.37", False))
+        self.assertEqual(find(of, "all C programs, in native times"), ("2.00", True))
+        self.assertEqual(find(of, "viv quick: integer programs, in native times"), ("2.00", True))
+        self.assertFalse([text for text in reached(of) if "floating" in text or "calls and" in text])
+
+    def test_bounds_themselves_are_reached(self):
+        of = result(programs=[row("matmul", "float", native=1, quick=1, qemu=5), row("calls", "control", native=1, quick=1, qemu=3),
+                              row("jit", "control", native=1, quick=1, qemu=2)])
+        self.assertTrue(find(of, "floating point")[1])
+        self.assertEqual(find(of, "calls and indirect jumps"), ("3.00 (calls), mean 3.00", True))
+
+    def test_real_programs_and_the_first_run_are_apart(self):
+        of = result(real=[row("gcc-first", "first", quick=4, qemu=3), row("gzip", "real", quick=1, qemu=1),
+                          row("xz", "real", quick=1, qemu=4)])
+        self.assertEqual(find(of, "real programs"), ("2.00", True))
+        self.assertEqual(find(of, "first time after the boot"), ("0.75 (gcc-first), mean 0.75", False))
+
+    def test_boots_and_harts(self):
+        of = result(footprints={QUICK: [{"boot": 1.4, "memory": 1 << 20, "idle": None}],
+                                "qemu": [{"boot": 2.0, "memory": 1 << 20, "idle": None}]},
+                    boots={real_programs.GUEST: {QUICK: [9, 8.1, 7], "qemu": [10, 10, 10]}},
+                    scaling={"program": "sha256", "runs": {"native": [2.0], QUICK: [1.7, 1.9, 1.8]}})
+        self.assertEqual(find(of, "boot to the shell"), ("0.70", True))
+        self.assertEqual(find(of, "disk guest"), ("0.81", False))
+        self.assertEqual(find(of, "two busy harts"), ("1.80", True))
+
+    def test_the_interpreter_keeps_its_own(self):
+        of = result(programs=[row("mix", "integer", native=1, interpreter=36, quick=2)],
+                    footprints={INTERPRETER: [{"boot": 4, "memory": 65 << 20, "idle": 0.01}],
+                                "qemu": [{"boot": 2, "memory": 1, "idle": None}]})
+        self.assertEqual(find(of, "interpreter: integer"), ("36.0", False))
+        self.assertEqual(find(of, "interpreter: boot"), ("2.00", True))
+        self.assertEqual(find(of, "interpreter: memory"), ("65 MiB", False))
+        self.assertEqual(find(of, "interpreter: an idle"), ("1.0 %", True))
+
+
+class Tables(unittest.TestCase):
+    def test_every_part_has_its_table(self):
+        of = result(programs=[row("mix", "integer", native=1, interpreter=9, quick=2, qemu=8)],
+                    footprints={"qemu": [{"boot": 2, "memory": 3 << 20, "idle": 0.5}]}, boots={real_programs.GUEST: {QUICK: [9]}},
+                    scaling={"program": "sha256", "runs": {"native": [1.96]}},
+                    real=[row("gcc-first", "first", quick=4, qemu=3), row("gzip", "real", quick=2, qemu=6)])
+        of["goals"] = goals.judged(of)
+        text = report.markdown(of)
+        self.assertIn("| program | group | native | viv interpreter / native | viv quick / native | qemu / native | "
+                      "qemu / viv interpreter | qemu / viv quick |", text)
+        self.assertIn("| mix | integer | 1.00 s | 9.00 | 2.00 | 8.00 | 0.89 | 4.00 |", text)
+        self.assertIn("| gzip | 2.00 s | 6.00 s | 3.00 |", text)
+        self.assertIn("| geometric mean, without the first |  |  | 3.00 |", text)
+        self.assertIn("| qemu | 2.00 s | - | 3 MiB | 50.0 % |", text)
+        self.assertIn("| viv quick | - | 9.00 s | - | - |", text)
+        self.assertIn("| native | 1.96 |", text)
+
+    def test_one_tier_alone(self):
+        of = result(engines=["native", QUICK], programs=[row("mix", "integer", native=1, quick=2)])
+        self.assertIn("| program | group | native | viv quick / native |\n", report.markdown(of))
+
+
+class History(unittest.TestCase):
+    def test_results_from_before_the_new_parts_are_read(self):
+        old = result(footprints={INTERPRETER: [{"boot": 4, "memory": 1, "idle": None}]},
+                     programs=[row("mix", "integer", native=1, interpreter=9, qemu=3)])
+        for field in ("scaling", "boots", "real"):
+            del old[field]
+        new = result(commit="def", time="2026-01-02T00:00:00+00:00", boots={real_programs.GUEST: {QUICK: [9]}},
+                     real=[row("gzip", "real", quick=2, qemu=6)])
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            report.write(new, folder)
+            report.write(old, folder)
+            text = (folder / "history.js").read_text(encoding="utf-8")
+        runs = json.loads(text[text.index("["):].rstrip().rstrip(";"))
+        self.assertEqual([run["commit"] for run in runs], ["abc", "def"])
+        self.assertAlmostEqual(runs[0]["means"][INTERPRETER]["integer"], 9)
+        self.assertEqual((runs[0]["boots"], runs[0]["disk_boots"], runs[0]["real"]), ({INTERPRETER: 4}, {}, {}))
+        self.assertEqual(runs[1]["disk_boots"], {QUICK: 9})
+        self.assertAlmostEqual(runs[1]["real"][QUICK], 3)
+
+    def test_those_that_are_kept(self):
+        folder = programs.ROOT / "site" / "bench"
+        self.assertEqual((folder / "history.js").read_text(encoding="utf-8"), report.history(folder))
+
+
+if __name__ == "__main__":
+    unittest.main()
