@@ -3,7 +3,7 @@
  * bench NAME ITERATIONS    prints: NAME ITERATIONS SECONDS CHECKSUM
  * bench list               prints: NAME GROUP, one a line
  * One more iteration comes before the clock is started; all must give the same checksum. The same source is compiled
- * with the same options for every guest and for the host (tests/bench/bench_build.py).
+ * with the same options for every guest and for the host (tests/bench/programs.py).
  */
 #include "bench.h"
 
