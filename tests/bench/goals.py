@@ -90,7 +90,7 @@ def judged(result: dict) -> list[dict]:
         judge.at_most("all C programs, in native times,", native.get("all"), 4)
         judge.at_most("integer programs, in native times,", native.get("integer"), 3)
         boots(result, engine, judge)
-        judge.at_least("two busy harts get done what one does,", report.scaling_of(result, engine), 1.8)
+        judge.at_least("two busy harts do as much as one", report.scaling_of(result, engine), 1.8)
         for row in judge.found:
             row["text"] = f"{engine}: {row['text']}"
     of_interpreter(result, judge)

@@ -56,7 +56,7 @@ def programs(options, wanted: list[tuple[str, str]], native: engines.Native, gue
     iterations: dict[tuple[str, str], int] = {}
     with contextlib.ExitStack() as stack:
         with steps.step("booting the guests"):
-            booted = [stack.enter_context(make()) for make in engines.machines_of(options, setup)]
+            booted = engines.boot_together(engines.machines_of(options, setup), stack)
         machines = [native, *booted]
         for machine in booted:
             result["versions"][f"extensions, {machine.name.split()[0]}"] = machine.extensions()
@@ -77,7 +77,7 @@ def scaling(options, native: engines.Native, guest_program: pathlib.Path, guest:
     setup = engines.Setup(guest, harts=2, program=guest_program)
     found: dict[str, list[float]] = {}
     with contextlib.ExitStack() as stack, steps.step("two busy harts against one"):
-        booted = [stack.enter_context(make()) for make in engines.machines_of(options, setup)]
+        booted = engines.boot_together(engines.machines_of(options, setup), stack)
         machines = [native, *booted]
         iterations = {machine.name: calibrate(machine, SCALED, options.seconds) for machine in machines}
         for turn in range(options.rounds):
