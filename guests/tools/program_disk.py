@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A disk with Debian's programs for a guest of any architecture, entered by chroot: real work for benchmarks and stress.
+"""A disk with Debian's programs for a guest of any architecture, entered by chroot: work for benchmarks and stress.
 
     program_disk.py [--architecture NAME] [--refresh]    builds it if it is missing or stale; prints its folder
 
 Promises: the packages come verified from the archive and are unpacked here, not installed: their scripts do not run, so
-no emulator is needed, and what works without them is all that the disk is for. <cache>/disks/NAME is always whole: disk.raw
-(ext4, raw), packages.toml. The recipe is guests/payloads/programs/disk.toml; guests/README.md describes its fields.
+no emulator is needed, and what works without them is all that the disk is for. <cache>/disks/NAME is always whole:
+disk.raw (ext4, raw), packages.toml. The recipe is guests/payloads/programs/disk.toml, described in guests/README.md.
 """
 
 import argparse

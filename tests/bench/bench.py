@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """./dev bench: the same work on this machine, under viv and under QEMU, interleaved in one run.
 
-Three parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own); real
-programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another result
-than the others, or whose clock does not keep time, fails the run.
+Three parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own);
+real programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another
+result than the others, or whose clock does not keep time, fails the run.
 """
 
 import argparse
@@ -42,12 +42,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--program", action="append", metavar="NAME",
                         help="only these programs, in C or real ones; the part without any is left out")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (default 3)")
-    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of one run of a C program (default 1)")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S",
+                        help="length of one run of a C program (default 1)")
     parser.add_argument("--quick", action="store_true", help="one round of short runs; nothing is written")
     parser.add_argument("--no-qemu", action="store_true", help="without QEMU")
     parser.add_argument("--output", type=pathlib.Path, default=programs.ROOT / "site" / "bench", metavar="FOLDER",
                         help="where the tables go (default site/bench)")
-    parser.add_argument("--viv", type=pathlib.Path, default=programs.ROOT / "build/release/bin/viv", help=argparse.SUPPRESS)
+    parser.add_argument("--viv", type=pathlib.Path, default=programs.ROOT / "build/release/bin/viv",
+                        help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rounds < 1 or not 0.01 <= options.seconds <= 60:
         parser.error("--rounds is at least 1, --seconds 0.01 to 60")
@@ -55,7 +57,7 @@ def arguments() -> argparse.Namespace:
         options.rounds, options.seconds = 1, min(options.seconds, 0.2)
     # In the order of the table, each once.
     options.tier = [tier for tier in engines.TIERS if not options.tier or tier in options.tier]
-    options.parts = [name for name in PARTS if not getattr(options, f"no_{name}") and (not options.only or name in options.only)]
+    options.parts = [name for name in options.only or PARTS if not getattr(options, f"no_{name}")]
     if not options.parts:
         parser.error(f"nothing is left to be measured; there are {', '.join(PARTS)}")
     return options
@@ -73,7 +75,8 @@ def processor() -> str:
 
 
 def versions(viv: pathlib.Path, with_qemu: bool) -> dict[str, str]:
-    found = {"viv": output_of(str(viv), "version"), "processor": processor(), "host kernel": platform.release().partition("-")[0]}
+    found = {"viv": output_of(str(viv), "version"), "processor": processor(),
+             "host kernel": platform.release().partition("-")[0]}
     if with_qemu:
         qemu = peers.build(cache.Steps("peers")) / "bin" / "qemu-system-riscv64"
         found["QEMU"] = output_of(str(qemu), "--version").splitlines()[0].removeprefix("QEMU emulator version ")
@@ -99,6 +102,8 @@ def chosen(options) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 def measure(options, result: dict, steps: cache.Steps) -> None:
     wanted, real = chosen(options)
+    if options.program and not wanted and not real and "footprint" not in options.parts:
+        raise cache.UserError(f"--program {' '.join(options.program)}: in none of the parts that are to run")
     native, guest_program = engines.Native(programs.build(programs.HOST)), programs.build(ARCHITECTURE)
     if wanted:
         interleave.programs(options, wanted, native, guest_program, GUEST, result, steps)
@@ -119,7 +124,8 @@ def main() -> int:
     result = {
         "format": report.FORMAT, "date": now.date().isoformat(), "time": now.isoformat(timespec="seconds"),
         "commit": output_of("git", "rev-parse", "--short=9", "HEAD") or "unknown",
-        "changed": bool(output_of("git", "status", "--porcelain", "--untracked-files=no", "--", "engine", "native", "guests")),
+        "changed": bool(output_of("git", "status", "--porcelain", "--untracked-files=no", "--",
+                                  "engine", "native", "guests")),
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
         "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],

@@ -126,7 +126,7 @@ class Guest:
         return float(self.command("cat /proc/uptime").split()[0])
 
     def extensions(self) -> str:
-        """The instruction set as the guest's kernel names it: two machines need not have the same extensions."""
+        """The instruction set as the guest's kernel names it."""
         return self.command("sed -n 's/^isa[^:]*: *//p' /proc/cpuinfo").split("\n")[0]
 
     def check_clock(self) -> None:
@@ -213,7 +213,8 @@ class Qemu(Guest):
                         "-device", "virtio-blk-pci,drive=beside"]
         # A guest that is waited for by its prompt has to show one.
         append = "" if setup.prompt else ready_of(setup.guest)["exec"]["append"]
-        self.machine = qemu_machine.Machine(setup.guest, append=append, options=options, cpus=setup.harts, seconds=LIMIT)
+        self.machine = qemu_machine.Machine(setup.guest, append=append, options=options, cpus=setup.harts,
+                                            seconds=LIMIT)
 
     def __enter__(self):
         try:

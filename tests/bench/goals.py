@@ -1,7 +1,7 @@
 """The figures that viv has to reach, and whether a run of the benchmark has shown them.
 
-Promises: a goal is judged only by what the run has measured, and left out if it has not. The interpreter has goals of its
-own; the others are those of the best tier that took part. "At least" for several programs means each of them.
+Promises: a goal is judged only by what the run has measured, and left out if it has not. The interpreter has goals of
+its own; the others are those of the best tier that took part. "At least" for several programs means each of them.
 """
 
 import engines
@@ -16,6 +16,10 @@ def best_tier(result: dict) -> str | None:
     """The engine of the best tier beyond the interpreter, by the order of engines.TIERS."""
     took_part = [engines.name_of(tier) for tier in engines.TIERS if engines.name_of(tier) in result["engines"]]
     return took_part[-1] if took_part and took_part[-1] != INTERPRETER else None
+
+
+def mean_of(figures: dict[str, float]) -> float | None:
+    return report.geometric_mean(list(figures.values())) if figures else None
 
 
 class Judge:
@@ -37,9 +41,9 @@ class Judge:
         """Every one of them; shown are the worst and the mean."""
         if figures:
             worst = min(figures, key=figures.get)
-            mean = report.geometric_mean(list(figures.values()))
             self.goal(f"{text} at least {bound:g} times",
-                      f"{report.number(figures[worst])} ({worst}), mean {report.number(mean)}", figures[worst] >= bound)
+                      f"{report.number(figures[worst])} ({worst}), mean {report.number(mean_of(figures))}",
+                      figures[worst] >= bound)
 
 
 def against_qemu(result: dict, engine: str, judge: Judge) -> None:
@@ -49,15 +53,14 @@ def against_qemu(result: dict, engine: str, judge: Judge) -> None:
     def among(wanted) -> dict[str, float]:
         return {name: value for name, value in faster.items() if wanted(name)}
 
-    judge.at_least("C programs faster than QEMU, geometric mean,", report.geometric_mean(list(faster.values())) if faster else None, 3)
+    judge.at_least("C programs faster than QEMU, geometric mean,", mean_of(faster), 3)
     judge.each_at_least("every C program faster than QEMU", faster, 1.5)
     judge.each_at_least("floating point faster than QEMU", among(lambda name: group_of[name] == "float"), 5)
     judge.each_at_least("calls and indirect jumps faster than QEMU", among(lambda name: name in CALLS), 3)
     judge.each_at_least("system calls, page faults and processes faster than QEMU",
                         among(lambda name: group_of[name] == "system"), 1.5)
     real = report.ratios(report.real_rows(result), "qemu", engine)
-    judge.at_least("real programs faster than QEMU, geometric mean,",
-                   report.geometric_mean(list(real.values())) if real else None, 2)
+    judge.at_least("real programs faster than QEMU, geometric mean,", mean_of(real), 2)
     judge.each_at_least("a program that runs for the first time after the boot, against QEMU,",
                         report.ratios(report.first_rows(result), "qemu", engine), 1)
 
@@ -71,7 +74,8 @@ def boots(result: dict, engine: str, judge: Judge) -> None:
 def of_interpreter(result: dict, judge: Judge) -> None:
     judge.at_most("interpreter: integer programs, in native times,",
                   report.means(result, INTERPRETER, "native").get("integer"), 35)
-    judge.at_most("interpreter: boot to the shell, in QEMU's time,", report.boot_ratio(result, result["guest"], INTERPRETER), 2)
+    judge.at_most("interpreter: boot to the shell, in QEMU's time,",
+                  report.boot_ratio(result, result["guest"], INTERPRETER), 2)
     footprint = report.footprint_medians(result["footprints"].get(INTERPRETER, []))
     if footprint:
         memory = footprint["memory"] / (1 << 20)

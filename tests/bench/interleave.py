@@ -1,5 +1,5 @@
-"""The C programs: each on every engine in every round, so that what disturbs the machine disturbs all alike; and how much
-more two of them at once get done on two harts than one alone.
+"""The C programs: each on every engine in every round, so that what disturbs the machine disturbs all alike; and how
+much more two of them at once get done on two harts than one alone.
 
 Promises: how many iterations a run has is found for each engine, so that one takes about as long as asked; engines that
 disagree on a result fail the run.
@@ -27,6 +27,12 @@ def calibrate(engine, name: str, seconds: float) -> int:
 
 def record(run: engines.Run) -> dict:
     return {"iterations": run.iterations, "seconds": run.seconds, "checksum": run.checksum}
+
+
+def note_extensions(result: dict, machines: list[engines.Guest]) -> None:
+    """Two machines need not have the same instructions, and a guest's kernel and libraries choose by them."""
+    for machine in machines:
+        result["versions"].setdefault(f"extensions, {machine.name.split()[0]}", machine.extensions())
 
 
 def agree(row: dict) -> None:
@@ -58,8 +64,7 @@ def programs(options, wanted: list[tuple[str, str]], native: engines.Native, gue
         with steps.step("booting the guests"):
             booted = engines.boot_together(engines.machines_of(options, setup), stack)
         machines = [native, *booted]
-        for machine in booted:
-            result["versions"][f"extensions, {machine.name.split()[0]}"] = machine.extensions()
+        note_extensions(result, booted)
         for name, group in wanted:
             with steps.step(f"{name}: how many iterations"):
                 for machine in machines:

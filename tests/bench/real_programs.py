@@ -66,10 +66,12 @@ def measure(options, wanted: list[tuple[str, str]], result: dict, steps: cache.S
                     with contextlib.ExitStack() as own:
                         machine = own.enter_context(make())
                         boots.setdefault(machine.name, []).append(machine.boot)
+                        interleave.note_extensions(result, [machine])
                         if disk:
                             machine.command("mount -o noatime -L programs /mnt && /mnt/work/enter")
                         for row in first:
-                            row["runs"].setdefault(machine.name, []).append(interleave.record(run(machine, row["name"])))
+                            done = interleave.record(run(machine, row["name"]))
+                            row["runs"].setdefault(machine.name, []).append(done)
                         if at_end:
                             kept.append(machine)
                             stack.push(own.pop_all())

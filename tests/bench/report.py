@@ -87,7 +87,8 @@ def footprint_medians(runs: list[dict]) -> dict[str, float | None]:
     if not runs:
         return {}
     idle = [run["idle"] for run in runs if run["idle"] is not None]
-    return {"memory": statistics.median(run["memory"] for run in runs), "idle": statistics.median(idle) if idle else None}
+    return {"memory": statistics.median(run["memory"] for run in runs),
+            "idle": statistics.median(idle) if idle else None}
 
 
 def number(value: float) -> str:
@@ -112,10 +113,11 @@ def tiers_of(result: dict) -> list[str]:
 
 
 def markdown(result: dict) -> str:
-    text = f"# Benchmark of {result['date']}, commit {result['commit']}{' with changes' if result['changed'] else ''}\n\n"
+    changed = " with changes" if result["changed"] else ""
+    text = f"# Benchmark of {result['date']}, commit {result['commit']}{changed}\n\n"
     text += table(["what", "version"], [[name, value] for name, value in result["versions"].items()]) + "\n"
-    text += (f"{result['rounds']} rounds, interleaved; medians. Differences below 1.3 are noise on a shared machine; times are "
-             "worth nothing without the ratios from the same run.\n")
+    text += (f"{result['rounds']} rounds, interleaved; medians. Differences below 1.3 are noise on a shared machine; times "
+             "are worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
     for section in (programs_text, real_text, boots_text, scaling_text, goals_text):
@@ -160,8 +162,8 @@ def real_text(result: dict) -> str:
     if tiers and real_rows(result):
         real = [geometric_mean(list(ratios(real_rows(result), "qemu", tier).values())) for tier in tiers]
         body.append(["geometric mean, without the first"] + ["" for _ in ran] + list(map(number, real)))
-    text = ("\n## Real programs\n\nDebian's programs in its disk guest, seconds by its clock. `gcc-first` is what is run first of all "
-            "after a boot; the others have run once before.\n\n")
+    text = ("\n## Real programs\n\nDebian's programs in its disk guest, seconds by its clock. `gcc-first` is what is run first "
+            "of all after a boot; the others have run once before.\n\n")
     return text + table(["program", *ran, *(f"qemu / {tier}" for tier in tiers)], body)
 
 
@@ -169,8 +171,8 @@ def boots_text(result: dict) -> str:
     times = boot_times(result)
     if not times:
         return ""
-    text = ("\n## Booting and idling\n\nSeconds from the start of the process to the shell's prompt or the login; and in the first guest "
-            "memory beyond its RAM, and the share of a core while nothing happens.\n\n")
+    text = ("\n## Booting and idling\n\nSeconds from the start of the process to the shell's prompt or the login; and in the "
+            "first guest memory beyond its RAM, and the share of a core while nothing happens.\n\n")
     body = []
     for engine in result["engines"]:
         if not any(engine in by_engine for by_engine in times.values()):
@@ -187,15 +189,16 @@ def scaling_text(result: dict) -> str:
     if not result.get("scaling"):
         return ""
     rows = [[engine, number(scaling_of(result, engine))] for engine in result["scaling"]["runs"]]
-    return (f"\n## Two busy harts\n\nHow many times as much two processes of `{result['scaling']['program']}` get done as one, with two "
-            "harts on threads of their own.\n\n" + table(["machine", "two / one"], rows))
+    text = (f"\n## Two busy harts\n\nHow many times as much two processes of `{result['scaling']['program']}` get done as one, "
+            "with two harts on threads of their own.\n\n")
+    return text + table(["machine", "two / one"], rows)
 
 
 def goals_text(result: dict) -> str:
     if not result["goals"]:
         return ""
-    return "\n## Goals\n\n" + table(["goal", "figure", "reached"], [[goal["text"], goal["figure"], "yes" if goal["reached"] else "**no**"]
-                                                                    for goal in result["goals"]])
+    rows = [[goal["text"], goal["figure"], "yes" if goal["reached"] else "**no**"] for goal in result["goals"]]
+    return "\n## Goals\n\n" + table(["goal", "figure", "reached"], rows)
 
 
 def summary(result: dict) -> dict:

@@ -34,10 +34,10 @@ def row(name: str, group: str, **seconds) -> dict:
 
 
 def result(**fields) -> dict:
-    return {"format": report.FORMAT, "date": "2026-01-01", "time": "2026-01-01T00:00:00+00:00", "commit": "abc", "changed": False,
-            "versions": {}, "load": 0.0, "rounds": 3, "seconds": 1.0, "guest": "small", "goals": [],
-            "engines": ["native", INTERPRETER, QUICK, "qemu"], "programs": [], "footprints": {}, "scaling": {}, "boots": {},
-            "real": [], **fields}
+    return {"format": report.FORMAT, "date": "2026-01-01", "time": "2026-01-01T00:00:00+00:00", "commit": "abc",
+            "changed": False, "versions": {}, "load": 0.0, "rounds": 3, "seconds": 1.0, "guest": "small", "goals": [],
+            "engines": ["native", INTERPRETER, QUICK, "qemu"], "programs": [], "footprints": {}, "scaling": {},
+            "boots": {}, "real": [], **fields}
 
 
 def reached(of: dict) -> dict[str, tuple[str, bool]]:
@@ -88,7 +88,8 @@ class Goals(unittest.TestCase):
         self.assertEqual(goals.judged(result()), [])
 
     def test_every_program_counts_and_the_worst_is_named(self):
-        of = result(programs=[row("mix", "integer", native=1, quick=2, qemu=8), row("fork", "system", native=1, quick=2, qemu=2.8)])
+        of = result(programs=[row("mix", "integer", native=1, quick=2, qemu=8),
+                              row("fork", "system", native=1, quick=2, qemu=2.8)])
         self.assertEqual(find(of, "every C program"), ("1.40 (fork), mean 2.37", False))
         self.assertEqual(find(of, "system calls"), ("1.40 (fork), mean 1.40", False))
         self.assertEqual(find(of, "C programs faster than QEMU, geometric mean"), ("2.37", False))
@@ -97,7 +98,8 @@ class Goals(unittest.TestCase):
         self.assertFalse([text for text in reached(of) if "floating" in text or "calls and" in text])
 
     def test_bounds_themselves_are_reached(self):
-        of = result(programs=[row("matmul", "float", native=1, quick=1, qemu=5), row("calls", "control", native=1, quick=1, qemu=3),
+        of = result(programs=[row("matmul", "float", native=1, quick=1, qemu=5),
+                              row("calls", "control", native=1, quick=1, qemu=3),
                               row("jit", "control", native=1, quick=1, qemu=2)])
         self.assertTrue(find(of, "floating point")[1])
         self.assertEqual(find(of, "calls and indirect jumps"), ("3.00 (calls), mean 3.00", True))
@@ -130,7 +132,8 @@ class Goals(unittest.TestCase):
 class Tables(unittest.TestCase):
     def test_every_part_has_its_table(self):
         of = result(programs=[row("mix", "integer", native=1, interpreter=9, quick=2, qemu=8)],
-                    footprints={"qemu": [{"boot": 2, "memory": 3 << 20, "idle": 0.5}]}, boots={real_programs.GUEST: {QUICK: [9]}},
+                    footprints={"qemu": [{"boot": 2, "memory": 3 << 20, "idle": 0.5}]},
+                    boots={real_programs.GUEST: {QUICK: [9]}},
                     scaling={"program": "sha256", "runs": {"native": [1.96]}},
                     real=[row("gcc-first", "first", quick=4, qemu=3), row("gzip", "real", quick=2, qemu=6)])
         of["goals"] = goals.judged(of)

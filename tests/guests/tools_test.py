@@ -28,6 +28,7 @@ import dpkg_database  # noqa: E402
 import guest  # noqa: E402
 import initramfs  # noqa: E402
 import kernel_package  # noqa: E402
+import program_disk  # noqa: E402
 import recipe  # noqa: E402
 
 
@@ -378,6 +379,56 @@ class Database(InTemporaryCache):
         self.assertEqual((database / "triggers/File").read_text(), f"/usr/lib/things one:{native}/noawait\n")
         self.assertEqual((database / "triggers/ready").read_text(), f"one:{native}\n")
         self.assertEqual((target / "etc/one.conf").read_text(), "setting\n")
+
+
+class ProgramDisk(InTemporaryCache):
+    def tree(self, text: bytes) -> pathlib.Path:
+        tree = pathlib.Path(self.home.name) / "tree"
+        library = tree / "usr" / "lib" / "python3.99"
+        library.mkdir(parents=True)
+        (library / "a.py").write_bytes(text)
+        (library / "b.py").write_bytes(text)
+        return tree
+
+    def test_its_recipe_names_what_the_work_needs(self):
+        packages = program_disk.read_recipe()["packages"]
+        for name in ("gzip", "xz-utils", "sqlite3", "python3", "gcc", "openssl", "stress-ng"):
+            self.assertIn(name, packages)
+
+    def test_the_key_is_of_the_architecture_and_the_work(self):
+        self.assertEqual(program_disk.key_of("one"), program_disk.key_of("one"))
+        self.assertNotEqual(program_disk.key_of("one"), program_disk.key_of("two"))
+        self.assertFalse(program_disk.is_fresh("one"))
+
+    def test_the_work_is_on_it_for_everybody_to_read(self):
+        before = os.umask(0o077)
+        try:
+            tree = self.tree(bytes(program_disk.TEXT_SIZE - 1))
+            program_disk.fill(tree)
+        finally:
+            os.umask(before)
+        work = tree / "work"
+        self.assertEqual((work / "text").stat().st_size, program_disk.TEXT_SIZE)
+        self.assertEqual((work / "run").stat().st_mode & 0o777, 0o755)
+        self.assertEqual((work / "queries.sql").stat().st_mode & 0o777, 0o644)
+        self.assertEqual((work / "source").stat().st_mode & 0o777, 0o755)
+        self.assertIn(b"qsort", (work / "source" / "integer.c").read_bytes())
+        self.assertTrue((tree / "proc").is_dir())
+
+    def test_too_little_text_is_told(self):
+        with self.assertRaisesRegex(cache.UserError, "hold less text than"):
+            program_disk.fill(self.tree(b"x"))
+
+    def test_the_script_has_work_for_each_of_its_programs(self):
+        script = program_disk.SOURCE / "work" / "run"
+        listed = subprocess.run(["bash", str(script), "list"], capture_output=True, text=True, check=True).stdout
+        text = script.read_text(encoding="utf-8")
+        for line in listed.splitlines():
+            name, group = line.split()
+            self.assertIn(group, ("first", "real"))
+            self.assertIn(f"work_{name.removesuffix('-first')}() {{", text)
+        done = subprocess.run(["bash", str(script), "nothing"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
 
 
 if __name__ == "__main__":
