@@ -31,7 +31,7 @@ TIERS = {"interpreter": ["--jit", "off"], "quick": ["--jit", "quick"]}
 BASELINE = next(iter(TIERS))
 CLOCK_TOLERANCE = 0.01
 LIMIT = 900  # seconds for one run of one program, and for a boot
-CLOCK_NOISE = 0.3  # seconds that asking a guest for its time may take, or not
+UPTIME_STEP = 0.01  # seconds, of /proc/uptime
 
 
 def name_of(tier: str) -> str:
@@ -71,6 +71,12 @@ def parse(output: str, name: str, iterations: int, where: str) -> Run:
     if len(words) != 4 or words[0] != name or words[1] != str(iterations):
         raise cache.UserError(f"{where}: {name} has failed; it printed: {output.strip()[-200:] or 'nothing'}")
     return Run(iterations, float(words[2]), words[3])
+
+
+def clock_error(start: tuple[float, float, float], end: tuple[float, float, float]) -> float:
+    """By how many seconds a second the guest's clock is wrong for certain; both as by Guest.clocks."""
+    passed = end[0] - start[0]
+    return max(0.0, abs(end[1] - start[1] - passed) - start[2] - end[2]) / passed
 
 
 class Native:
@@ -120,20 +126,23 @@ class Guest:
         return [parse(line, name, iterations, self.name) for line in lines]
 
     def start_clock(self) -> None:
-        self.clock_start = time.monotonic(), self.uptime()
+        # The agent may begin to answer long after the prompt was there.
+        self.command(":")
+        self.clock_start = self.clocks()
 
-    def uptime(self) -> float:
-        return float(self.command("cat /proc/uptime").split()[0])
+    def clocks(self) -> tuple[float, float, float]:
+        """The host's seconds and the guest's, and how far they may be apart because asking takes a while."""
+        before = time.monotonic()
+        guest = float(self.command("cat /proc/uptime").split()[0])
+        half = (time.monotonic() - before) / 2
+        return before + half, guest, half + UPTIME_STEP
 
     def extensions(self) -> str:
         """The instruction set as the guest's kernel names it."""
         return self.command("sed -n 's/^isa[^:]*: *//p' /proc/cpuinfo").split("\n")[0]
 
     def check_clock(self) -> None:
-        host, guest = self.clock_start
-        passed = time.monotonic() - host
-        # Beyond what a busy host explains.
-        error = max(0.0, abs(self.uptime() - guest - passed) - CLOCK_NOISE) / passed
+        error = clock_error(self.clock_start, self.clocks())
         if error > CLOCK_TOLERANCE:
             raise cache.UserError(f"{self.name}: its clock is wrong by {100 * error:.1f} % of the time; nothing it has "
                                   "measured means anything")

@@ -73,6 +73,11 @@ class Arithmetic(unittest.TestCase):
         with self.assertRaisesRegex(cache.UserError, "a: the engines do not agree"):
             interleave.agree(bad)
 
+    def test_a_clock_is_wrong_by_what_asking_it_does_not_explain(self):
+        self.assertAlmostEqual(engines.clock_error((100, 7, 0.5), (200, 105, 0.5)), 0.01)
+        self.assertAlmostEqual(engines.clock_error((100, 7, 0.5), (200, 109, 0.5)), 0.01)
+        self.assertEqual(engines.clock_error((100, 7, 1), (200, 106, 1)), 0)
+
     def test_rotation_keeps_all(self):
         self.assertEqual(engines.rotated([1, 2, 3], 1), [2, 3, 1])
         self.assertEqual(engines.rotated([1, 2, 3], 5), [3, 1, 2])
