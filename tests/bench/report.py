@@ -171,8 +171,9 @@ def boots_text(result: dict) -> str:
     times = boot_times(result)
     if not times:
         return ""
-    text = ("\n## Booting and idling\n\nSeconds from the start of the process to the shell's prompt or the login; and in the "
-            "first guest memory beyond its RAM, and the share of a core while nothing happens.\n\n")
+    costs_text = "; and in the first guest memory beyond its RAM, and the share of a core while nothing happens"
+    text = ("\n## Booting and idling\n\nSeconds from the start of the process to the shell's prompt or the login"
+            f"{costs_text if result['footprints'] else ''}.\n\n")
     body = []
     for engine in result["engines"]:
         if not any(engine in by_engine for by_engine in times.values()):
@@ -181,8 +182,8 @@ def boots_text(result: dict) -> str:
         costs = footprint_medians(result["footprints"].get(engine, []))
         memory = f"{costs['memory'] / (1 << 20):.0f} MiB" if costs else "-"
         idle = f"{100 * costs['idle']:.1f} %" if costs and costs["idle"] is not None else "-"
-        body.append([engine, *boots, memory, idle])
-    return text + table(["machine", *times, "memory", "idle"], body)
+        body.append([engine, *boots, *([memory, idle] if result["footprints"] else [])])
+    return text + table(["machine", *times, *(["memory", "idle"] if result["footprints"] else [])], body)
 
 
 def scaling_text(result: dict) -> str:
