@@ -32,7 +32,7 @@ struct Blob {
     std::vector<u8> bytes;
 };
 
-// Whether guest code is translated to the host's.
+// Whether guest code is translated to the host's; the better tiers come later.
 enum class Jit : u8 {
     off,    // the interpreter does it all
     quick,  // block by block
@@ -122,6 +122,9 @@ struct BoardKind {
     std::string_view console_device;
     Result<std::unique_ptr<Board>> (*create)(BoardConfig config, const BoardServices& services);
 };
+
+// Whether boards can do more than Jit::off with such memory for code (null: none).
+bool translates(const host::CodeMemory* memory);
 
 std::span<const BoardKind> board_catalog();
 Result<const BoardKind*> find_board(std::string_view name);  // the error suggests the nearest name

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/board/riscv_virt.h"
+#include "engine/jit/catalog.h"
 #include "engine/lang/nearest.h"
 
 namespace viv {
@@ -14,6 +15,10 @@ std::span<const BoardKind> board_catalog() {
                   "virtio-net-pci", "virtio-9p-pci", "virtio-serial-pci", RiscvVirt::create},
     };
     return boards;
+}
+
+bool translates(const host::CodeMemory* memory) {
+    return memory != nullptr && jit::has_backend(memory->architecture());
 }
 
 Result<const BoardKind*> find_board(std::string_view name) {

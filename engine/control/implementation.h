@@ -78,7 +78,8 @@ public:
     };
     std::vector<Component> components();
     void turn_state(Archive& a);
-    Hash128 hash();
+    Hash128 hash(Hashed what);
+    std::string listing();
     std::string schema();
     Result<void> save(ByteSink& sink);
     Result<void> restore(ByteSource& source);

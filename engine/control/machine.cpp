@@ -249,7 +249,8 @@ u64 Machine::thread_id(unsigned cpu) const {
 u64 Machine::instructions() const { return implementation_->instructions(); }
 void Machine::add_listener(MachineListener& listener) { implementation_->listeners.push_back(&listener); }
 void Machine::remove_listener(MachineListener& listener) { std::erase(implementation_->listeners, &listener); }
-Hash128 Machine::hash() { return implementation_->hash(); }
+Hash128 Machine::hash(Hashed what) { return implementation_->hash(what); }
+std::string Machine::listing() { return implementation_->listing(); }
 std::string Machine::schema() { return implementation_->schema(); }
 Result<void> Machine::save(ByteSink& sink) { return implementation_->save(sink); }
 Result<void> Machine::restore(ByteSource& source) { return implementation_->restore(source); }

@@ -135,8 +135,11 @@ public:
     void add_listener(MachineListener& listener);
     void remove_listener(MachineListener& listener);
 
+    enum class Hashed : u8 { everything, all_but_memory };
     // XXH3 over the state of CPUs, devices, board, clock, inlet and all of RAM.
-    Hash128 hash();
+    Hash128 hash(Hashed what = Hashed::everything);
+    // What hash() sees but memory, as lines "component.field value".
+    std::string listing();
     // A text schema of every state field ("device.field tag type") and of a saved file's head: tests/golden has the
     // one of each board.
     std::string schema();

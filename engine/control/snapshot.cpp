@@ -136,7 +136,7 @@ void component_state(Archive& a, std::string& kind, std::string& name, Visit vis
 
 }  // namespace
 
-Hash128 Machine::Implementation::hash() {
+Hash128 Machine::Implementation::hash(Hashed what) {
     Hasher hasher;
     for (Component& component : components()) {
         std::vector<u8> bytes;
@@ -144,6 +144,7 @@ Hash128 Machine::Implementation::hash() {
         component_state(archive, component.kind, component.name, component.state);
         hasher.add(bytes);
     }
+    if (what == Hashed::all_but_memory) return hasher.finish();
     for (const auto& region : board->memory().regions()) {
         std::array<u8, 16> place;
         store_le(place.data(), region->base);
@@ -152,6 +153,15 @@ Hash128 Machine::Implementation::hash() {
         hasher.add({region->host, static_cast<usize>(region->size)});
     }
     return hasher.finish();
+}
+
+std::string Machine::Implementation::listing() {
+    std::string text;
+    for (Component& component : components()) {
+        Archive archive = Archive::lister(text, component.name);
+        component.state(archive);
+    }
+    return text;
 }
 
 std::string Machine::Implementation::schema() {

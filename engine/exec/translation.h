@@ -6,7 +6,9 @@
 #include <array>
 #include <bitset>
 #include <span>
+#include <vector>
 
+#include "engine/exec/translated_code.h"
 #include "engine/ir/ir.h"
 #include "engine/ir/slots.h"
 #include "engine/lang/bits.h"
@@ -122,6 +124,8 @@ public:
     virtual bool code_written(u64 physical, u64 size) = 0;
     // Drops all translations.
     virtual void forget_code() = 0;
+    // The translations that are entered at `pc`, which lies on that page; in any mode. Not while code runs.
+    virtual std::vector<TranslatedCode> describe(const CodeLocation& /*page*/, u64 /*pc*/) const { return {}; }
 };
 
 }  // namespace viv::exec

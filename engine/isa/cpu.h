@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/exec/translated_code.h"
 #include "engine/lang/bits.h"
 #include "engine/state/archive.h"
 
@@ -107,6 +108,8 @@ public:
         unsigned length = 1;
     };
     virtual Disassembly disassemble(u64 pc) = 0;
+    // The translations to host code that are entered at this virtual address, where there are any.
+    virtual std::vector<exec::TranslatedCode> translated_code(u64 /*pc*/) { return {}; }
 
 protected:
     void wake() {

@@ -5,6 +5,8 @@
 
 namespace viv::jit {
 
+bool has_backend(host::Architecture architecture) { return architecture == host::Architecture::x64; }
+
 Result<std::unique_ptr<exec::Translator>> make_translator(const Options& options, exec::Engine& engine,
                                                           exec::Translatable& guest, host::CodeMemory& memory) {
     std::unique_ptr<Backend> backend;

@@ -11,6 +11,9 @@
 
 namespace viv::jit {
 
+// Whether there is a backend that makes code for it.
+bool has_backend(host::Architecture architecture);
+
 // A translator for one vCPU, `engine` and `guest` being its two sides, which outlive it; null if the memory is for an
 // architecture that no backend makes code for. Fails if there is no memory.
 Result<std::unique_ptr<exec::Translator>> make_translator(const Options& options, exec::Engine& engine,

@@ -111,6 +111,14 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     return translations_[number].get();
 }
 
+std::vector<const Translation*> CodeCache::on_page(u64 physical_page) const {
+    std::vector<const Translation*> all;
+    const auto found = pages_.find(physical_page);
+    if (found == pages_.end()) return all;
+    for (const u32 number : found->second.translations) all.push_back(translations_[number].get());
+    return all;
+}
+
 void CodeCache::set_jump(const Translation& from, u32 exit, const u8* target) {
     const u32 site = from.offset + from.exits[exit].site;
     backend_.link(memory_->writable() + site, target - (memory_->executable() + site));

@@ -64,6 +64,8 @@ public:
     const Translation* find(u32 number) const {
         return number < translations_.size() ? translations_[number].get() : nullptr;
     }
+    // Those made from code of this page.
+    std::vector<const Translation*> on_page(u64 physical_page) const;
     // Neither may have been dropped. Makes the jump of `exit` of `from` go to the code at `point` for as long as that
     // is there.
     void link(const Translation& from, u32 exit, const CodePoint& point);

@@ -1,6 +1,8 @@
 // Dispatching. See tiers.h.
 #include "engine/jit/tiers.h"
 
+#include "engine/ir/opt/pipeline.h"
+#include "engine/ir/print.h"
 #include "engine/lang/check.h"
 
 namespace viv::jit {
@@ -163,6 +165,31 @@ void Tiers::forget_code() {
     cache_.clear();
     guest_.flush_jump_tables();
     pending_link_ = exit_word::no_code;
+}
+
+std::vector<exec::TranslatedCode> Tiers::describe(const exec::CodeLocation& page, u64 pc) const {
+    std::vector<exec::TranslatedCode> all;
+    const ir::SlotTable slots = guest_.slots();
+    for (const Translation* made : cache_.on_page(page.physical_page)) {
+        if (made->virtual_page != page.virtual_page) continue;
+        for (const Compiled::Entry& entry : made->entries) {
+            if (entry.pc != pc) continue;
+            ir::Block block = guest_.translate_block(std::span(page.bytes, page_size), page.virtual_page, pc,
+                                                     made->mode, options_.block_limit);
+            exec::TranslatedCode code{.pc = pc, .mode = made->mode, .size = block.size};
+            code.tier = backend_->name();
+            code.ir = ir::print(block, slots);
+            ir::opt::Passes passes;
+            passes.quick(block);
+            code.ir_after = ir::print(block, slots);
+            const u8* host = cache_.thunks() + made->offset;
+            code.host.assign(host, host + made->size);
+            code.host_address = reinterpret_cast<u64>(host);
+            code.entry_offset = entry.offset;
+            all.push_back(std::move(code));
+        }
+    }
+    return all;
 }
 
 }  // namespace viv::jit

@@ -41,6 +41,7 @@ public:
     void run() override;
     bool code_written(u64 physical, u64 size) override;
     void forget_code() override;
+    std::vector<exec::TranslatedCode> describe(const exec::CodeLocation& page, u64 pc) const override;
 
     const Statistics& statistics() const { return statistics_; }
     const CodeCache& cache() const { return cache_; }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "engine/lang/bytes.h"
@@ -34,6 +35,12 @@ Archive Archive::describer(std::string& out, std::string prefix) {
     Archive archive(Mode::describe);
     archive.text_ = &out;
     archive.prefix_ = std::move(prefix);
+    return archive;
+}
+
+Archive Archive::lister(std::string& out, std::string prefix) {
+    Archive archive = describer(out, std::move(prefix));
+    archive.mode_ = Mode::list;
     return archive;
 }
 
@@ -84,6 +91,23 @@ void Archive::describe(u16 tag, const char* name, std::string_view type) {
     *text_ += fmt::format("{}.{} {} {}\n", prefix_, name, tag, type);
 }
 
+void Archive::list_line(const std::string& name, u128 value, usize size) {
+    const u64 high = static_cast<u64>(value >> 64), low = static_cast<u64>(value);
+    *text_ += size > 8 ? fmt::format("{}.{} {:#018x}{:016x}\n", prefix_, name, high, low)
+                       : fmt::format("{}.{} {:#x}\n", prefix_, name, low);
+}
+
+void Archive::list_bytes(const char* name, std::span<const u8> bytes) {
+    constexpr usize row = 16;
+    if (bytes.size() <= row) {
+        *text_ += fmt::format("{}.{} {:02x}\n", prefix_, name, fmt::join(bytes, " "));
+        return;
+    }
+    for (usize at = 0; at < bytes.size(); at += row)
+        *text_ += fmt::format("{}.{}[{}] {:02x}\n", prefix_, name, at,
+                              fmt::join(bytes.subspan(at, std::min(row, bytes.size() - at)), " "));
+}
+
 void Archive::fail(const char* name, const char* problem) {
     if (problem_.empty()) problem_ = fmt::format("field '{}' {}", name, problem);
 }
@@ -97,6 +121,7 @@ void Archive::scalar(u16 tag, const char* name, u128& value, usize size, u64 max
             return;
         }
         case Mode::describe: describe(tag, name, fmt::format("u{}", size * 8)); return;
+        case Mode::list: list_line(name, value, size); return;
         case Mode::load: {
             const auto payload = find(tag, type_scalar, name);
             if (!last_found_) return;
@@ -113,6 +138,18 @@ void Archive::scalar(u16 tag, const char* name, u128& value, usize size, u64 max
 void Archive::fixed(u16 tag, const char* name, void* values, usize size, usize count, ArrayOf type) {
     if (mode_ == Mode::describe) return describe(tag, name, fmt::format("u{}[]", size * 8));
     auto* bytes = static_cast<u8*>(values);
+    if (mode_ == Mode::list) {
+        if (size == 1) return list_bytes(name, {bytes, count});
+        for (usize i = 0; i < count; i++) {
+            u128 value = 0;
+            for (usize byte = 0; byte < size; byte++) {
+                const usize at = std::endian::native == std::endian::little ? byte : size - 1 - byte;
+                value |= static_cast<u128>(bytes[i * size + at]) << (8 * byte);
+            }
+            list_line(fmt::format("{}[{}]", name, i), value, size);
+        }
+        return;
+    }
     if (mode_ == Mode::save) {
         if constexpr (std::endian::native == std::endian::little) {
             record(tag, type_array, {bytes, size * count});
@@ -135,6 +172,7 @@ void Archive::fixed(u16 tag, const char* name, void* values, usize size, usize c
 
 void Archive::bytes(u16 tag, const char* name, std::vector<u8>& value, usize maximum) {
     if (mode_ == Mode::describe) return describe(tag, name, "bytes");
+    if (mode_ == Mode::list) return list_bytes(name, value);
     if (mode_ == Mode::save) return record(tag, type_bytes, value);
     const auto payload = find(tag, type_bytes, name);
     if (!last_found_) return;
@@ -158,6 +196,10 @@ Archive Archive::enter(u16 tag, const char* name) {
             break;
         case Mode::describe:
             describe(tag, name, "section");
+            inner.text_ = text_;
+            inner.prefix_ = prefix_ + "." + name;
+            break;
+        case Mode::list:
             inner.text_ = text_;
             inner.prefix_ = prefix_ + "." + name;
             break;

@@ -1,6 +1,6 @@
 // One visitor for a component's state: `void state(Archive& a) { a(1, "ier", s.ier); a(2, "lcr", s.lcr); }` serves
-// saving, loading, hashing (the hash of what saving writes) and description (the golden schema that keeps tags
-// permanent). Promises: tags never change meaning; unknown tags are ignored, missing ones leave the value as it was;
+// saving, loading, hashing (the hash of what saving writes), description (the golden schema that keeps tags
+// permanent) and listing (fields with their values, for people). Promises: tags never change meaning; unknown tags are ignored, missing ones leave the value as it was;
 // every length is checked before a byte is decoded; a hostile archive ends in an error, never in undefined behaviour.
 // Encoding, little endian, one record a field: u16 tag, u8 type, u8 zero, u32 length, then `length` bytes of payload.
 #pragma once
@@ -33,9 +33,11 @@ public:
     static Archive loader(std::span<const u8> in);  // `in` must outlive the archive
     // Writes one line a field: "prefix.name tag type".
     static Archive describer(std::string& out, std::string prefix);
+    // Writes what saving would, as lines "prefix.name value": a line a field or entry of an array, bytes sixteen a line.
+    static Archive lister(std::string& out, std::string prefix);
 
     bool loading() const { return mode_ == Mode::load; }
-    bool saving() const { return mode_ == Mode::save; }
+    bool saving() const { return mode_ == Mode::save || mode_ == Mode::list; }
 
     // An integer, bool or enum. On load a value above `maximum` is an error (bool: above 1).
     template <Scalar T>
@@ -120,7 +122,7 @@ public:
     Result<void> finish() const;
 
 private:
-    enum class Mode : u8 { save, load, describe };
+    enum class Mode : u8 { save, load, describe, list };
     explicit Archive(Mode mode) : mode_(mode) {}
 
     template <class T>
@@ -160,8 +162,9 @@ private:
             const usize visits = mode_ == Mode::describe ? 1 : count;
             // Loading stops at the first entry that is missing or broken, so that a false count costs nothing.
             for (usize i = 0; i < visits && inner.problem_.empty(); i++) {
-                inner.section(static_cast<u16>(i + 1), mode_ == Mode::describe ? "*" : name,
-                              [&](Archive& entry) { visit(entry, i); });
+                const std::string entry_name = mode_ == Mode::list ? std::to_string(i) : std::string();
+                const char* shown = mode_ == Mode::describe ? "*" : mode_ == Mode::list ? entry_name.c_str() : name;
+                inner.section(static_cast<u16>(i + 1), shown, [&](Archive& entry) { visit(entry, i); });
                 if (loading() && !inner.last_found_) inner.fail(name, "lacks an entry");
             }
         });
@@ -169,6 +172,8 @@ private:
     void record(u16 tag, u8 type, std::span<const u8> payload);
     std::span<const u8> find(u16 tag, u8 type, const char* name);
     void describe(u16 tag, const char* name, std::string_view type);
+    void list_line(const std::string& name, u128 value, usize size);
+    void list_bytes(const char* name, std::span<const u8> bytes);
     void fail(const char* name, const char* problem);
 
     Mode mode_;

@@ -229,6 +229,15 @@ void Hart::restored() {
     update_timer();
 }
 
+std::vector<exec::TranslatedCode> Hart::translated_code(u64 pc) {
+    const auto physical = translate(pc);
+    if (translator_ == nullptr || !physical) return {};
+    const u64 page = *physical & ~page_mask;
+    const u8* bytes = wiring_.memory.host(page, page_size);
+    if (bytes == nullptr) return {};
+    return translator_->describe({page, pc & ~page_mask, bytes}, pc);
+}
+
 void Hart::set_debug_points(const DebugPoints* points) {
     shared_debug_points_ = points;
     debug_changed();

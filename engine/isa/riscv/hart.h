@@ -96,6 +96,7 @@ public:
     bool read_memory(u64 virtual_address, std::span<u8> out) override;
     bool write_memory(u64 virtual_address, std::span<const u8> in) override;
     Disassembly disassemble(u64 pc) override;
+    std::vector<exec::TranslatedCode> translated_code(u64 pc) override;
 
     // ---- For the board and the SBI ----
     const HartConfig& config() const { return config_; }
