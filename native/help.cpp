@@ -109,6 +109,7 @@ std::string overview() {
         "  viv run GUEST                   boot a guest to a shell in this terminal (Ctrl-A x quits)\n"
         "  viv run --kernel F [options]    boot a kernel of yours\n"
         "  viv exec GUEST -- COMMAND       run a command in a guest; its output and exit code are viv's\n"
+        "  viv lockstep GUEST              run it twice at once, with and without the translator, and compare\n"
         "  viv save --from WHERE FILE      save a running machine; viv run --restore FILE goes on\n"
         "  viv list machines|guests|devices\n"
         "  viv info host\n"

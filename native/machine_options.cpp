@@ -62,6 +62,13 @@ std::string disk_argument(const DiskOption& disk) {
 
 }  // namespace
 
+Result<Jit> parse_jit(std::string_view option, std::string_view text) {
+    const auto found = std::find(jit_names.begin(), jit_names.end(), text);
+    if (found != jit_names.end()) return static_cast<Jit>(found - jit_names.begin());
+    return Error{
+        fmt::format("{} {}: is no tier; there are {}{}", option, text, fmt::join(jit_names, ", "), suggestion(text, jit_names))};
+}
+
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     TRY_SET(auto list, parse_properties(option, text, Head::optional));
     auto file = take(list.properties, "file");
@@ -213,10 +220,7 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
             return Error{"--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"};
     }
     if (jit_) {
-        const auto found = std::find(jit_names.begin(), jit_names.end(), *jit_);
-        if (found == jit_names.end())
-            return Error{fmt::format("--jit {}: {} is needed", *jit_, fmt::join(jit_names, ", "))};
-        options.jit = static_cast<Jit>(found - jit_names.begin());
+        TRY_SET(options.jit, parse_jit("--jit", *jit_));
     }
     if (jit_cache_) {
         TRY_SET(options.jit_cache, parse_size("--jit-cache", *jit_cache_));

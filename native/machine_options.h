@@ -12,6 +12,9 @@ class MachineArguments {
 public:
     void declare(CommandLine& line);
     Result<MachineOptions> convert(std::string_view verb) const;
+    // As if --deterministic had been given.
+    void be_deterministic() { deterministic_ = true; }
+    bool jit_given() const { return jit_.has_value(); }
 
 private:
     std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_,
@@ -20,6 +23,7 @@ private:
     bool deterministic_ = false, perf_map_ = false;
 };
 
+Result<Jit> parse_jit(std::string_view option, std::string_view text);
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text);
 Result<ShareOption> parse_share(std::string_view option, std::string_view text);
 Result<NetOption> parse_net(std::string_view option, std::string_view text);

@@ -147,16 +147,39 @@ Result<CopyOption> parse_copy(std::string_view option, std::string_view text, st
     return CopyOption{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
+// What a command in a guest needs, as options.
+struct CommandArguments {
+    std::vector<std::string> copy_in, environment;
+    std::optional<std::string> folder;
+
+    void declare(CommandLine& line) {
+        line.values("--copy-in", copy_in, "HOST:GUEST", "Copy a file or folder into the guest before the command");
+        line.values("--env", environment, "NAME=VALUE", "A variable of the command's environment");
+        line.value("--cwd", folder, "DIR", "The folder in the guest to run it in");
+    }
+    template <class Options>
+    Result<void> convert(Options& options) const {
+        for (const auto& text : copy_in) {
+            TRY_SET(auto copy, parse_copy("--copy-in", text, "HOST:GUEST"));
+            options.copy_in.push_back(std::move(copy));
+        }
+        for (const auto& text : environment)
+            if (text.find('=') == std::string::npos || text.front() == '=')
+                return Error{fmt::format("--env {}: NAME=VALUE is needed", text)};
+        options.environment = environment;
+        options.folder = folder.value_or("");
+        return {};
+    }
+};
+
 class ExecArguments {
 public:
     void declare(CommandLine& line) {
         machine_.declare(line);
         line.group("Command");
         line.value("--timeout", timeout_, "SECONDS", "End after this time, boot included, with exit code 124");
-        line.values("--copy-in", copy_in_, "HOST:GUEST", "Copy a file or folder into the guest before the command");
+        command_.declare(line);
         line.values("--copy-out", copy_out_, "GUEST:HOST", "Copy a file or folder out of the guest after the command");
-        line.values("--env", environment_, "NAME=VALUE", "A variable of the command's environment");
-        line.value("--cwd", folder_, "DIR", "The folder in the guest to run it in");
         line.flag("--tty", terminal_, "Give the command a terminal");
         line.group("Connections");
         control_.declare(line);
@@ -169,19 +192,11 @@ public:
         if (options.machine.guest.empty())
             return Error{"exec: the name of a guest is missing, as in viv exec linux-riscv64 -- uname -a"};
         TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout_));
-        for (const auto& text : copy_in_) {
-            TRY_SET(auto copy, parse_copy("--copy-in", text, "HOST:GUEST"));
-            options.copy_in.push_back(std::move(copy));
-        }
+        TRY(command_.convert(options));
         for (const auto& text : copy_out_) {
             TRY_SET(auto copy, parse_copy("--copy-out", text, "GUEST:HOST"));
             options.copy_out.push_back(std::move(copy));
         }
-        for (const auto& text : environment_)
-            if (text.find('=') == std::string::npos || text.front() == '=')
-                return Error{fmt::format("--env {}: NAME=VALUE is needed", text)};
-        options.environment = environment_;
-        options.folder = folder_.value_or("");
         options.terminal = on_off(terminal_);
         TRY_SET(options.qmp, convert_endpoint("--qmp", control_.qmp, EndpointUse::monitor));
         TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
@@ -197,9 +212,81 @@ public:
 private:
     MachineArguments machine_;
     ControlArguments control_;
-    std::optional<std::string> timeout_, folder_;
-    std::vector<std::string> copy_in_, copy_out_, environment_;
+    CommandArguments command_;
+    std::optional<std::string> timeout_;
+    std::vector<std::string> copy_out_;
     bool terminal_ = false, verbose_ = false;
+};
+
+class LockstepArguments {
+public:
+    void declare(CommandLine& line) {
+        machine_.declare(line);
+        line.group("Comparison");
+        line.value("--tiers", tiers_, "TIER,TIER",
+                   fmt::format("What the two machines run with, of {} (default: off and the best that this host has)",
+                               fmt::join(jit_names, ", ")));
+        line.value("--every", every_, "N", "Compare all but memory each N instructions (default 1M)");
+        line.value("--memory-every", memory_every_, "N", "Compare memory too, each N comparisons (default 256)");
+        line.value("--max-instructions", maximum_, "N", "End after N instructions, as in 2G");
+        line.group("Input");
+        line.value("--input", input_, "FILE",
+                   "Type this file (- for standard input) into the console, or give it to the command (default: none)");
+        command_.declare(line);
+        line.flag("--verbose", verbose_, "Show the guest's console on standard error");
+    }
+
+    Result<LockstepOptions> convert(Arguments command) {
+        LockstepOptions options;
+        machine_.be_deterministic();
+        TRY_SET(options.machine, machine_.convert("lockstep"));
+        const auto& machine = options.machine;
+        if (machine.guest.empty() && machine.kernel.empty() && machine.bios.empty())
+            return Error{"lockstep: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"};
+        if (machine_.jit_given()) return Error{"--jit: two tiers are needed here, as in --tiers off,quick"};
+        for (const auto& share : machine.shares) TRY(check_share("--share " + share.folder + ":" + share.tag, share));
+        for (const auto& device : machine.devices)
+            if (device.share) TRY(check_share("--device " + device.text, *device.share));
+        options.tiers = {Jit::off, static_cast<Jit>(jit_names.size() - 1)};
+        if (tiers_) {
+            const auto comma = tiers_->find(',');
+            if (comma == std::string::npos)
+                return Error{fmt::format("--tiers {}: two of them are needed, as in --tiers off,quick", *tiers_)};
+            TRY_SET(options.tiers[0], parse_jit("--tiers", tiers_->substr(0, comma)));
+            TRY_SET(options.tiers[1], parse_jit("--tiers", tiers_->substr(comma + 1)));
+        }
+        TRY(number("--every", every_, options.every));
+        TRY(number("--memory-every", memory_every_, options.memory_every));
+        TRY(number("--max-instructions", maximum_, options.maximum));
+        if (input_ && input_->empty()) return Error{"--input: the name of a file is missing"};
+        options.input = input_.value_or("");
+        TRY(command_.convert(options));
+        if (command.empty() && !(options.copy_in.empty() && options.environment.empty() && options.folder.empty()))
+            return Error{"lockstep: --copy-in, --env and --cwd need a command, which follows two dashes"};
+        if (!command.empty() && machine.guest.empty())
+            return Error{"lockstep: a command needs a guest, as in viv lockstep linux-riscv64 -- uname -a"};
+        options.command.assign(command.begin(), command.end());
+        options.verbose = on_off(verbose_);
+        return options;
+    }
+
+private:
+    // What one machine changes the other would see.
+    static Result<void> check_share(const std::string& name, const ShareOption& share) {
+        if (share.read_only == OnOff::on) return {};
+        return Error{fmt::format("{}: two machines cannot both write there; share it read-only ({})", name,
+                                 name.starts_with("--share") ? ":ro" : "readonly=on")};
+    }
+    static Result<void> number(const char* option, const std::optional<std::string>& text, u64& into) {
+        if (!text) return {};
+        TRY_SET(into, parse_instructions(option, *text));
+        return {};
+    }
+
+    MachineArguments machine_;
+    CommandArguments command_;
+    std::optional<std::string> tiers_, every_, memory_every_, maximum_, input_;
+    bool verbose_ = false;
 };
 
 // Parses `arguments` with `line`; the help text if that was asked for.
@@ -232,6 +319,24 @@ Result<Command> parse_exec(Arguments arguments) {
     if (dashes == arguments.end() || dashes + 1 == arguments.end())
         return Error{"exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"};
     TRY_SET(auto options, exec.convert(arguments.subspan(before.size() + 1)));
+    return Command(std::move(options));
+}
+
+Result<Command> parse_lockstep(Arguments arguments) {
+    CommandLine line("lockstep",
+                     "Runs a machine twice at once, with two tiers, and compares the two. Exit code 0: no difference;\n"
+                     "1: a difference, which is shown; 125: the guest did not get as far as its command.\n"
+                     "viv lockstep [options] [GUEST] [-- COMMAND [ARGUMENTS]]");
+    LockstepArguments lockstep;
+    lockstep.declare(line);
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    const auto before = arguments.first(static_cast<usize>(dashes - arguments.begin()));
+    TRY_SET(auto help, parse(line, before));
+    if (help) return Command(std::move(*help));
+    if (dashes != arguments.end() && dashes + 1 == arguments.end())
+        return Error{"lockstep: the command is missing; it follows two dashes, as in viv lockstep GUEST -- uname -a"};
+    const auto behind = dashes == arguments.end() ? Arguments() : arguments.subspan(before.size() + 1);
+    TRY_SET(auto options, lockstep.convert(behind));
     return Command(std::move(options));
 }
 
@@ -292,8 +397,9 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},       {"save", parse_save}, {"list", parse_list},
-                          {"info", parse_info}, {"version", parse_version}, {"help", parse_help}};
+constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec}, {"lockstep", parse_lockstep},
+                          {"save", parse_save}, {"list", parse_list}, {"info", parse_info},
+                          {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {
     const auto found =

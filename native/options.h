@@ -4,6 +4,7 @@
 // remember can be written back as options (machine_arguments).
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <span>
@@ -98,6 +99,21 @@ struct ExecOptions {
     OnOff verbose = OnOff::off;
 };
 
+// Two machines that differ in their tier only, side by side.
+struct LockstepOptions {
+    MachineOptions machine;
+    std::array<Jit, 2> tiers{};
+    u64 every = 1'000'000;     // instructions between comparisons
+    u64 memory_every = 256;    // comparisons between those of memory
+    u64 maximum = ~u64{0};     // instructions
+    std::string input;         // --input: a file, "-" for standard input; empty: no input
+    std::vector<std::string> command;  // in the guest; none: its console
+    std::vector<CopyOption> copy_in;
+    std::vector<std::string> environment;
+    std::string folder;
+    OnOff verbose = OnOff::off;
+};
+
 // Asks a running viv to save its machine.
 struct SaveOptions {
     Endpoint from;
@@ -114,7 +130,7 @@ struct HelpOptions {
 };
 
 using Command =
-    std::variant<RunOptions, ExecOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
+    std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

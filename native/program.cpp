@@ -12,6 +12,7 @@
 
 #include "native/exec.h"
 #include "native/listing.h"
+#include "native/lockstep.h"
 #include "native/options.h"
 #include "native/program_host.h"
 #include "native/run.h"
@@ -45,6 +46,7 @@ int print(const std::string& text) {
 struct Dispatch {
     int operator()(const RunOptions& options) const { return run(options); }
     int operator()(const ExecOptions& options) const { return exec(options); }
+    int operator()(const LockstepOptions& options) const { return lockstep(options); }
     int operator()(const SaveOptions& options) const { return save(options); }
     int operator()(const ListOptions& options) const { return print(listing(options, GuestCatalog::of_this_user())); }
     int operator()(const InfoOptions&) const { return print(host_information(GuestCatalog::of_this_user())); }

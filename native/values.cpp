@@ -61,6 +61,21 @@ Result<u64> parse_count(std::string_view option, std::string_view text, u64 mini
     return *number;
 }
 
+Result<u64> parse_instructions(std::string_view option, std::string_view text) {
+    constexpr std::string_view letters = "KMG";
+    u64 unit = 1;
+    auto digits = text;
+    if (const auto letter = text.empty() ? std::string_view::npos : letters.find(text.back());
+        letter != std::string_view::npos) {
+        for (usize i = 0; i <= letter; i++) unit *= 1000;
+        digits.remove_suffix(1);
+    }
+    const auto number = parse_digits(digits);
+    if (!number || *number == 0 || *number > ~u64{0} / unit)
+        return Error{fmt::format("{} {}: a whole number from 1 on is needed, as in 250000 or 2G", option, text)};
+    return *number * unit;
+}
+
 Result<u64> parse_seconds(std::string_view option, std::string_view text) {
     const auto point = text.find('.');
     const auto whole = parse_digits(text.substr(0, point));

@@ -20,6 +20,9 @@ Result<u64> parse_size(std::string_view option, std::string_view text);
 // A decimal number from `minimum` to `maximum`.
 Result<u64> parse_count(std::string_view option, std::string_view text, u64 minimum, u64 maximum);
 
+// The same, or with K, M or G at its end for thousands, millions and thousands of millions: "2G".
+Result<u64> parse_instructions(std::string_view option, std::string_view text);
+
 // Seconds with an optional fraction, as nanoseconds: "30", "0.5". More than zero.
 Result<u64> parse_seconds(std::string_view option, std::string_view text);
 
