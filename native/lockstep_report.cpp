@@ -88,6 +88,12 @@ std::string difference_text(const Difference& difference, const std::array<std::
             text += fmt::format("{} {:>15}  cpu{}  {:#018x}  {}\n", &one == &difference.executed.back() ? ">" : " ",
                                 grouped(one.instruction), one.cpu, one.pc, one.text);
     }
+    if (difference.fine.fields.empty() && difference.fine.words_in_all == 0) {
+        text +=
+            "\nThe last repetition showed no difference: what one of the two does depends on more than its input. What\n"
+            "differed when it was found:\n";
+        text += differing_text(difference.coarse, names);
+    }
     text += differing_text(difference.fine, names);
     for (const auto& code : difference.code)
         text += code_text(code, names[static_cast<usize>(difference.code_of)], disassemble);
