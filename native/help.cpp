@@ -91,7 +91,22 @@ constexpr Topic topics[] = {
      "  124   --timeout\n"
      "viv exec:\n"
      "  the command's own; 128 + n if signal n killed it; 2 and 124 as above\n"
-     "  125   viv failed: the guest did not boot, a copy failed; the console's end is shown\n"},
+     "  125   viv failed: the guest did not boot, a copy failed; the console's end is shown\n"
+     "viv lockstep:\n"
+     "  0     no difference, whatever the guests ended with\n"
+     "  1     a difference, which is shown on standard output\n"
+     "  2     as above; also if this host has nothing to compare the interpreter with\n"
+     "  125   viv failed, or the guest did not come to its command\n"},
+    {"lockstep", "two machines compared while they run",
+     "viv lockstep runs the machine twice at once, deterministically, and differently in one thing: --tiers. After "
+     "each\n"
+     "--every instructions it compares CPUs, devices and output, and less often all of memory. Where they part it "
+     "does\n"
+     "the run again to find the first instruction behind which they differ, and shows it: guest code, what differs, "
+     "and\n"
+     "the translation. Input (--input, a command) enters both at the same instruction. What the guests write to disks "
+     "is\n"
+     "kept in memory and forgotten; shares must be read-only, and their files must not change meanwhile.\n"},
     {"guests", "guests of the catalogue",
      "viv list guests shows them. The first use builds a guest into the cache ($XDG_CACHE_HOME/vivarium, else "
      "~/.cache/vivarium):\n"

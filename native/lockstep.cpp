@@ -84,13 +84,13 @@ public:
 
     // What depends on more than the command line.
     Result<void> check() {
-        TRY(check_machine(options_.machine));
         for (const Jit tier : options_.tiers)
             if (tier != Jit::off && !translates(&host_.code_memory))
                 return Error{fmt::format(
                     "lockstep: this host's processor has no translator, so {} cannot be compared with {} here",
-                    jit_names[static_cast<usize>(options_.tiers[0])], jit_names[static_cast<usize>(options_.tiers[1])])};
-        return {};
+                    jit_names[static_cast<usize>(options_.tiers[0])],
+                    jit_names[static_cast<usize>(options_.tiers[1])])};
+        return check_machine(options_.machine);
     }
 
     Result<Launch> prepare() {
@@ -206,10 +206,9 @@ void Run::show_progress() {
     if (now - shown_ns_ < progress_ns) return;
     shown_ns_ = now;
     const double millions = static_cast<double>(run_->machine().instructions()) / 1e6;
-    progress_.show(fmt::format("lockstep {},{}: {:.0f} million instructions, {:.1f} million a second, {} comparisons",
-                               names_[0], names_[1], millions,
-                               millions * 1e9 / static_cast<double>(std::max<u64>(now - started_ns_, 1)),
-                               run_->comparisons()));
+    progress_.show(fmt::format(
+        "lockstep {},{}: {:.0f} million instructions, {:.1f} million a second, {} comparisons", names_[0], names_[1],
+        millions, millions * 1e9 / static_cast<double>(std::max<u64>(now - started_ns_, 1)), run_->comparisons()));
 }
 
 Result<bool> Run::step() {
@@ -255,11 +254,12 @@ int Run::execute() {
     if (!*alike) return difference();
     progress_.clear();
     const auto& machine = run_->machine();
-    write_all(STDOUT_FILENO,
-              fmt::format("lockstep: no difference between {} and {} in {} instructions ({} comparisons, {} of memory): "
-                          "{}; state {}\n",
-                          names_[0], names_[1], machine.instructions(), run_->comparisons(),
-                          run_->memory_comparisons(), input_->outcome(), run_->machine().hash().hex()));
+    write_all(
+        STDOUT_FILENO,
+        fmt::format("lockstep: no difference between {} and {} in {} instructions ({} comparisons, {} of memory): "
+                    "{}; state {}\n",
+                    names_[0], names_[1], machine.instructions(), run_->comparisons(), run_->memory_comparisons(),
+                    input_->outcome(), run_->machine().hash().hex()));
     if (const auto failure = input_->failure())
         return complain(Error{"lockstep: " + failure->message}, exit_exec_failed);
     return 0;

@@ -33,8 +33,8 @@ std::string differing_text(const Differing& what, const std::array<std::string, 
         text += fmt::format("\nstate that differs ({} fields):\n  {:{}}  {} | {}\n", what.fields.size(), "field", width,
                             names[0], names[1]);
     for (usize i = 0; i < std::min(what.fields.size(), fields_shown); i++)
-        text += fmt::format("  {:{}}  {} | {}\n", what.fields[i].name, width, what.fields[i].first,
-                            what.fields[i].second);
+        text +=
+            fmt::format("  {:{}}  {} | {}\n", what.fields[i].name, width, what.fields[i].first, what.fields[i].second);
     if (what.fields.size() > fields_shown) text += fmt::format("  and {} more\n", what.fields.size() - fields_shown);
     if (what.words_in_all == 0) return text;
     text += fmt::format("\nmemory that differs ({} words of 8 bytes, by physical address):\n", what.words_in_all);
@@ -49,8 +49,8 @@ std::string host_bytes(std::span<const u8> code) {
     constexpr usize row = 16;
     std::string text;
     for (usize at = 0; at < code.size(); at += row)
-        text += fmt::format("  +{:04x}: {:02x}\n", at,
-                            fmt::join(code.subspan(at, std::min(row, code.size() - at)), " "));
+        text +=
+            fmt::format("  +{:04x}: {:02x}\n", at, fmt::join(code.subspan(at, std::min(row, code.size() - at)), " "));
     return text;
 }
 
@@ -90,7 +90,8 @@ std::string difference_text(const Difference& difference, const std::array<std::
     }
     if (difference.fine.fields.empty() && difference.fine.words_in_all == 0) {
         text +=
-            "\nThe last repetition showed no difference: what one of the two does depends on more than its input. What\n"
+            "\nThe last repetition showed no difference: what one of the two does depends on more than its input. "
+            "What\n"
             "differed when it was found:\n";
         text += differing_text(difference.coarse, names);
     }
@@ -117,7 +118,8 @@ std::string disassemble_with_objdump([[maybe_unused]] std::span<const u8> code, 
         // Instructions are the lines that begin with an address and a colon.
         const auto digits = read.find_first_not_of(' ');
         const auto colon = read.find(":\t");
-        if (digits != std::string_view::npos && colon != std::string_view::npos) text += "  ", text += read.substr(digits);
+        if (digits != std::string_view::npos && colon != std::string_view::npos)
+            text += "  ", text += read.substr(digits);
     }
     if (pipe != nullptr) pclose(pipe);
     unlink(name);

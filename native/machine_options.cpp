@@ -65,8 +65,8 @@ std::string disk_argument(const DiskOption& disk) {
 Result<Jit> parse_jit(std::string_view option, std::string_view text) {
     const auto found = std::find(jit_names.begin(), jit_names.end(), text);
     if (found != jit_names.end()) return static_cast<Jit>(found - jit_names.begin());
-    return Error{
-        fmt::format("{} {}: is no tier; there are {}{}", option, text, fmt::join(jit_names, ", "), suggestion(text, jit_names))};
+    return Error{fmt::format("{} {}: is no tier; there are {}{}", option, text, fmt::join(jit_names, ", "),
+                             suggestion(text, jit_names))};
 }
 
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {

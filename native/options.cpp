@@ -397,8 +397,8 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec}, {"lockstep", parse_lockstep},
-                          {"save", parse_save}, {"list", parse_list}, {"info", parse_info},
+constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec}, {"lockstep", parse_lockstep},
+                          {"save", parse_save},       {"list", parse_list}, {"info", parse_info},
                           {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {

@@ -103,10 +103,10 @@ struct ExecOptions {
 struct LockstepOptions {
     MachineOptions machine;
     std::array<Jit, 2> tiers{};
-    u64 every = 1'000'000;     // instructions between comparisons
-    u64 memory_every = 256;    // comparisons between those of memory
-    u64 maximum = ~u64{0};     // instructions
-    std::string input;         // --input: a file, "-" for standard input; empty: no input
+    u64 every = 1'000'000;             // instructions between comparisons
+    u64 memory_every = 256;            // comparisons between those of memory
+    u64 maximum = ~u64{0};             // instructions
+    std::string input;                 // --input: a file, "-" for standard input; empty: no input
     std::vector<std::string> command;  // in the guest; none: its console
     std::vector<CopyOption> copy_in;
     std::vector<std::string> environment;
@@ -129,8 +129,8 @@ struct HelpOptions {
     std::string text;  // to print
 };
 
-using Command =
-    std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
+using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, ListOptions, InfoOptions,
+                             VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

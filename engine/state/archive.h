@@ -1,8 +1,9 @@
 // One visitor for a component's state: `void state(Archive& a) { a(1, "ier", s.ier); a(2, "lcr", s.lcr); }` serves
 // saving, loading, hashing (the hash of what saving writes), description (the golden schema that keeps tags
-// permanent) and listing (fields with their values, for people). Promises: tags never change meaning; unknown tags are ignored, missing ones leave the value as it was;
-// every length is checked before a byte is decoded; a hostile archive ends in an error, never in undefined behaviour.
-// Encoding, little endian, one record a field: u16 tag, u8 type, u8 zero, u32 length, then `length` bytes of payload.
+// permanent) and listing (fields with their values, for people). Promises: tags never change meaning; unknown tags are
+// ignored, missing ones leave the value as it was; every length is checked before a byte is decoded; a hostile archive
+// ends in an error, never in undefined behaviour. Encoding, little endian, one record a field: u16 tag, u8 type, u8
+// zero, u32 length, then `length` bytes of payload.
 #pragma once
 
 #include <array>
@@ -33,7 +34,8 @@ public:
     static Archive loader(std::span<const u8> in);  // `in` must outlive the archive
     // Writes one line a field: "prefix.name tag type".
     static Archive describer(std::string& out, std::string prefix);
-    // Writes what saving would, as lines "prefix.name value": a line a field or entry of an array, bytes sixteen a line.
+    // Writes what saving would, as lines "prefix.name value": a line a field or entry of an array, bytes sixteen a
+    // line.
     static Archive lister(std::string& out, std::string prefix);
 
     bool loading() const { return mode_ == Mode::load; }

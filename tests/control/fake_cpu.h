@@ -184,8 +184,9 @@ public:
 
     bool stopped = false;  // as by firmware; for tests to set while nothing runs
 
-    // As a wrong translation is: the last instruction of a block, the one that `at` executed instructions end with, does
-    // too much, if the block is executed in one run() and after `warmth` others since the CPU was reset or restored.
+    // As a wrong translation is: the last instruction of a block, the one that `at` executed instructions end with,
+    // does too much, if the block is executed in one run() and after `warmth` others since the CPU was reset or
+    // restored.
     struct Defect {
         u64 at = 0;
         unsigned block = 1;

@@ -123,6 +123,38 @@ TEST(Options, QemusWordsForAListenerThatDoesNotWait) {
               Endpoint::Role::listen);
 }
 
+TEST(Options, LockstepTakesMachineTiersAndCommand) {
+    const auto options = parsed<LockstepOptions>(
+        {"lockstep", "--tiers", "quick,off", "--every",   "250K",    "--memory-every", "7",   "--max-instructions",
+         "2G",       "--seed",  "5",         "--copy-in", "a:/b",    "--env",          "X=1", "--cwd",
+         "/tmp",     "--input", "-",         "g",         "--share", "d:t:ro",         "--",  "sh",
+         "-c",       "true"});
+    EXPECT_EQ(options.machine.guest, "g");
+    EXPECT_EQ(options.machine.deterministic, OnOff::on);
+    EXPECT_EQ(options.machine.seed, 5u);
+    EXPECT_EQ(options.tiers[0], Jit::quick);
+    EXPECT_EQ(options.tiers[1], Jit::off);
+    EXPECT_EQ(options.every, 250'000u);
+    EXPECT_EQ(options.memory_every, 7u);
+    EXPECT_EQ(options.maximum, 2'000'000'000u);
+    EXPECT_EQ(options.command, (Words{"sh", "-c", "true"}));
+    EXPECT_EQ(options.copy_in.size(), 1u);
+    EXPECT_EQ(options.environment, Words{"X=1"});
+    EXPECT_EQ(options.folder, "/tmp");
+    EXPECT_EQ(options.input, "-");
+    const auto plain = parsed<LockstepOptions>({"lockstep", "--kernel", "Image"});
+    EXPECT_EQ(plain.tiers[0], Jit::off);
+    EXPECT_EQ(jit_names[static_cast<usize>(plain.tiers[1])], jit_names.back());
+    EXPECT_TRUE(plain.command.empty());
+    EXPECT_EQ(plain.maximum, ~u64{0});
+}
+
+TEST(Options, TiersByTheirNames) {
+    for (usize i = 0; i < jit_names.size(); i++)
+        EXPECT_EQ(parsed<RunOptions>({"run", "g", "--jit", std::string(jit_names[i])}).machine.jit,
+                  static_cast<Jit>(i));
+}
+
 TEST(Options, CourseOfARun) {
     const auto options = parsed<RunOptions>({"run", "g", "--deterministic", "--seed", "7", "--paused", "--no-reboot",
                                              "--max-instructions", "1000000", "--print-hash", "--save-at-end",
@@ -260,6 +292,22 @@ TEST(Options, EveryMistakeHasItsLine) {
          "--memory: cannot be given with --restore: the saved machine has its own"},
         {{"run", "g", "--restore", "f"}, "GUEST: cannot be given with --restore: the saved machine has its own"},
         {{"run", "--restore", ""}, "--restore: the name of a file is missing"},
+        {{"lockstep"}, "lockstep: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"},
+        {{"lockstep", "g", "--jit", "off"}, "--jit: two tiers are needed here, as in --tiers off,quick"},
+        {{"lockstep", "g", "--tiers", "off"}, "--tiers off: two of them are needed, as in --tiers off,quick"},
+        {{"lockstep", "g", "--max-instructions", "2X"},
+         "--max-instructions 2X: a whole number from 1 on is needed, as in 250000 or 2G"},
+        {{"lockstep", "g", "--every", "0"}, "--every 0: a whole number from 1 on is needed, as in 250000 or 2G"},
+        {{"lockstep", "g", "--harts", "parallel"},
+         "--harts parallel: cannot be deterministic; use --harts in-turn with --deterministic"},
+        {{"lockstep", "g", "--share", "d:t"},
+         "--share d:t: two machines cannot both write there; share it read-only (:ro)"},
+        {{"lockstep", "g", "--"},
+         "lockstep: the command is missing; it follows two dashes, as in viv lockstep GUEST -- uname -a"},
+        {{"lockstep", "g", "--cwd", "/"},
+         "lockstep: --copy-in, --env and --cwd need a command, which follows two dashes"},
+        {{"lockstep", "--kernel", "k", "--", "ls"},
+         "lockstep: a command needs a guest, as in viv lockstep linux-riscv64 -- uname -a"},
         {{"exec", "g"},
          "exec: the command is missing; it follows two dashes, as in viv exec linux-riscv64 -- uname -a"},
         {{"exec", "g", "--"},

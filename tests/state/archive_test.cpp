@@ -1,6 +1,8 @@
 // The archive: every kind of field there and back, tags that come and go, and hostile input that must end in an error.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <string>
@@ -254,6 +256,38 @@ TEST(Archive, DescribesEveryFieldWithItsTag) {
                              "thing.leaf.number 1 u32\n", "thing.list.count 0 u32\n", "thing.list.*.number 1 u32\n"})
         EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
     EXPECT_EQ(e, Everything{});
+}
+
+TEST(Archive, ListsEveryFieldWithItsValue) {
+    Everything thing = sample();
+    thing.screen.assign(18, 0xab);
+    std::string text;
+    Archive archive = Archive::lister(text, "thing");
+    EXPECT_TRUE(archive.saving());
+    EXPECT_FALSE(archive.loading());
+    thing.state(archive);
+    std::vector<std::string> lines;
+    for (usize start = 0; start < text.size();) {
+        const usize end = text.find('\n', start);
+        lines.push_back(text.substr(start, end - start));
+        start = end + 1;
+    }
+    const auto has = [&](const std::string& line) {
+        return std::find(lines.begin(), lines.end(), line) != lines.end();
+    };
+    EXPECT_TRUE(has(fmt::format("thing.small {:#x}", thing.small)));
+    EXPECT_TRUE(has(fmt::format("thing.large {:#x}", thing.large)));
+    EXPECT_TRUE(has(
+        fmt::format("thing.huge {:#018x}{:016x}", static_cast<u64>(thing.huge >> 64), static_cast<u64>(thing.huge))));
+    EXPECT_TRUE(has(fmt::format("thing.negative {:#x}", static_cast<u16>(thing.negative))));
+    for (usize i = 0; i < thing.fixed.size(); i++)
+        EXPECT_TRUE(has(fmt::format("thing.fixed[{}] {:#x}", i, thing.fixed[i])));
+    EXPECT_TRUE(has("thing.screen[0] ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab"));
+    EXPECT_TRUE(has("thing.screen[16] ab ab"));
+    EXPECT_TRUE(has(fmt::format("thing.leaf.number {:#x}", thing.leaf.number)));
+    EXPECT_TRUE(has(fmt::format("thing.leaves.1.number {:#x}", thing.leaves[1].number)));
+    EXPECT_TRUE(has(fmt::format("thing.list.count {:#x}", thing.list.size())));
+    EXPECT_TRUE(has(fmt::format("thing.list.0.number {:#x}", thing.list[0].number)));
 }
 
 TEST(Archive, TruncatedInputNeverCrashesAndNeverReadsOutside) {

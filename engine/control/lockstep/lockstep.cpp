@@ -16,7 +16,8 @@ void Lockstep::type(unsigned port, std::span<const u8> bytes) {
     twins_.type(port, bytes);
 }
 
-// Saving costs about what some hundred million instructions do, so checkpoints lie the further apart the longer it runs.
+// Saving costs about what some hundred million instructions do, so checkpoints lie the further apart the longer it
+// runs.
 Result<void> Lockstep::keep() {
     const u64 now = twins_.instructions();
     if (settings_.checkpoints == Settings::Checkpoints::none) return {};
@@ -39,8 +40,8 @@ Result<Lockstep::Step> Lockstep::step() {
     step.at = twins_.advance(settings_.maximum);
     comparisons_++;
     step.alike = twins_.same_state();
-    const bool end = step.at == Twins::At::cut || step.at == Twins::At::ended ||
-                     twins_.instructions() >= settings_.maximum;
+    const bool end =
+        step.at == Twins::At::cut || step.at == Twins::At::ended || twins_.instructions() >= settings_.maximum;
     if (step.alike && (end || comparisons_ % settings_.memory_every == 0)) {
         TRY_SET(step.alike, same_memory());
         if (step.alike && step.at == Twins::At::stop) TRY(keep());

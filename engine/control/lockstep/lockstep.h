@@ -1,8 +1,8 @@
 // Runs two machines in lockstep from power-on, compares them at every stop, and finds the instruction where they part.
 // Promises: `step()` costs two slices and two hashes; memory is compared less often. A difference is searched for by
 // doing the run again, from a checkpoint if it shows from there too, else from power-on: code that is translated only
-// when it is hot may be wrong only when it is warm. A slice that ends within a translated block leaves the rest of it to
-// the interpreter, so the search never cuts a run but at the place it asks about.
+// when it is hot may be wrong only when it is warm. A slice that ends within a translated block leaves the rest of it
+// to the interpreter, so the search never cuts a run but at the place it asks about.
 #pragma once
 
 #include <functional>
@@ -15,9 +15,9 @@
 namespace viv::lockstep {
 
 struct Settings {
-    u64 every = 1'000'000;    // instructions between comparisons of all but memory
-    u64 memory_every = 256;   // such comparisons between those of memory
-    u64 maximum = ~u64{0};    // instructions to run
+    u64 every = 1'000'000;   // instructions between comparisons of all but memory
+    u64 memory_every = 256;  // such comparisons between those of memory
+    u64 maximum = ~u64{0};   // instructions to run
     enum class Checkpoints : u8 { none, kept } checkpoints = Checkpoints::kept;  // none: disks are no part of them
 };
 
