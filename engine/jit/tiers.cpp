@@ -176,7 +176,10 @@ std::vector<exec::TranslatedCode> Tiers::describe(const exec::CodeLocation& page
             if (entry.pc != pc) continue;
             ir::Block block = guest_.translate_block(std::span(page.bytes, page_size), page.virtual_page, pc,
                                                      made->mode, options_.block_limit);
-            exec::TranslatedCode code{.pc = pc, .mode = made->mode, .size = block.size};
+            exec::TranslatedCode code;
+            code.pc = pc;
+            code.mode = made->mode;
+            code.size = block.size;
             code.tier = backend_->name();
             code.ir = ir::print(block, slots);
             ir::opt::Passes passes;
