@@ -9,6 +9,7 @@
 
 #include "engine/ir/builder.h"
 #include "engine/ir/values.h"
+#include "engine/isa/riscv/build.h"
 #include "engine/isa/riscv/build_float.h"
 #include "engine/isa/riscv/formats.h"
 #include "engine/isa/riscv/hart.h"
