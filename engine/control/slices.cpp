@@ -13,6 +13,9 @@ namespace {
 constexpr u64 overhead_cost = 16;
 constexpr u64 skip_cost = 1'000;
 
+// How long a hart that is alone runs before timers and the clock are looked at in live time.
+constexpr u64 alone_at_once = 200'000;
+
 constexpr u64 instructions_beside_step = 500;  // Others::go_on
 constexpr unsigned timers_in_step = 1'000;     // how many deadlines a step waits for a hart to wake
 
@@ -29,9 +32,9 @@ u64 Machine::Implementation::until_deadline() {
     return needed > ~u64{0} ? ~u64{0} : static_cast<u64>(needed);
 }
 
-// Takes executed instructions off the quantum; the next hart is on when it is used up.
+// Takes executed instructions off the quantum; the next hart is on when it is used up. One that is alone has no quantum.
 void Machine::Implementation::account(unsigned hart, u64 executed) {
-    if (hart != turn.hart) return;
+    if (hart != turn.hart || cpus.size() == 1) return;
     turn.left -= std::min(executed, turn.left);
     if (turn.left == 0) turn = {static_cast<u32>((hart + 1) % cpus.size()), Turn::quantum};
 }
@@ -73,7 +76,7 @@ Machine::Ran Machine::Implementation::run_in_turn(const Slice& slice) {
         Cpu::Exit exit = Cpu::Exit::stopped;
         u64 executed = 0;
         if (runs_now(hart)) {
-            u64 instructions_now = std::min(turn.left, left);
+            u64 instructions_now = std::min(count > 1 ? turn.left : live ? alone_at_once : left, left);
             if (!live) instructions_now = std::min(instructions_now, until_deadline());
             const u64 before = cpu.instructions();
             running_cpu = &cpu;

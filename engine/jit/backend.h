@@ -17,7 +17,7 @@ namespace viv::jit {
 
 // How generated code came to an end.
 enum class ExitKind : u8 {
-    jump,       // to `pc`, a constant: can be linked to the code there
+    jump,       // to `pc`, a constant in the same page: can be linked to the code there
     hot,        // the block at `pc`, none of which has been executed, has run as often as its heat counter allowed
     budget,     // the budget does not suffice for the block at `pc`, none of which has been executed
     interpret,  // the instruction at `pc` is to be done by the interpreter

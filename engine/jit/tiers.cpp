@@ -129,8 +129,8 @@ Tiers::Next Tiers::handle(u32 word) {
     switch (exit.kind) {
         case ExitKind::jump:
             engine_.go_to(exit.pc);
-            // Within a page the target is where it was translated from, however that page is mapped later.
-            if (!from->dropped && ((exit.pc ^ from->virtual_page) & ~page_mask) == 0) pending_link_ = word;
+            // Within its page: the target is where it was translated from, however that page is mapped later.
+            if (!from->dropped) pending_link_ = word;
             return Next::go_on;
         case ExitKind::hot:
             engine_.go_to(exit.pc);
@@ -138,8 +138,9 @@ Tiers::Next Tiers::handle(u32 word) {
             return Next::go_on;
         case ExitKind::budget:
             engine_.go_to(exit.pc);
-            if (engine_.budget <= 0) return Next::stop;
-            return engine_.run_block(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
+            while (engine_.budget > 0)
+                if (engine_.run_one(guest_.pc()) == exec::Engine::Ran::left) return Next::stop;
+            return Next::stop;
         case ExitKind::interpret:
             engine_.go_to(exit.pc);
             return engine_.run_one(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;

@@ -127,9 +127,11 @@ void Hart::set_mstatus(u64 value, u64 mask) {
     u64 updated = (s.mstatus & ~mask) | (value & mask);
     if ((updated & mstatus::mpp) == u64{2} << mstatus::mpp_shift)
         updated = (updated & ~mstatus::mpp) | (s.mstatus & mstatus::mpp);
+    if (config_.vlen == 0) updated &= ~mstatus::vs;
+    constexpr u64 of_contexts = mstatus::sum | mstatus::mxr | mstatus::mprv | mstatus::mpp;
+    const bool same = ((updated ^ s.mstatus) & of_contexts) == 0;
     s.mstatus = updated;
-    if (config_.vlen == 0) s.mstatus &= ~mstatus::vs;
-    update_contexts();
+    if (!same) update_contexts();
 }
 
 bool Hart::counter_visible(unsigned number) const {
@@ -175,9 +177,10 @@ void Hart::write_pmpcfg(unsigned first, u64 value, unsigned count) {
 bool Hart::read_csr(u16 number, u64& value, bool writes) {
     if (static_cast<u16>(s.privilege) < (number >> 8 & 3)) return raise_illegal();
     const bool rv32 = config_.xlen == 32;
-    const u64 executed = instructions();
-    const u64 cycle = (s.mcountinhibit & 1) != 0 ? s.cycle_stopped : executed - s.cycle_offset;
-    const u64 instret = (s.mcountinhibit & 4) != 0 ? s.instret_stopped : executed - s.trapped - s.instret_offset;
+    const auto cycle = [&] { return (s.mcountinhibit & 1) != 0 ? s.cycle_stopped : instructions() - s.cycle_offset; };
+    const auto instret = [&] {
+        return (s.mcountinhibit & 4) != 0 ? s.instret_stopped : instructions() - s.trapped - s.instret_offset;
+    };
     const auto narrow = [&](u64 wide) { return rv32 ? wide & 0xffff'ffff : wide; };
     // The high halves exist in RV32 only.
     if (!rv32) {
@@ -279,13 +282,13 @@ bool Hart::read_csr(u16 number, u64& value, bool writes) {
         case csr_tinfo: value = tinfo; return true;
         case csr_tcontrol: value = s.tcontrol; return true;
         case csr_mcycle:
-        case csr_cycle: value = narrow(cycle); return true;
+        case csr_cycle: value = narrow(cycle()); return true;
         case csr_mcycleh:
-        case csr_cycleh: value = cycle >> 32; return true;
+        case csr_cycleh: value = cycle() >> 32; return true;
         case csr_minstret:
-        case csr_instret: value = narrow(instret); return true;
+        case csr_instret: value = narrow(instret()); return true;
         case csr_minstreth:
-        case csr_instreth: value = instret >> 32; return true;
+        case csr_instreth: value = instret() >> 32; return true;
         case csr_time: value = narrow(wiring_.time.ticks()); return true;
         case csr_timeh: value = wiring_.time.ticks() >> 32; return true;
         case csr_mvendorid:
@@ -352,7 +355,8 @@ bool Hart::write_csr(u16 number, u64 value) {
     if (number != csr_seed && !read_csr(number, ignored, true)) return false;
     if (number == csr_seed) return true;
     const bool rv32 = config_.xlen == 32;
-    const u64 executed = instructions() + 1;  // counters are written after the instruction that writes them
+    // Counters are written after the instruction that writes them.
+    const auto executed = [&] { return instructions() + 1; };
     const auto merged = [&](u64 old) { return rv32 ? write_half(old, value, false) : value; };
     switch (number) {
         case csr_fflags:
@@ -437,8 +441,8 @@ bool Hart::write_csr(u16 number, u64 value) {
             const u64 changed = wanted ^ s.mcountinhibit;
             if ((changed & 1) != 0)
                 ((wanted & 1) != 0 ? s.cycle_stopped : s.cycle_offset) =
-                    (wanted & 1) != 0 ? executed - s.cycle_offset : executed - s.cycle_stopped;
-            const u64 retired = executed - s.trapped;
+                    (wanted & 1) != 0 ? executed() - s.cycle_offset : executed() - s.cycle_stopped;
+            const u64 retired = executed() - s.trapped;
             if ((changed & 4) != 0)
                 ((wanted & 4) != 0 ? s.instret_stopped : s.instret_offset) =
                     (wanted & 4) != 0 ? retired - s.instret_offset : retired - s.instret_stopped;
@@ -464,17 +468,17 @@ bool Hart::write_csr(u16 number, u64 value) {
         case csr_mseccfg: s.mseccfg = value & (mseccfg_useed | mseccfg_sseed); return true;
         case csr_mcycle:
         case csr_mcycleh: {
-            const u64 old = (s.mcountinhibit & 1) != 0 ? s.cycle_stopped : executed - s.cycle_offset;
+            const u64 old = (s.mcountinhibit & 1) != 0 ? s.cycle_stopped : executed() - s.cycle_offset;
             const u64 wanted = number == csr_mcycleh ? write_half(old, value, true) : merged(old);
             if ((s.mcountinhibit & 1) != 0)
                 s.cycle_stopped = wanted;
             else
-                s.cycle_offset = executed - wanted;
+                s.cycle_offset = executed() - wanted;
             return true;
         }
         case csr_minstret:
         case csr_minstreth: {
-            const u64 retired = executed - s.trapped;
+            const u64 retired = executed() - s.trapped;
             const u64 old = (s.mcountinhibit & 4) != 0 ? s.instret_stopped : retired - s.instret_offset;
             const u64 wanted = number == csr_minstreth ? write_half(old, value, true) : merged(old);
             if ((s.mcountinhibit & 4) != 0)

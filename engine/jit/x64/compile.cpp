@@ -110,6 +110,7 @@ void Compiler::leave_by(u32 exit, Homes homes) {
 // A jump that goes on behind itself, to the dispatcher, until it is linked.
 void Compiler::jump_site(u64 pc) {
     store_homes();
+    if (((pc ^ region_->virtual_page) & ~page_mask) != 0) return probe(pc);
     const u32 exit = add_exit(ExitKind::jump, pc, 0);
     out_->exits[exit].site = static_cast<u32>(a_.jmp_rel32_placeholder());
     out_->exits[exit].stub = static_cast<u32>(a_.size());
@@ -127,7 +128,7 @@ void Compiler::go_to(u64 pc, u32 next) {
 void Compiler::go_to_if(Condition condition, u64 pc) {
     if (const u32 block = region_->block_at(pc); block != Region::no_block) {
         a_.jcc(condition, labels_[block]);
-    } else if (homes_.empty()) {
+    } else if (homes_.empty() && ((pc ^ region_->virtual_page) & ~page_mask) == 0) {
         const u32 exit = add_exit(ExitKind::jump, pc, 0);
         out_->exits[exit].site = static_cast<u32>(a_.jcc_rel32_placeholder(condition));
         pending_branches_.push_back(exit);
@@ -153,7 +154,35 @@ void Compiler::go_to_indirect(const ir::Inst& inst) {
         }
     }
     store_homes();
-    a_.jmp(at(Gpr::rsp, frame::probe));
+    probe_at_rcx();
+}
+
+// On at the address in rcx: by a look at the jump table here, so that the host predicts each such jump for itself.
+void Compiler::probe_at_rcx() {
+    static_assert(sizeof(exec::JumpTable::Entry) == 16);
+    a_.mov(Width::b32, Gpr::rax, Gpr::rcx);
+    a_.and_(Width::b32, Gpr::rax, i64{(exec::JumpTable::size - 1) << exec::JumpTable::index_shift});
+    a_.shl(Width::b32, Gpr::rax, 4 - exec::JumpTable::index_shift);
+    a_.add(Width::b64, Gpr::rax, state(layout_.jumps));
+    a_.cmp(Width::b64, Gpr::rcx, at(Gpr::rax));
+    a_.jcc(Condition::ne, miss());
+    a_.jmp(at(Gpr::rax, 8));
+}
+
+// The same for an address of another page: what is there may change without this page's knowing, so it is not linked.
+void Compiler::probe(u64 pc) {
+    const i32 entry = static_cast<i32>(exec::JumpTable::index(pc) * sizeof(exec::JumpTable::Entry));
+    a_.mov(Width::b64, Gpr::rcx, static_cast<i64>(pc));
+    a_.mov(Width::b64, Gpr::rax, state(layout_.jumps));
+    a_.cmp(Width::b64, Gpr::rcx, at(Gpr::rax, entry));
+    a_.jcc(Condition::ne, miss());
+    a_.jmp(at(Gpr::rax, entry + 8));
+}
+
+Label Compiler::miss() {
+    if (!has_miss_) miss_ = a_.make_label();
+    has_miss_ = true;
+    return miss_;
 }
 
 void Compiler::terminator(const ir::Inst& inst) {
@@ -293,6 +322,10 @@ void Compiler::exit_stubs() {
     for (const u32 exit : pending_branches_) {
         out_->exits[exit].stub = static_cast<u32>(a_.size());
         leave_by(exit, Homes::written_back);
+    }
+    if (has_miss_) {
+        a_.bind(miss_);
+        a_.jmp(at(Gpr::rsp, frame::miss));
     }
     if (!has_write_back_) return;
     a_.bind(write_back_);

@@ -137,6 +137,9 @@ private:
     void go_to_if(Condition condition, u64 pc);
     void go_to_indirect(const ir::Inst& inst);
     void jump_site(u64 pc);
+    void probe_at_rcx();
+    void probe(u64 pc);
+    Label miss();
     void leave_by(u32 exit, Homes homes);
 
     // ---- registers.cpp ----
@@ -291,6 +294,8 @@ private:
     std::vector<u32> pending_branches_;  // exits whose jump is conditional and whose stub comes at the end
     Label write_back_{};                 // stores the homes and leaves
     bool has_write_back_ = false;
+    Label miss_{};  // goes on where no code is known
+    bool has_miss_ = false;
 };
 
 }  // namespace viv::jit::x64

@@ -144,7 +144,7 @@ void X64Backend::merge(Assembler& a, i32 depth, Label flags_of_mxcsr) {
 std::vector<u8> X64Backend::make_thunks() {
     std::vector<u8> code;
     Assembler a(code);
-    const Label exit = a.make_label(), probe = a.make_label(), miss = a.make_label();
+    const Label exit = a.make_label(), miss = a.make_label();
     const Label soft = a.make_label(), activate = a.make_label(), merge_flags = a.make_label();
     const Label flags_of_mxcsr = a.make_label(), host_mxcsr = a.make_label(), no_flags = a.make_label();
     Label fills[frame::fill_thunks], resolves[frame::fill_thunks];
@@ -158,7 +158,7 @@ std::vector<u8> X64Backend::make_thunks() {
         a.mov(Width::b64, at(Gpr::rsp, place), Gpr::rax);
     };
     put(frame::exit, exit);
-    put(frame::probe, probe);
+    put(frame::miss, miss);
     put(frame::soft, soft);
     put(frame::activate_float, activate);
     put(frame::merge_float, merge_flags);
@@ -173,15 +173,6 @@ std::vector<u8> X64Backend::make_thunks() {
     a.jmp(Gpr::rsi);
 
     a.align(16);
-    a.bind(probe);
-    static_assert(sizeof(exec::JumpTable::Entry) == 16);
-    a.mov(Width::b32, Gpr::rax, Gpr::rcx);
-    a.and_(Width::b32, Gpr::rax, i64{(exec::JumpTable::size - 1) << exec::JumpTable::index_shift});
-    a.shl(Width::b32, Gpr::rax, 4 - exec::JumpTable::index_shift);
-    a.add(Width::b64, Gpr::rax, state(layout_.jumps));
-    a.cmp(Width::b64, Gpr::rcx, at(Gpr::rax));
-    a.jcc(Condition::ne, miss, Reach::rel8);
-    a.jmp(at(Gpr::rax, 8));
     a.bind(miss);
     a.mov(Width::b64, state(layout_.pc), Gpr::rcx);
     a.mov(Width::b32, Gpr::rax, i64{exit_word::no_code});

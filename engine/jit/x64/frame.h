@@ -11,8 +11,8 @@ namespace viv::jit::x64::frame {
 constexpr i32 state_bias = 128;
 
 constexpr i32 exit = 0;   // leaves with the exit word in eax
-constexpr i32 probe = 8;  // goes on at the guest address in rcx
-constexpr i32 fill = 16;  // see fill_thunk
+constexpr i32 miss = 8;   // to the dispatcher, for the guest address in rcx
+constexpr i32 fill = 16;   // see fill_thunk
 constexpr unsigned fill_thunks = 10;
 constexpr i32 resolve = fill + 8 * fill_thunks;  // as fill, and the address becomes the host's
 constexpr i32 address = resolve + 8 * fill_thunks;  // the argument of a fill thunk
