@@ -3,8 +3,8 @@
 // whichever thread it comes from; no call here returns before it is done, none retries for ever.
 #pragma once
 
-#include <cstdio>
 #include <atomic>
+#include <cstdio>
 #include <memory>
 #include <string>
 

@@ -166,7 +166,7 @@ void MachineArguments::declare(CommandLine& line) {
     line.value("--harts", harts_, "MODE", "in-turn (one thread, the default) or parallel (a thread each)");
     line.group("Speed");
     line.value("--jit", jit_, "TIER",
-               "off (interpreter, the default), quick (translate block by block) or full (and what is hot as a whole)");
+               "full (translate what is hot as a whole, the default), quick (block by block) or off (interpreter)");
     line.value("--jit-cache", jit_cache_, "SIZE", "Memory for translated code, of each CPU (default 64M)");
     line.flag("--perf-map", perf_map_, "Name translated code in /tmp/perf-PID.map, for perf(1)");
 }

@@ -65,7 +65,7 @@ struct MachineOptions {
     OnOff deterministic = OnOff::off;
     std::optional<u64> seed;
     OnOff parallel_harts = OnOff::off;
-    Jit jit = Jit::off;
+    Jit jit = Jit::full;           // where the host has a backend
     std::optional<u64> jit_cache;  // bytes a CPU
     OnOff perf_map = OnOff::off;
 };

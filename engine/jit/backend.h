@@ -93,6 +93,9 @@ public:
     virtual std::string_view name() const = 0;
     // The code that enters and leaves generated code, put at the start of the code memory.
     virtual std::vector<u8> make_thunks() = 0;
+    // Up to where, as an index into its code, the block can be translated: the start of the first guest instruction
+    // that the interpreter has to do, or the end. What follows is not executed, so passes must not take it for certain.
+    virtual usize supported(const ir::Block& block) const = 0;
     // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits.
     virtual bool compile(const Region& region, u32 first_exit, Compiled& out) = 0;
     // Runs code until an exit; returns first_exit + its number.

@@ -154,6 +154,18 @@ void RegionBuilder::discover(std::span<const u8> page, u64 pc, const SeenCode& s
     for (auto& [start, block] : blocks) region.blocks.push_back(std::move(block));
 }
 
+void RegionBuilder::optimize(ir::Block& block) {
+    if (const usize supported = backend_.supported(block); supported < block.code.size()) {
+        // A block that begins with such an instruction stays as it is: nothing of it is translated.
+        if (supported == 0) return;
+        cut(block, block.code[supported].imm);
+    }
+    ir::Block before = block;
+    passes_.full(block);
+    // Folding may find a form that the backend lacks.
+    if (backend_.supported(block) < block.code.size()) block = std::move(before);
+}
+
 void RegionBuilder::promote(Region& region) {
     struct Use {
         u64 weight = 0;
@@ -189,7 +201,8 @@ void RegionBuilder::promote(Region& region) {
             }
         }
         // Rounding modes and flags are reached by other ways, too.
-        for (const ir::FloatUnit& unit : block.float_units) uses[unit.flags].usable = uses[unit.rounding].usable = false;
+        for (const ir::FloatUnit& unit : block.float_units)
+            uses[unit.flags].usable = uses[unit.rounding].usable = false;
     }
     for (const auto& [slot, use] : uses)
         if (use.usable && use.weight > 1)
@@ -208,10 +221,10 @@ void RegionBuilder::promote(Region& region) {
 
 Region RegionBuilder::build(std::span<const u8> page, u64 physical_page, u64 virtual_page, u64 mode, u64 pc,
                             const SeenCode& seen, const RegionLimits& limits) {
-    Region region{.physical_page = physical_page, .virtual_page = virtual_page, .mode = mode, .blocks = {},
-                  .promoted = {}};
+    Region region{
+        .physical_page = physical_page, .virtual_page = virtual_page, .mode = mode, .blocks = {}, .promoted = {}};
     discover(page, pc, seen, limits, region);
-    for (ir::Block& block : region.blocks) passes_.full(block);
+    for (ir::Block& block : region.blocks) optimize(block);
     promote(region);
     return region;
 }

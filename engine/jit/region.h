@@ -24,7 +24,7 @@ using SeenCode = std::bitset<page_size>;
 
 class RegionBuilder {
 public:
-    explicit RegionBuilder(const exec::Translatable& guest) : guest_(guest) {}
+    RegionBuilder(const exec::Translatable& guest, const Backend& backend) : guest_(guest), backend_(backend) {}
 
     // The blocks that can be reached from `pc`, which lies in the page, by jumps, branches, calls and returns within
     // it, as far as they have been seen. No blocks: there is no instruction at `pc` that lies within the page whole.
@@ -35,7 +35,11 @@ private:
     void discover(std::span<const u8> page, u64 pc, const SeenCode& seen, const RegionLimits& limits, Region& region);
     void promote(Region& region);
 
+    // Runs the passes over a block; what the backend cannot translate is left out of it.
+    void optimize(ir::Block& block);
+
     const exec::Translatable& guest_;
+    const Backend& backend_;
     ir::opt::Passes passes_;
 };
 
@@ -43,8 +47,8 @@ private:
 // where a call returns to. At most three.
 struct Successors {
     static constexpr u32 none = Region::no_block;
-    u32 target = none;   // of a jump; where a branch goes if its condition holds
-    u32 other = none;    // where a branch goes otherwise
+    u32 target = none;    // of a jump; where a branch goes if its condition holds
+    u32 other = none;     // where a branch goes otherwise
     u32 returned = none;  // behind a call
 };
 Successors successors_of(const Region& region, u32 block);

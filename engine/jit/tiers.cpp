@@ -22,7 +22,7 @@ Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& g
       guest_(guest),
       backend_(std::move(backend)),
       cache_(*backend_, std::move(memory)),
-      regions_(guest),
+      regions_(guest, *backend_),
       state_(guest.layout().state),
       heat_(*reinterpret_cast<exec::HeatTable*>(guest.layout().state + guest.layout().heat)) {}
 
@@ -40,7 +40,10 @@ const Translation* Tiers::compile(const Region& region, Tier tier) {
 }
 
 const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
-    Region region{.physical_page = page.physical, .virtual_page = view.virtual_page, .mode = view.mode, .blocks = {},
+    Region region{.physical_page = page.physical,
+                  .virtual_page = view.virtual_page,
+                  .mode = view.mode,
+                  .blocks = {},
                   .promoted = {}};
     region.blocks.push_back(guest_.translate_block(std::span(page.bytes, page_size), view.virtual_page, pc, view.mode,
                                                    options_.block_limit));

@@ -47,7 +47,11 @@ class Deterministic(unittest.TestCase):
             end = random.SystemRandom().randrange(1, END)
             print(f"compared after {end} instructions {arguments}")
             options = (GUEST, "--deterministic", "--max-instructions", str(end), *arguments)
-            self.assertEqual(hash_after(*options, "--jit", "quick"), hash_after(*options, "--jit", "off"))
+            interpreted = hash_after(*options, "--jit", "off")
+            self.assertEqual(hash_after(*options, "--jit", "quick"), interpreted)
+            self.assertEqual(hash_after(*options, "--jit", "full"), interpreted)
+            # Code comes and goes all the time, and is the same.
+            self.assertEqual(hash_after(*options, "--jit", "full", "--jit-cache", "1M"), interpreted)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Comparison {
 public:
     Comparison(const HartConfig& config, u64 seed, const jit::Options& options)
         : config_(config),
+          options_(options),
           seed_(seed),
           a_(config),
           b_(config),
@@ -50,6 +51,7 @@ public:
         }
         const jit::Statistics& statistics = static_cast<jit::Tiers&>(*translator_).statistics();
         EXPECT_GT(statistics.translations, 1000u);
+        if (options_.highest == jit::Tier::full) EXPECT_GT(statistics.regions, 50u);
         for (const jit::ExitKind kind : {jit::ExitKind::jump, jit::ExitKind::budget, jit::ExitKind::interpret,
                                          jit::ExitKind::dispatch, jit::ExitKind::left})
             EXPECT_GT(statistics.exits[static_cast<usize>(kind)], 10u) << static_cast<unsigned>(kind);
@@ -102,6 +104,7 @@ private:
     }
 
     HartConfig config_;
+    jit::Options options_;
     u64 seed_;
     Machine a_, b_;
     Cases cases_;

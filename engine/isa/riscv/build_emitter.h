@@ -154,6 +154,7 @@ struct Build : FloatBuild<Build<XType>> {
         ir::Effects effects = (word & 0x7f) == op_v ? ir::Effects{state | ir::effect_may_leave} : everything;
         if (t.flow == Flow::system && Hart::goes_on(word)) {
             t.flow = Flow::next;
+            t.float_dirty = false;  // what is written may say otherwise
             call_out(name, call_register_helper<Body>, word, effects);
             return true;
         }

@@ -241,16 +241,19 @@ void Compiler::begin_guest_instruction() {
     if (at_ >= supported_size_) leave_to_interpreter();
 }
 
-// What is done with the block's values, up to the first guest instruction that is not for generated code.
-void Compiler::count_uses() {
-    supported_size_ = static_cast<ir::ValueId>(block_->code.size());
+ir::ValueId Compiler::supported_size(const ir::Block& block) {
+    block_ = &block;
     ir::ValueId start = 0;
-    for (ir::ValueId id = 0; id < block_->code.size(); id++) {
-        const ir::Inst& inst = block_->code[id];
-        if (inst.op == Op::guest) start = id;
-        guest_count_ += inst.op == Op::guest;
-        if (supported_size_ == block_->code.size() && !supported(inst)) supported_size_ = start;
+    for (ir::ValueId id = 0; id < block.code.size(); id++) {
+        if (block.code[id].op == Op::guest) start = id;
+        if (!supported(block.code[id])) return start;
     }
+    return static_cast<ir::ValueId>(block.code.size());
+}
+
+void Compiler::count_uses() {
+    supported_size_ = supported_size(*block_);
+    for (const ir::Inst& inst : block_->code) guest_count_ += inst.op == Op::guest;
     for (ir::ValueId id = 0; id < supported_size_; id++)
         ir::for_each_operand(*block_, block_->code[id], [&](ir::ValueId operand) { values_[operand].uses++; });
 }
@@ -265,7 +268,7 @@ void Compiler::block(u32 index) {
     spill_places_ = 0;
     guest_count_ = 0;
     done_ = false;
-    float_active_ = false;
+    float_active_ = gathers_throughout_;
     count_uses();
     choose_windows();
     choose_targets();
@@ -278,8 +281,7 @@ void Compiler::block(u32 index) {
         a_.jcc(Condition::b, hot);
     }
     const Label no_budget = a_.make_label();
-    pending_exits_.push_back(
-        {no_budget, add_exit(ExitKind::budget, block.pc, guest_count_), Homes::to_write_back});
+    pending_exits_.push_back({no_budget, add_exit(ExitKind::budget, block.pc, guest_count_), Homes::to_write_back});
     // The budget is never negative, so that it does not suffice is a borrow.
     a_.sub(Width::b64, Gpr::r12, i64{guest_count_});
     a_.jcc(Condition::b, no_budget);
@@ -340,6 +342,7 @@ void Compiler::entries() {
             entry.offset = block_offsets_[i];
         } else {
             load_homes();
+            if (gathers_throughout_) gather_flags();
             a_.jmp(labels_[i]);
         }
         out_->entries.push_back(entry);
@@ -351,6 +354,7 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     region_ = &region;
     first_exit_ = first_exit;
     choose_homes(region);
+    gathers_throughout_ = gathers_throughout();
     for (const ir::Block& each : region.blocks) {
         labels_.push_back(a_.make_label());
         const ir::Inst& last = each.code.back();

@@ -26,6 +26,8 @@ public:
     Compiler(const exec::CpuLayout& layout, const CpuFeatures& features) : layout_(layout), features_(features) {}
 
     bool compile(const Region& region, u32 first_exit, Compiled& out);
+    // As Backend::supported().
+    ir::ValueId supported_size(const ir::Block& block);
 
 private:
     // Whether the homes have still to be written back on the way out.
@@ -42,7 +44,7 @@ private:
         bool clean = true;
         Gpr gpr = Gpr::rax;
         i32 place = 0;
-        u32 uses = 0;  // that are still to come
+        u32 uses = 0;          // that are still to come
         i32 target = no_home;  // the home that is set to it before anything else can happen
     };
     static constexpr i32 no_home = -1;
@@ -51,8 +53,8 @@ private:
         i32 slot = 0;
         Promotion::Kind kind = Promotion::Kind::integer;
         bool written = false;
-        Gpr gpr = Gpr::rax;     // integer
-        Xmm xmm = Xmm::xmm0;    // floating
+        Gpr gpr = Gpr::rax;                // integer
+        Xmm xmm = Xmm::xmm0;               // floating
         std::vector<ir::ValueId> readers;  // values that may be Where::home here
     };
     // An access that missed the TLB, behind the code of the block.
@@ -252,6 +254,8 @@ private:
     // Where it is, or `otherwise`, where it is brought.
     Xmm float_source(ir::ValueId id, Xmm otherwise);
     void activate_float();
+    void gather_flags();
+    bool gathers_throughout();
     void merge_float();
     void slow_floats();
 
@@ -262,13 +266,13 @@ private:
     const Region* region_ = nullptr;
     const ir::Block* block_ = nullptr;
     u32 first_exit_ = 0;
-    std::vector<Label> labels_;       // of the region's blocks
+    std::vector<Label> labels_;  // of the region's blocks
     std::vector<u32> block_offsets_;
     std::vector<u64> return_points_;  // in the region, of calls within it
     std::vector<Home> homes_;
     u32 reserved_ = 0;  // registers that are homes
 
-    ir::ValueId at_ = 0;        // the instruction in progress
+    ir::ValueId at_ = 0;              // the instruction in progress
     ir::ValueId supported_size_ = 0;  // up to which the block is translated
     std::vector<Window> windows_;
     std::vector<Windowed> windowed_;  // by instruction
@@ -288,7 +292,8 @@ private:
     u64 spill_places_ = 0;  // those in use, as bits
     std::vector<SlowAccess> slow_;
     std::vector<SlowFloat> slow_floats_;
-    bool float_active_ = false;  // since the block began, for certain
+    bool float_active_ = false;        // at this place, for certain
+    bool gathers_throughout_ = false;  // at the start of each block
     std::vector<PendingExit> pending_exits_;
     std::vector<PendingJump> pending_jumps_;
     std::vector<u32> pending_branches_;  // exits whose jump is conditional and whose stub comes at the end

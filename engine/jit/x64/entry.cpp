@@ -37,6 +37,9 @@ public:
 
     std::vector<u8> make_thunks() override;
 
+    usize supported(const ir::Block& block) const override {
+        return Compiler(layout_, features_).supported_size(block);
+    }
     bool compile(const Region& region, u32 first_exit, Compiled& out) override {
         return Compiler(layout_, features_).compile(region, first_exit, out);
     }

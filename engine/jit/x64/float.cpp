@@ -77,6 +77,10 @@ bool Compiler::native_float(const ir::Inst& inst) const {
 void Compiler::activate_float() {
     if (float_active_) return;
     float_active_ = true;
+    gather_flags();
+}
+
+void Compiler::gather_flags() {
     const Label active = a_.make_label();
     a_.cmp(Width::b8, at(Gpr::rsp, frame::float_active), 0);
     a_.jcc(Condition::ne, active, Reach::rel8);
@@ -92,6 +96,17 @@ void Compiler::merge_float() {
     a_.call(at(Gpr::rsp, frame::merge_float));
     a_.bind(inactive);
     float_active_ = false;
+}
+
+// Whether it is worth it to gather flags from the entry on, wherever the region is entered, and not to ask again.
+bool Compiler::gathers_throughout() {
+    if (homes_.empty()) return false;
+    for (const ir::Block& each : region_->blocks) {
+        block_ = &each;
+        for (const ir::Inst& inst : each.code)
+            if (ir::uses_float_unit(inst.op) && native_float(inst)) return true;
+    }
+    return false;
 }
 
 u32 Compiler::soft_number(const ir::Inst& inst) const {
@@ -163,8 +178,14 @@ void Compiler::finish_float(const ir::Inst& inst, bool wide, std::array<Xmm, 3> 
         a_.ucomisd(Xmm::xmm1, Xmm::xmm1);
     else
         a_.ucomiss(Xmm::xmm1, Xmm::xmm1);
-    SlowFloat slow{.begin = nan, .end = end, .to = Gpr::rsp, .to_home = Xmm::xmm1, .inst = &inst, .block = block_,
-                   .operation = soft_number(inst), .operands = {operands[0], operands[1], operands[2]}};
+    SlowFloat slow{.begin = nan,
+                   .end = end,
+                   .to = Gpr::rsp,
+                   .to_home = Xmm::xmm1,
+                   .inst = &inst,
+                   .block = block_,
+                   .operation = soft_number(inst),
+                   .operands = {operands[0], operands[1], operands[2]}};
     // In a home it may lie where an operand does; those are needed up to the jump only.
     if (Home* const home = wide ? target(at_, Promotion::Kind::floating) : nullptr; home != nullptr) {
         use_operands(inst);
@@ -276,8 +297,14 @@ void Compiler::float_to_signed(const ir::Inst& inst) {
     a_.cmp(w, to, 1);
     a_.jcc(Condition::o, odd);
     a_.bind(end);
-    slow_floats_.push_back({.begin = odd, .end = end, .to = to, .to_home = a, .inst = &inst, .block = block_,
-                            .operation = soft_number(inst), .operands = {a, a, a}});
+    slow_floats_.push_back({.begin = odd,
+                            .end = end,
+                            .to = to,
+                            .to_home = a,
+                            .inst = &inst,
+                            .block = block_,
+                            .operation = soft_number(inst),
+                            .operands = {a, a, a}});
     use_operands(inst);
     give(at_, to, true);
 }

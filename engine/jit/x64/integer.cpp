@@ -433,6 +433,7 @@ void Compiler::get(const ir::Inst& inst) {
         take(Gpr::rdx);
         merge_float();
         release();
+        if (gathers_throughout_) activate_float();
     }
     value(at_).where = Where::slot;
     value(at_).place = static_cast<i32>(inst.imm);

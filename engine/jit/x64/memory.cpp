@@ -176,6 +176,7 @@ void Compiler::call(const ir::Inst& inst) {
     // Another address space or mode has another TLB.
     if ((call.effects & ir::effect_writes_state) != 0) a_.mov(Width::b64, Gpr::r15, state(layout_.tlb));
     restore_homes_after_call(call.effects);
+    if (gathers_throughout_) activate_float();
     give(at_, Gpr::rax, true);
 }
 
