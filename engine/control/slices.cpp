@@ -32,7 +32,8 @@ u64 Machine::Implementation::until_deadline() {
     return needed > ~u64{0} ? ~u64{0} : static_cast<u64>(needed);
 }
 
-// Takes executed instructions off the quantum; the next hart is on when it is used up. One that is alone has no quantum.
+// Takes executed instructions off the quantum; the next hart is on when it is used up. One that is alone has no
+// quantum.
 void Machine::Implementation::account(unsigned hart, u64 executed) {
     if (hart != turn.hart || cpus.size() == 1) return;
     turn.left -= std::min(executed, turn.left);

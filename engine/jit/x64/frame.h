@@ -12,11 +12,11 @@ constexpr i32 state_bias = 128;
 
 constexpr i32 exit = 0;   // leaves with the exit word in eax
 constexpr i32 miss = 8;   // to the dispatcher, for the guest address in rcx
-constexpr i32 fill = 16;   // see fill_thunk
+constexpr i32 fill = 16;  // see fill_thunk
 constexpr unsigned fill_thunks = 10;
-constexpr i32 resolve = fill + 8 * fill_thunks;  // as fill, and the address becomes the host's
+constexpr i32 resolve = fill + 8 * fill_thunks;     // as fill, and the address becomes the host's
 constexpr i32 address = resolve + 8 * fill_thunks;  // the argument of a fill thunk
-constexpr i32 soft = address + 8;                // does soft_operation on soft_values, flags to where rax points
+constexpr i32 soft = address + 8;                   // does soft_operation on soft_values, flags to where rax points
 constexpr i32 soft_operation = soft + 8;
 constexpr i32 soft_values = soft_operation + 8;   // three; the result comes to the first
 constexpr i32 activate_float = soft_values + 24;  // makes MXCSR gather the guest's flags

@@ -26,7 +26,9 @@ void Compiler::choose_homes(const Region& region) {
     usize integers = 0;
     unsigned floats = 0;
     for (const Promotion& promotion : region.promoted) {
-        Home home{.slot = static_cast<i32>(promotion.slot), .kind = promotion.kind, .written = promotion.written,
+        Home home{.slot = static_cast<i32>(promotion.slot),
+                  .kind = promotion.kind,
+                  .written = promotion.written,
                   .readers = {}};
         if (promotion.kind == Kind::integer && integers < std::size(integer_homes)) {
             home.gpr = integer_homes[integers++];

@@ -42,7 +42,8 @@ Gpr Compiler::allocate() {
     // Values are made and used close together, so the oldest is the best guess at one that is not wanted soon.
     Gpr oldest = Gpr::rsp;
     for (const Gpr gpr : order)
-        if (((locked_ | reserved_) & bit_of(gpr)) == 0 && (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
+        if (((locked_ | reserved_) & bit_of(gpr)) == 0 &&
+            (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
             oldest = gpr;
     CHECK(oldest != Gpr::rsp);
     spill(oldest);

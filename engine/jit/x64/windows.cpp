@@ -39,8 +39,8 @@ void Compiler::choose_windows() {
         ir::ValueId base = inst.a;
         i64 offset = 0, constant = 0;
         if (is_constant(base, constant)) continue;
-        if (const ir::Inst& made = block_->code[base]; made.op == Op::add && is_constant(made.b, constant) &&
-                                                       constant == static_cast<i32>(constant)) {
+        const ir::Inst& made = block_->code[base];
+        if (made.op == Op::add && is_constant(made.b, constant) && constant == static_cast<i32>(constant)) {
             base = made.a;
             offset = constant;
         }
