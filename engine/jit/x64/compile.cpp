@@ -282,9 +282,9 @@ void Compiler::block(u32 index) {
     }
     const Label no_budget = a_.make_label();
     pending_exits_.push_back({no_budget, add_exit(ExitKind::budget, block.pc, guest_count_), Homes::to_write_back});
-    // The budget is never negative, so that it does not suffice is a borrow.
+    // Less than what is taken off it; the host makes one operation of the two.
     a_.sub(Width::b64, Gpr::r12, i64{guest_count_});
-    a_.jcc(Condition::b, no_budget);
+    a_.jcc(Condition::l, no_budget);
 
     guest_index_ = ~u32{0};
     for (at_ = 0; at_ < block.code.size() && !done_; at_++) {
