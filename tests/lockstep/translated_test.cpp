@@ -51,7 +51,9 @@ public:
         }
         const jit::Statistics& statistics = static_cast<jit::Tiers&>(*translator_).statistics();
         EXPECT_GT(statistics.translations, 1000u);
-        if (options_.highest == jit::Tier::full) EXPECT_GT(statistics.regions, 50u);
+        if (options_.highest == jit::Tier::full) {
+            EXPECT_GT(statistics.regions, 50u);
+        }
         for (const jit::ExitKind kind : {jit::ExitKind::jump, jit::ExitKind::budget, jit::ExitKind::interpret,
                                          jit::ExitKind::dispatch, jit::ExitKind::left})
             EXPECT_GT(statistics.exits[static_cast<usize>(kind)], 10u) << static_cast<unsigned>(kind);

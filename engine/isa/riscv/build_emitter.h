@@ -32,10 +32,9 @@ u64 call_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64) {
     return Body(hart, static_cast<u32>(word)) && !hart.leave_wanted;
 }
 
-// As call_helper, for an access to a register that goes_on(): leaves where an interrupt is now to be taken, or code
-// means something else.
+// As call_helper, for an instruction that may change what code means, or let interrupts in: then it leaves.
 template <bool (*Body)(Hart&, u32)>
-u64 call_register_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64 unused) {
+u64 call_system_helper(void* cpu, u64 word, u64 pc, u64 next_pc, u64 unused) {
     Hart& hart = *static_cast<Hart*>(cpu);
     const u64 mode = block_mode_of(hart) & ~block_mode::float_dirty;
     return call_helper<Body>(cpu, word, pc, next_pc, unused) != 0 &&
@@ -152,14 +151,17 @@ struct Build : FloatBuild<Build<XType>> {
         // The arithmetic vector instructions (OP-V) touch no memory.
         constexpr u32 op_v = 0x57;
         ir::Effects effects = (word & 0x7f) == op_v ? ir::Effects{state | ir::effect_may_leave} : everything;
-        if (t.flow == Flow::system && Hart::goes_on(word)) {
-            t.flow = Flow::next;
-            t.float_dirty = false;  // what is written may say otherwise
-            call_out(name, call_register_helper<Body>, word, effects);
+        if (t.flow != Flow::system) {
+            call_out(name, call_helper<Body>, word, effects);
             return true;
         }
-        if (t.flow == Flow::system) effects |= ir::effect_ends_block;
-        call_out(name, call_helper<Body>, word, effects);
+        if (Hart::goes_on(word)) {
+            t.flow = Flow::next;
+            t.float_dirty = false;  // what is written may say otherwise
+        } else {
+            effects |= ir::effect_ends_block;
+        }
+        call_out(name, call_system_helper<Body>, word, effects);
         return true;
     }
 

@@ -57,7 +57,7 @@ bool Compiler::supported(const ir::Inst& inst) const {
         case Shape::float_convert: return inst.rounding != ir::Rounding::dynamic;
         case Shape::exchange:
         case Shape::compare_exchange: return word(type);
-        case Shape::fetch_op: return word(type) && static_cast<Op>(inst.imm) == Op::add;
+        case Shape::fetch_op: return word(type) && ir::is_fetch_operation(static_cast<Op>(inst.imm));
         case Shape::constant:
         case Shape::select:
         case Shape::get:

@@ -199,6 +199,8 @@ private:
     void multiply_high(const ir::Inst& inst);
     void divide(const ir::Inst& inst);
     void extreme(const ir::Inst& inst);
+    // After a comparison of its operands: whether a minimum or maximum is the second.
+    static Condition takes_second(ir::Op op);
     void convert(const ir::Inst& inst);
     Condition compare(const ir::Inst& inst);  // sets the flags
     void compare_value(const ir::Inst& inst);
@@ -237,6 +239,7 @@ private:
     void load(const ir::Inst& inst);
     void store(const ir::Inst& inst);
     void atomic(const ir::Inst& inst);
+    void fetch_by_loop(const ir::Inst& inst);
     void physical(const ir::Inst& inst);
     void call(const ir::Inst& inst);
 

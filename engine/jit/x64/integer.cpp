@@ -281,16 +281,21 @@ void Compiler::divide(const ir::Inst& inst) {
     give(at_, remainder ? Gpr::rdx : Gpr::rax, true);
 }
 
+Condition Compiler::takes_second(Op op) {
+    switch (op) {
+        case Op::minu: return Condition::a;
+        case Op::maxu: return Condition::b;
+        case Op::mins: return Condition::g;
+        default: return Condition::l;
+    }
+}
+
 void Compiler::extreme(const ir::Inst& inst) {
     const Width w = width_of(inst.type);
     const Gpr to = copy_for_writing(inst.a, inst.b);
     const Gpr b = source(inst.b);
     a_.cmp(w, to, b);
-    const Condition take_b = inst.op == Op::minu   ? Condition::a
-                             : inst.op == Op::maxu ? Condition::b
-                             : inst.op == Op::mins ? Condition::g
-                                                   : Condition::l;
-    a_.cmovcc(take_b, w, to, b);
+    a_.cmovcc(takes_second(inst.op), w, to, b);
     use(inst.b);
     give(at_, to, true);
 }

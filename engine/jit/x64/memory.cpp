@@ -115,6 +115,7 @@ void Compiler::atomic(const ir::Inst& inst) {
         if (w == Width::b32) a_.mov(w, Gpr::rax, Gpr::rax);
         return give(at_, Gpr::rax, true);
     }
+    if (inst.op == Op::fetch_op && static_cast<Op>(inst.imm) != Op::add) return fetch_by_loop(inst);
     // The operand must outlive the exit that a miss is, so it is copied.
     const Gpr operand = allocate();
     load_to(operand, inst.b);
@@ -126,6 +127,39 @@ void Compiler::atomic(const ir::Inst& inst) {
     use(inst.a);
     use(inst.b);
     give(at_, operand, true);
+}
+
+// What the host has no instruction for that tells what was there: tried until nobody has come between.
+void Compiler::fetch_by_loop(const ir::Inst& inst) {
+    const Width w = width_of(inst.type);
+    const Op op = static_cast<Op>(inst.imm);
+    take(Gpr::rax);
+    const Gpr operand = source(inst.b);
+    const Mem place = host_memory(inst.a, ir::bytes_of(inst.type), MemoryAccess::store, Aligned::yes);
+    const Mem memory = at(place.base);
+    a_.add(Width::b64, place.base, place.index);
+    use(inst.a);
+    unlock(place.index);
+    const Gpr changed = allocate();
+    const Label again = a_.make_label();
+    a_.mov(w, Gpr::rax, memory);
+    a_.bind(again);
+    a_.mov(w, changed, Gpr::rax);
+    switch (op) {
+        case Op::sub: a_.sub(w, changed, operand); break;
+        case Op::and_: a_.and_(w, changed, operand); break;
+        case Op::or_: a_.or_(w, changed, operand); break;
+        case Op::xor_: a_.xor_(w, changed, operand); break;
+        default:
+            a_.cmp(w, changed, operand);
+            a_.cmovcc(takes_second(op), w, changed, operand);
+            break;
+    }
+    a_.lock_cmpxchg(w, memory, changed);
+    a_.jcc(Condition::ne, again, Reach::rel8);
+    if (w == Width::b32) a_.mov(w, Gpr::rax, Gpr::rax);
+    use(inst.b);
+    give(at_, Gpr::rax, true);
 }
 
 void Compiler::physical(const ir::Inst& inst) {
