@@ -134,12 +134,12 @@ void Compiler::fetch_by_loop(const ir::Inst& inst) {
     const Width w = width_of(inst.type);
     const Op op = static_cast<Op>(inst.imm);
     take(Gpr::rax);
-    const Gpr operand = source(inst.b);
     const Mem place = host_memory(inst.a, ir::bytes_of(inst.type), MemoryAccess::store, Aligned::yes);
     const Mem memory = at(place.base);
     a_.add(Width::b64, place.base, place.index);
     use(inst.a);
     unlock(place.index);
+    const Gpr operand = source(inst.b);
     const Gpr changed = allocate();
     const Label again = a_.make_label();
     a_.mov(w, Gpr::rax, memory);
