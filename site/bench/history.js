@@ -83,5 +83,70 @@ const history_of_runs = [
    "qemu": 4.603971246000583
   },
   "disk_boots": {}
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "ddbe35163",
+  "file": "2026-11-22-ddbe35163",
+  "means": {
+   "viv interpreter": {
+    "integer": 13.650104951469078,
+    "floating point": 30.120941634659815,
+    "memory": 18.758804397036386,
+    "control flow": 14.10252243797736,
+    "system": 13.33955059360588,
+    "integer, memory and control flow": 15.505734537097377,
+    "all": 16.37894896137639
+   },
+   "viv full": {
+    "integer": 3.4869581909634912,
+    "floating point": 3.127833862459604,
+    "memory": 6.457285575579543,
+    "control flow": 7.330319397961497,
+    "system": 8.130744315079635,
+    "integer, memory and control flow": 5.716020779308364,
+    "all": 5.663134527702881
+   },
+   "qemu": {
+    "integer": 7.490758845671155,
+    "floating point": 18.838559803683697,
+    "memory": 26.75511925112881,
+    "control flow": 25.326230859317768,
+    "system": 21.42108278486067,
+    "integer, memory and control flow": 18.53332693738704,
+    "all": 19.082342300970325
+   }
+  },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.5487693224560132,
+    "floating point": 0.6254306399905635,
+    "memory": 1.4262699628850397,
+    "control flow": 1.7958653120888173,
+    "system": 1.6058324180072878,
+    "integer, memory and control flow": 1.1952563029533472,
+    "all": 1.1650529192055528
+   },
+   "viv full": {
+    "integer": 2.148221583236524,
+    "floating point": 6.022877375229196,
+    "memory": 4.143400340278048,
+    "control flow": 3.454996908642314,
+    "system": 2.634578330686429,
+    "integer, memory and control flow": 3.242347719321895,
+    "all": 3.369572488102386
+   }
+  },
+  "real": {},
+  "boots": {
+   "viv interpreter": 3.9192653049976798,
+   "viv full": 2.3360672410053667,
+   "qemu": 4.602594417003274
+  },
+  "disk_boots": {
+   "viv interpreter": 27.04565737899975,
+   "viv full": 24.891253914000117,
+   "qemu": 25.517644818006374
+  }
  }
 ];
