@@ -513,7 +513,7 @@ Outcome<std::vector<FolderEntry>> PosixFolder::list(FolderNode& directory) {
         if (type == DT_UNKNOWN) {
             struct stat status {};
             if (::fstatat(descriptor.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
-                type = IFTODT(status.st_mode);
+                type = static_cast<u8>(IFTODT(status.st_mode));
         }
         entries.push_back({std::string(name), entry->d_ino, type});
     }
