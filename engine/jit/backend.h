@@ -30,7 +30,7 @@ constexpr usize exit_kinds = static_cast<usize>(ExitKind::left) + 1;
 struct Exit {
     ExitKind kind = ExitKind::left;
     u32 rest = 0;  // instructions to give back to the budget
-    u64 pc = 0;    // jump, budget, interpret
+    u64 pc = 0;    // jump, hot, budget, interpret
     u32 site = 0;  // jump: offset of the 4 bytes of displacement that linking changes
     u32 stub = 0;  // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
 };
