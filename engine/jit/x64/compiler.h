@@ -104,7 +104,6 @@ private:
         Gpr to;
         Xmm to_home;  // where `to` is rsp
         const ir::Inst* inst;
-        const ir::Block* block;
         u32 operation;
         Xmm operands[3];
     };

@@ -183,7 +183,6 @@ void Compiler::finish_float(const ir::Inst& inst, bool wide, std::array<Xmm, 3> 
                    .to = Gpr::rsp,
                    .to_home = Xmm::xmm1,
                    .inst = &inst,
-                   .block = block_,
                    .operation = soft_number(inst),
                    .operands = {operands[0], operands[1], operands[2]}};
     // In a home it may lie where an operand does; those are needed up to the jump only.
@@ -302,7 +301,6 @@ void Compiler::float_to_signed(const ir::Inst& inst) {
                             .to = to,
                             .to_home = a,
                             .inst = &inst,
-                            .block = block_,
                             .operation = soft_number(inst),
                             .operands = {a, a, a}});
     use_operands(inst);
