@@ -148,5 +148,70 @@ const history_of_runs = [
    "viv full": 24.891253914000117,
    "qemu": 25.517644818006374
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "c1245afd1",
+  "file": "2026-11-22-c1245afd1",
+  "means": {
+   "viv interpreter": {
+    "integer": 12.93768759052394,
+    "floating point": 31.799974153448424,
+    "memory": 17.11112853005597,
+    "control flow": 13.410125017780485,
+    "system": 12.362423315870789,
+    "integer, memory and control flow": 14.510225867500534,
+    "all": 15.531870706525751
+   },
+   "viv full": {
+    "integer": 3.7058448379174824,
+    "floating point": 3.7008179642312578,
+    "memory": 6.30040953068531,
+    "control flow": 6.946258935759092,
+    "system": 8.930153891318993,
+    "integer, memory and control flow": 5.648353651951571,
+    "all": 5.838073525714987
+   },
+   "qemu": {
+    "integer": 8.343371461006686,
+    "floating point": 22.218660448217687,
+    "memory": 26.317138595006824,
+    "control flow": 24.994316701989202,
+    "system": 20.603643247440967,
+    "integer, memory and control flow": 18.88127495544801,
+    "all": 19.58735381300607
+   }
+  },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.6448889264506349,
+    "floating point": 0.6987005819879972,
+    "memory": 1.5380130275323658,
+    "control flow": 1.8638392012639131,
+    "system": 1.666634665469688,
+    "integer, memory and control flow": 1.3012392176291068,
+    "all": 1.2611071894112793
+   },
+   "viv full": {
+    "integer": 2.2514087410349557,
+    "floating point": 6.003716114373379,
+    "memory": 4.1770520577801635,
+    "control flow": 3.5982414322793743,
+    "system": 2.3071991253666733,
+    "integer, memory and control flow": 3.3427926293043497,
+    "all": 3.355105708540595
+   }
+  },
+  "real": {},
+  "boots": {
+   "viv interpreter": 4.429112003002956,
+   "viv full": 2.5681345319972024,
+   "qemu": 5.239036999999371
+  },
+  "disk_boots": {
+   "viv interpreter": 32.46152276500652,
+   "viv full": 28.019034974000533,
+   "qemu": 24.99852489100158
+  }
  }
 ];
