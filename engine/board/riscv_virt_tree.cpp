@@ -11,11 +11,12 @@ namespace {
 
 // What the harts implement, in the order that the ISA manual wants. Vector extensions follow.
 constexpr std::string_view scalar_extensions[] = {
-    "i",        "m",           "a",       "f",       "d",       "c",       "zicbom",  "zicbop",
-    "zicboz",   "ziccamoa",    "ziccif",  "zicclsm", "ziccrse", "zicntr",  "zicond",  "zicsr",
-    "zifencei", "zihintpause", "zihpm",   "zkr",     "zfh",     "zfhmin",  "zca",     "zcb",
-    "zcd",      "zba",         "zbb",     "zbc",     "zbs",     "sdtrig",  "ssccptr", "sscounterenw",
-    "sstc",     "sstvala",     "sstvecd", "svade",   "svinval", "svnapot", "svpbmt"};
+    "i", "m", "a", "f", "d", "c", "zicbom", "zicbop", "zicboz", "ziccamoa", "ziccif", "zicclsm", "ziccrse", "zicntr",
+    "zicond", "zicsr", "zifencei", "zihintpause", "zihpm", "zkr", "zfh", "zfhmin", "zca", "zcb", "zcd", "zba", "zbb",
+    "zbc", "zbs", "sdtrig", "ssccptr", "sscounterenw", "sstc", "sstvala", "sstvecd", "svade", "svinval", "svnapot",
+    "svpbmt",
+    // A page table entry that is not valid is never cached, so the guest need not fence what it makes valid.
+    "svvptc"};
 constexpr std::string_view vector_extensions[] = {"v", "zvbb", "zvbc", "zvfh", "zvfhmin"};
 constexpr u32 cache_block = 64;
 

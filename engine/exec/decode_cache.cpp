@@ -92,7 +92,10 @@ bool Engine::code_written(u64 physical, u64 size) {
 }
 
 void Engine::forget_code() {
-    for (auto& [physical, page] : pages_) reset(*page);
+    for (auto& [physical, page] : pages_) {
+        reset(*page);
+        page->translations = nullptr;
+    }
     if (translator_ != nullptr) translator_->forget_code();
 }
 

@@ -38,7 +38,9 @@ static_assert(sizeof(void*) != 8 || sizeof(Slot) == 16);
 struct CodePage {
     u64 physical = 0;  // page address
     const u8* bytes = nullptr;
-    u32 decoded = 0;          // slots that hold an instruction
+    u32 decoded = 0;  // slots that hold an instruction
+    // What the translator keeps of this page, or null. Its own: it lives until Translator::forget_code().
+    void* translations = nullptr;
     std::vector<Slot> slots;  // one an instruction address, and one for the page's end
 };
 
@@ -47,6 +49,7 @@ struct FetchEntry {
     static constexpr u64 invalid = ~u64{0};
     u64 page = invalid;  // virtual page address
     CodePage* code = nullptr;
+    bool global = false;  // mapped alike in all address spaces
 };
 
 class FetchTable {
@@ -60,14 +63,21 @@ public:
     void flush_page(u64 pc) {
         if (at(pc).page == (pc & ~page_mask)) at(pc) = FetchEntry{};
     }
-    void insert(u64 pc, CodePage& code) {
-        at(pc) = {pc & ~page_mask, &code};
+    void insert(u64 pc, CodePage& code, bool global) {
+        at(pc) = {pc & ~page_mask, &code, global};
         used_ = true;
     }
 
 private:
     std::array<FetchEntry, size> entries_;
     bool used_ = false;
+};
+
+// A page that instructions are fetched from.
+struct FetchedPage {
+    const u8* bytes = nullptr;  // page_size of them; null: the fetch has faulted
+    u64 physical = 0;           // page address
+    bool global = false;        // mapped alike in all address spaces
 };
 
 // What the guest's decoder says about one instruction.
@@ -128,7 +138,7 @@ public:
 
     // ---- For a translator (translation.h), between runs of generated code ----
     // The page of code at `pc`, or null if fetching there trapped (the trap has been delivered, and the pc set).
-    const CodePage* code_page(u64 pc);
+    CodePage* code_page(u64 pc);
     // Translations of code on the page are about to exist.
     void will_hold_code(const CodePage& page);
     void go_to(u64 pc) { set_pc(pc); }
@@ -150,8 +160,8 @@ protected:
     // Hooks of the guest.
     virtual void set_pc(u64 pc) = 0;
     // Translates `address` for execution by the instruction at `pc`. On a fault delivers the trap (which sets the pc)
-    // and returns null; else the bytes of the whole page.
-    virtual const u8* fetch_page(u64 address, u64 pc, u64& physical_page) = 0;
+    // and returns no bytes.
+    virtual FetchedPage fetch_page(u64 address, u64 pc) = 0;
     // Whether the guest wants to look at `pc` before each execution of what is there (a breakpoint): then `slot` has a
     // handler that leaves, and the instruction is only ever executed by step_slot().
     virtual bool intercept(u64 /*pc*/, Slot& /*slot*/) { return false; }

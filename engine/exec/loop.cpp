@@ -12,14 +12,13 @@ const Slot* Engine::enter_slow(u64 pc) {
         set_pc(pc);
         return nullptr;
     }
-    u64 physical_page = 0;
-    const u8* bytes = fetch_page(pc, pc, physical_page);
-    if (bytes == nullptr) {
+    const FetchedPage fetched = fetch_page(pc, pc);
+    if (fetched.bytes == nullptr) {
         budget--;
         return nullptr;
     }
-    CodePage& code = page_for(physical_page, bytes);
-    fetch->insert(pc, code);
+    CodePage& code = page_for(fetched.physical, fetched.bytes);
+    fetch->insert(pc, code, fetched.global);
     page_va = pc & ~page_mask;
     page_slots = code.slots.data();
     return page_slots + ((pc & page_mask) >> slot_shift_);
@@ -53,7 +52,7 @@ void Engine::run_slots(u64 pc) {
     drive(slot);
 }
 
-const CodePage* Engine::code_page(u64 pc) { return enter(pc) != nullptr ? fetch->at(pc).code : nullptr; }
+CodePage* Engine::code_page(u64 pc) { return enter(pc) != nullptr ? fetch->at(pc).code : nullptr; }
 
 void Engine::will_hold_code(const CodePage& page) {
     if (page.decoded == 0) code_page_made(page.physical);
@@ -126,8 +125,7 @@ const Slot* Engine::run_crossing(Engine& engine, const Slot* slot) {
     u8 bytes[2 * longest_instruction] = {};
     const usize here = static_cast<usize>(next_page - pc);
     std::memcpy(bytes, engine.fetch->at(engine.page_va).code->bytes + (pc & page_mask), here);
-    u64 physical_page = 0;
-    const u8* rest = engine.fetch_page(next_page, pc, physical_page);
+    const u8* rest = engine.fetch_page(next_page, pc).bytes;
     if (rest == nullptr) return nullptr;
     std::memcpy(bytes + here, rest, longest_instruction);
     engine.place_alone(pc, bytes, run_resume);

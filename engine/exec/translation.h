@@ -3,7 +3,9 @@
 // Promises: everything that generated code touches of a vCPU is named in CpuLayout; all else goes through calls.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <bitset>
 #include <span>
 #include <vector>
@@ -17,7 +19,9 @@
 namespace viv::exec {
 
 // Where generated code goes on at a guest address, for one address space and mode. Generated code probes it, so the
-// layout is fixed. Only addresses for which code exists are in it; it is flushed with the translations of addresses.
+// layout is fixed: an address is in its own place or in that of its neighbour (place ^ 1), since kernels have so many
+// addresses that others jump to that some pair of busy ones always shares a place. Only addresses for which code exists
+// are in it; it is flushed with the translations of addresses.
 class JumpTable {
 public:
     struct Entry {
@@ -26,41 +30,62 @@ public:
         const u8* code = nullptr;
     };
     static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
-    static constexpr unsigned index_bits = 10;
+    static constexpr unsigned index_bits = 14;
     static constexpr usize size = usize{1} << index_bits;
     static constexpr unsigned index_shift = 1;
     static constexpr usize index(u64 pc) { return pc >> index_shift & (size - 1); }
 
     Entry* entries() { return entries_.data(); }
-    Entry& at(u64 pc) { return entries_[index(pc)]; }
+    // The code at `pc`, or null.
+    const u8* find(u64 pc) const {
+        const Entry& own = entries_[index(pc)];
+        const Entry& neighbour = entries_[index(pc) ^ 1];
+        return own.pc == pc ? own.code : neighbour.pc == pc ? neighbour.code : nullptr;
+    }
     void insert(u64 pc, const u8* code) {
-        at(pc) = {pc, code};
-        used_ = true;
+        Entry& own = entries_[index(pc)];
+        Entry& neighbour = entries_[index(pc) ^ 1];
+        if (neighbour.pc == pc || (own.pc != pc && own.code != nullptr)) neighbour = own;
+        own = {pc, code};
+        filled_ |= u64{1} << index(pc) / group_size;
         pages_.set(page_bit(pc));
     }
     void flush() {
-        if (used_) entries_.fill(Entry{});
-        used_ = false;
+        if (filled_ == 0) return;
+        for_each_filled([](Entry& entry) { entry = {}; });
+        filled_ = 0;
         pages_.reset();
     }
     // Forgets the addresses in the page of `address`.
     void flush_page(u64 address) {
         if (!pages_[page_bit(address)]) return;
-        for (Entry& entry : entries_)
+        for_each_filled([&](Entry& entry) {
             if (((entry.pc ^ address) & ~page_mask) == 0) entry = {};
+        });
     }
-    // Forgets one address.
-    void forget(u64 pc) {
-        if (at(pc).pc == pc) at(pc) = {};
+    // Forgets the addresses at `offset` within any page whose code begins in [first, last).
+    void forget(u64 offset, const u8* first, const u8* last) {
+        for (usize i = index(offset & page_mask); i < size; i += page_size >> index_shift)
+            for (Entry* entry : {&entries_[i], &entries_[i ^ 1]})
+                if (entry->code >= first && entry->code < last) *entry = {};
     }
 
 private:
     static constexpr usize page_bits_size = 4096;
     static constexpr usize page_bit(u64 pc) { return pc >> page_bits & (page_bits_size - 1); }
 
-    std::array<Entry, size> entries_;
+    alignas(64) std::array<Entry, size> entries_;
     std::bitset<page_bits_size> pages_;  // of which there may be addresses, by the low bits of their number
-    bool used_ = false;
+    // In groups, as in Tlb.
+    static constexpr usize groups = 64, group_size = size / groups;
+    template <class Change>
+    void for_each_filled(Change&& change) {
+        for (u64 left = filled_; left != 0; left &= left - 1) {
+            const auto first = entries_.begin() + std::countr_zero(left) * static_cast<std::ptrdiff_t>(group_size);
+            std::for_each(first, first + group_size, change);
+        }
+    }
+    u64 filled_ = 0;
 };
 
 // How often code may still run before it asks to be translated better. Counters are taken by a hash of the address, so
@@ -82,6 +107,8 @@ struct CpuLayout {
     i32 heat = 0;    // HeatTable
     static constexpr i32 none = -1;
     i32 float_flags = none;  // u8, a slot: where the float units of its blocks gather flags
+    // Guest addresses are kept as u64 whose higher bits are zero: 32 or 64.
+    unsigned address_bits = 64;
 };
 
 // A vCPU as its translator sees it.
@@ -94,9 +121,13 @@ public:
     // The block key besides the address: what translations made now depend on.
     virtual u64 translation_mode() const = 0;
     // The table of the current address space and mode.
-    virtual JumpTable& jump_table() = 0;
-    // The code at `pc` is going to be dropped, or better code is there: it is in no jump table of this vCPU any more.
-    virtual void forget_jump(u64 pc) = 0;
+    virtual const JumpTable& jump_table() = 0;
+    // Code for the vCPU's pc, which engine.code_page() has just been asked for: puts it into that table, unless the
+    // table is shared with address spaces in which the pc may mean something else.
+    virtual void insert_jump(u64 pc, const u8* code) = 0;
+    // Code in [first, last) for the addresses at `offset` within a page is going to be dropped, or there is better
+    // code: it is in no jump table of this vCPU any more.
+    virtual void forget_jumps(u64 offset, const u8* first, const u8* last) = 0;
     virtual void flush_jump_tables() = 0;
     // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, none
     // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole.

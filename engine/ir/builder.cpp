@@ -18,6 +18,7 @@ ValueId Builder::constant(Type type, u128 value) {
     return append(
         {.op = Op::constant, .type = type, .imm = static_cast<u64>(value), .imm2 = static_cast<u64>(value >> 64)});
 }
+ValueId Builder::address(u64 pc) { return append({.op = Op::address, .type = Type::i64, .imm = pc}); }
 ValueId Builder::unary(Op op, Type type, ValueId a) { return append({.op = op, .type = type, .a = a}); }
 ValueId Builder::binary(Op op, Type type, ValueId a, ValueId b) {
     return append({.op = op, .type = type, .a = a, .b = b});

@@ -14,6 +14,7 @@ public:
     explicit Builder(Block& block) : block_(block) {}
 
     ValueId constant(Type type, u128 value);
+    ValueId address(u64 pc);  // of type i64
     ValueId unary(Op op, Type type, ValueId a);
     ValueId binary(Op op, Type type, ValueId a, ValueId b);
     ValueId compare(Op op, Type operands, ValueId a, ValueId b);

@@ -49,6 +49,9 @@ enum class Op : u8 {
 #define IR_FLOAT_CONVERT(name, meaning) name,
 #include "engine/ir/ops.def"
     constant,  // imm, and imm2 above it for i128
+    // The guest address imm, an i64, if the code runs in the virtual page for which it was built; in another one, what
+    // is as far from there.
+    address,
     zext,
     sext,
     trunc,

@@ -20,6 +20,7 @@ enum class Shape : u8 {
     float_compare,
     float_convert,
     constant,
+    address,
     convert,
     select,
     get,
@@ -64,6 +65,7 @@ inline constexpr std::array<OpInfo, op_count> op_table{{
 #define IR_FLOAT_CONVERT(name, meaning) {#name, Shape::float_convert, 1},
 #include "engine/ir/ops.def"
     {"constant", Shape::constant, 0},
+    {"address", Shape::address, 0},
     {"zext", Shape::convert, 1},
     {"sext", Shape::convert, 1},
     {"trunc", Shape::convert, 1},

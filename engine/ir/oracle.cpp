@@ -119,6 +119,7 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
                 }
                 break;
             case Shape::constant: result = u128{inst.imm2} << 64 | inst.imm; break;
+            case Shape::address: result = inst.imm; break;
             case Shape::convert: result = evaluate_convert(inst.op, inst.type, type(inst.a), value(inst.a)); break;
             case Shape::select: result = value(inst.a) != 0 ? value(inst.b) : value(inst.c); break;
             case Shape::get: result = read_slot(state, inst.imm, inst.type); break;

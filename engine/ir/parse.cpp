@@ -304,6 +304,7 @@ private:
                     return wrong(line, "'load' or 'store'");
                 return operands(line, inst, 1);
             case Shape::call: return call(line, inst);
+            case Shape::address:
             case Shape::guest: return number(line, inst.imm, "an address");
             case Shape::jump:
                 TRY(number(line, inst.imm, "an address"));

@@ -92,6 +92,7 @@ std::string print_line(const Block& block, ValueId id, const SlotTable& slots) {
         case Shape::float_convert: return text + ' ' + operands(inst, info.operands) + float_text(inst);
         case Shape::float_compare: return text + fmt::format(".{} {}", type, operands(inst, 2)) + float_text(inst);
         case Shape::constant: return text + ' ' + constant_text(inst);
+        case Shape::address: return text + fmt::format(" {:#x}", inst.imm);
         case Shape::get: return text + ' ' + slot(inst.imm, slots);
         case Shape::set: return text + fmt::format(" {}, {}", slot(inst.imm, slots), value(inst.a));
         case Shape::fetch_op: return text + fmt::format(" {} {}", op_name(inst.imm), operands(inst, 2));

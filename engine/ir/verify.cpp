@@ -106,6 +106,7 @@ private:
                 TRY(want(inst.type != Type::none, "has no type"));
                 return want(truncate(inst.type, value) == value, "is too large for its type");
             }
+            case Shape::address: return want(inst.type == Type::i64, "is not an i64");
             case Shape::convert: {
                 const unsigned from = bits_of(of(inst.a)), to = bits_of(inst.type);
                 if (inst.op == Op::trunc) return want(to >= 8 && to < from, "does not narrow to 8 bits or more");

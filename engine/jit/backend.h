@@ -1,7 +1,8 @@
 // What a backend makes of a region of blocks, and what the dispatcher needs to know of the result.
-// Promises: code is position independent but for the exits it names; it touches the vCPU by CpuLayout only; wherever
-// it stops, the state is that of a boundary between two guest instructions, and `rest` of the exit says how many
-// instructions that were taken off the budget have not been executed.
+// Promises: code is position independent but for the exits it names, on the host and on the guest: a page of guest code
+// is translated once, wherever it is mapped. It touches the vCPU by CpuLayout only; wherever it stops, the state is
+// that of a boundary between two guest instructions, and `rest` of the exit says how many instructions that were taken
+// off the budget have not been executed.
 #pragma once
 
 #include <algorithm>
@@ -17,10 +18,10 @@ namespace viv::jit {
 
 // How generated code came to an end.
 enum class ExitKind : u8 {
-    jump,       // to `pc`, a constant in the same page: can be linked to the code there
-    hot,        // the block at `pc`, none of which has been executed, has run as often as its heat counter allowed
-    budget,     // the budget does not suffice for the block at `pc`, none of which has been executed
-    interpret,  // the instruction at `pc` is to be done by the interpreter
+    jump,       // to `offset`: can be linked to the code there
+    hot,        // the block at `offset`, none of which has been executed, has run as often as its heat counter allowed
+    budget,     // the budget does not suffice for the block at `offset`, none of which has been executed
+    interpret,  // the instruction at `offset` is to be done by the interpreter
     dispatch,   // the pc is in the state; code there may be known
     left,       // the pc is in the state; interrupts, mode or code must be looked at
 };
@@ -29,10 +30,10 @@ constexpr usize exit_kinds = static_cast<usize>(ExitKind::left) + 1;
 
 struct Exit {
     ExitKind kind = ExitKind::left;
-    u32 rest = 0;  // instructions to give back to the budget
-    u64 pc = 0;    // jump, hot, budget, interpret
-    u32 site = 0;  // jump: offset of the 4 bytes of displacement that linking changes
-    u32 stub = 0;  // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
+    u32 rest = 0;    // instructions to give back to the budget
+    u32 offset = 0;  // jump, hot, budget, interpret: within the page that the code runs in
+    u32 site = 0;    // jump: offset of the 4 bytes of displacement that linking changes
+    u32 stub = 0;    // jump: offset of the code that goes to the dispatcher, where the jump goes while it is not linked
 };
 
 // A state slot of type i64 that a backend may keep in a register of its own throughout a region.
@@ -48,7 +49,7 @@ struct Promotion {
 // at each of them. Between blocks, values are in the state only, promoted slots included.
 struct Region {
     u64 physical_page = 0;
-    u64 virtual_page = 0;
+    u64 virtual_page = 0;  // where the addresses in `blocks` have it; the code may run in another one
     u64 mode = 0;
     std::vector<ir::Block> blocks;
     std::vector<Promotion> promoted;  // the heaviest first
@@ -68,10 +69,11 @@ struct Region {
 struct Compiled {
     std::vector<u8> code;
     std::vector<Exit> exits;
-    // Where the blocks can be entered from outside: (guest pc, offset into the code).
+    // Where a block can be entered from outside, as offsets into the code.
     struct Entry {
-        u64 pc = 0;
-        u32 offset = 0;
+        u32 guest = 0;  // the block's offset within its page
+        u32 entry = 0;  // by the jump table and enter(): the guest's pc must be told
+        u32 link = 0;   // by a jump from code of the same page, in which the guest already runs
     };
     std::vector<Entry> entries;
 };
@@ -87,6 +89,12 @@ constexpr u32 translation(u32 word) { return word >> exit_bits; }
 constexpr u32 exit(u32 word) { return word & (maximum_exits - 1); }
 }  // namespace exit_word
 
+// How generated code was left.
+struct Left {
+    u32 word = exit_word::no_code;
+    u64 virtual_page = 0;  // in which it ran, if `word` names an exit
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -98,8 +106,8 @@ public:
     virtual usize supported(const ir::Block& block) const = 0;
     // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits.
     virtual bool compile(const Region& region, u32 first_exit, Compiled& out) = 0;
-    // Runs code until an exit; returns first_exit + its number.
-    virtual u32 enter(const u8* thunks, void* state, const u8* code) = 0;
+    // Runs code, at its entry for the guest address `pc`, until an exit: the word is first_exit + its number.
+    virtual Left enter(const u8* thunks, void* state, const u8* code, u64 pc) = 0;
     // Makes the jump at `site` (writable bytes, of code that will run at another address) go `distance` bytes behind
     // its end.
     virtual void link(u8* site, i64 distance) = 0;

@@ -15,6 +15,14 @@ namespace {
 constexpr u32 alignment = 16;
 constexpr u32 tail_of_links = 8;  // kept free behind code, so that displacements at its end can be written whole
 
+// Whether `one` can be entered wherever `other` can.
+bool covers(const Translation& one, const Translation& other) {
+    return std::all_of(other.entries.begin(), other.entries.end(), [&](const Compiled::Entry& entry) {
+        return std::any_of(one.entries.begin(), one.entries.end(),
+                           [&](const Compiled::Entry& each) { return each.guest == entry.guest; });
+    });
+}
+
 }  // namespace
 
 CodeCache::CodeCache(Backend& backend, std::unique_ptr<host::CodeBlock> memory)
@@ -27,14 +35,38 @@ CodeCache::CodeCache(Backend& backend, std::unique_ptr<host::CodeBlock> memory)
     first_ = next_ = static_cast<u32>(align_up(thunks.size(), alignment));
 }
 
-PageView& CodeCache::view(u64 physical_page, u64 virtual_page, u64 mode) {
-    Page& page = pages_[physical_page];
-    for (auto& view : page.views)
-        if (view->virtual_page == virtual_page && view->mode == mode) return *view;
-    page.views.push_back(std::make_unique<PageView>());
-    page.views.back()->virtual_page = virtual_page;
-    page.views.back()->mode = mode;
-    return *page.views.back();
+CodePoint& PageView::at(u16 offset) {
+    // Code lies close together, so its offsets are a good hash.
+    const auto place_of = [this](u16 of) { return usize{of} >> 1 & (table_.size() - 1); };
+    usize place = place_of(offset);
+    for (; table_[place] != 0; place = (place + 1) & (table_.size() - 1))
+        if (CodePoint& point = points_[table_[place] - 1u]; point.offset == offset) return point;
+    points_.push_back({.offset = offset});
+    table_[place] = static_cast<u16>(points_.size());
+    if (points_.size() * 2 > table_.size()) {
+        table_.assign(table_.size() * 2, 0);
+        for (usize i = 0; i < points_.size(); i++) {
+            place = place_of(points_[i].offset);
+            while (table_[place] != 0) place = (place + 1) & (table_.size() - 1);
+            table_[place] = static_cast<u16>(i + 1);
+        }
+    }
+    return points_.back();
+}
+
+PageView& TranslatedPage::view(u64 mode) {
+    for (auto& view : views)
+        if (view->mode() == mode) return *view;
+    return *views.emplace_back(std::make_unique<PageView>(mode));
+}
+
+TranslatedPage& CodeCache::page(u64 physical_page) {
+    auto& page = pages_[physical_page];
+    if (page == nullptr) {
+        page = std::make_unique<TranslatedPage>();
+        page->physical = physical_page;
+    }
+    return *page;
 }
 
 u32 CodeCache::next_number() {
@@ -78,7 +110,6 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     made->offset = next_;
     made->size = size;
     made->physical_page = region.physical_page;
-    made->virtual_page = region.virtual_page;
     made->mode = region.mode;
     for (const ir::Block& block : region.blocks) {
         const u64 first = block.pc & page_mask;
@@ -91,19 +122,22 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     memory_->name(next_, compiled.code.size(),
                   fmt::format("guest_{}_{:x}", tier == Tier::full ? "region" : "block", region.blocks.front().pc));
 
-    PageView& view = this->view(region.physical_page, region.virtual_page, region.mode);
+    TranslatedPage& page = this->page(region.physical_page);
+    PageView& view = page.view(region.mode);
     for (const Compiled::Entry& entry : made->entries) {
-        const u16 offset = static_cast<u16>(entry.pc & page_mask);
-        if (const Translation* before = view.points[offset].translation; before != nullptr) {
-            if (before->tier >= tier) continue;
+        const u16 offset = static_cast<u16>(entry.guest);
+        if (const Translation* before = view.at(offset).translation; before != nullptr) {
+            if (before->tier > tier || (before->tier == tier && !covers(*made, *before))) continue;
             drop(before->number);
         }
-        CodePoint& point = view.points[offset];
+        CodePoint& point = view.at(offset);
         point.translation = made.get();
-        point.code = memory_->executable() + next_ + entry.offset;
+        point.code = memory_->executable() + next_ + entry.entry;
+        point.link = memory_->executable() + next_ + entry.link;
         point.executions = 0;
     }
-    pages_[region.physical_page].translations.push_back(number);
+    if (tier == Tier::full) page.rewrites = 0;
+    page.translations.push_back(number);
     by_offset_.emplace(next_, number);
     bytes_used_ += size;
     next_ += size;
@@ -111,11 +145,21 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     return translations_[number].get();
 }
 
+bool CodeCache::inside_region(const TranslatedPage& page, u32 offset) const {
+    return std::any_of(page.translations.begin(), page.translations.end(), [&](u32 number) {
+        const Translation& each = *translations_[number];
+        return each.tier == Tier::full &&
+               std::any_of(each.ranges.begin(), each.ranges.end(), [&](const Translation::Range& range) {
+                   return range.first < offset && offset <= range.last;
+               });
+    });
+}
+
 std::vector<const Translation*> CodeCache::on_page(u64 physical_page) const {
     std::vector<const Translation*> all;
     const auto found = pages_.find(physical_page);
     if (found == pages_.end()) return all;
-    for (const u32 number : found->second.translations) all.push_back(translations_[number].get());
+    for (const u32 number : found->second->translations) all.push_back(translations_[number].get());
     return all;
 }
 
@@ -132,7 +176,7 @@ void CodeCache::link(const Translation& from, u32 exit, const CodePoint& point) 
     if (std::find(target.incoming.begin(), target.incoming.end(), word) != target.incoming.end()) return;
     target.incoming.push_back(word);
     translations_[from.number]->outgoing.push_back(target.number);
-    set_jump(from, exit, point.code);
+    set_jump(from, exit, point.link);
 }
 
 void CodeCache::drop(u32 number) {
@@ -149,16 +193,15 @@ void CodeCache::drop(u32 number) {
         if (translations_[target] != nullptr)
             std::erase_if(translations_[target]->incoming,
                           [&](u32 word) { return exit_word::translation(word) == number; });
-    Page& page = pages_[gone->physical_page];
+    TranslatedPage& page = this->page(gone->physical_page);
     std::erase(page.translations, number);
-    for (auto& view : page.views) {
-        if (view->virtual_page != gone->virtual_page || view->mode != gone->mode) continue;
-        for (const Compiled::Entry& entry : gone->entries) {
-            const auto point = view->points.find(static_cast<u16>(entry.pc & page_mask));
-            if (point == view->points.end() || point->second.translation != gone) continue;
-            view->points.erase(point);
-            changed_.push_back(entry.pc);
-        }
+    PageView& view = page.view(gone->mode);
+    const u8* const code = memory_->executable() + gone->offset;
+    for (const Compiled::Entry& entry : gone->entries) {
+        CodePoint& point = view.at(static_cast<u16>(entry.guest));
+        if (point.translation != gone) continue;
+        point = {.offset = point.offset};
+        changes_.push_back({entry.guest, code, code + gone->size});
     }
     by_offset_.erase(gone->offset);
     bytes_used_ -= gone->size;
@@ -175,19 +218,21 @@ void CodeCache::free_dropped() {
 
 bool CodeCache::code_written(u64 physical, u64 size) {
     const auto found = pages_.find(physical & ~page_mask);
-    if (found == pages_.end()) return false;
+    if (found == pages_.end() || found->second->translations.empty()) return false;
+    TranslatedPage& page = *found->second;
     const u64 first = physical & page_mask, last = first + size - 1;
-    const std::vector<u32> numbers = found->second.translations;
-    for (const u32 number : numbers) {
+    const auto is_hit = [&](u32 number) {
         const auto& ranges = translations_[number]->ranges;
-        const bool hit = std::any_of(ranges.begin(), ranges.end(), [&](const Translation::Range& range) {
-            return range.first <= last && first <= range.last;
-        });
-        if (hit) drop(number);
-    }
-    if (!found->second.translations.empty()) return true;
-    pages_.erase(found);
-    return false;
+        return std::any_of(ranges.begin(), ranges.end(),
+                           [&](const Translation::Range& range) { return range.first <= last && first <= range.last; });
+    };
+    std::vector<u32> hit;
+    std::copy_if(page.translations.begin(), page.translations.end(), std::back_inserter(hit), is_hit);
+    if (hit.empty()) return true;
+    page.rewrites++;
+    if (page.rewrites > tolerated_rewrites) hit = page.translations;
+    for (const u32 number : hit) drop(number);
+    return !page.translations.empty();
 }
 
 void CodeCache::clear() {

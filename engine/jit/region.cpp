@@ -177,28 +177,27 @@ void RegionBuilder::promote(Region& region) {
     const auto depths = loop_depths(region);
     for (usize i = 0; i < region.blocks.size(); i++) {
         const ir::Block& block = region.blocks[i];
-        const u64 weight = u64{1} << (3 * std::min(depths[i], 6u));
-        for (const ir::Inst& inst : block.code) {
-            const bool get = inst.op == Op::get, set = inst.op == Op::set;
-            if (get || set) {
-                Use& use = uses[inst.imm];
-                use.weight += weight;
-                use.usable = use.usable && inst.type == ir::Type::i64;
-                use.written = use.written || set;
-                if (set && ir::is_float(block.code[inst.a].op)) use.floating += static_cast<i64>(weight);
-                if (set && !ir::is_float(block.code[inst.a].op) && block.code[inst.a].op != Op::load)
-                    use.floating -= static_cast<i64>(weight);
-            } else {
-                ir::for_each_operand(block, inst, [&](ir::ValueId id) {
-                    const ir::Inst& made = block.code[id];
-                    if (made.op != Op::get) return;
-                    const bool neutral = inst.op == Op::store && id == inst.b;
-                    if (ir::is_float(inst.op))
-                        uses[made.imm].floating += static_cast<i64>(weight);
-                    else if (!neutral)
-                        uses[made.imm].floating -= static_cast<i64>(weight);
-                });
-            }
+        const i64 weight = i64{1} << (3 * std::min(depths[i], 6u));
+        // What is done with each value: more than 0 for floating-point units. Where it is loaded from and stored to
+        // does not matter.
+        std::vector<i64> floating(block.code.size(), 0);
+        for (ir::ValueId id = 0; id < block.code.size(); id++) {
+            const ir::Inst& inst = block.code[id];
+            if (inst.op == Op::set) continue;
+            const i64 kind = ir::is_float(inst.op) ? weight : -weight;
+            if (ir::makes_value(inst.op) && inst.op != Op::get && inst.op != Op::load) floating[id] += kind;
+            ir::for_each_operand(block, inst, [&](ir::ValueId operand) {
+                if (inst.op != Op::store || operand != inst.b) floating[operand] += kind;
+            });
+        }
+        for (ir::ValueId id = 0; id < block.code.size(); id++) {
+            const ir::Inst& inst = block.code[id];
+            if (inst.op != Op::get && inst.op != Op::set) continue;
+            Use& use = uses[inst.imm];
+            use.weight += static_cast<u64>(weight);
+            use.usable = use.usable && inst.type == ir::Type::i64;
+            use.written = use.written || inst.op == Op::set;
+            use.floating += floating[inst.op == Op::set ? inst.a : id];
         }
         // Rounding modes and flags are reached by other ways, too.
         for (const ir::FloatUnit& unit : block.float_units)

@@ -1,6 +1,8 @@
 // Dispatching. See tiers.h.
 #include "engine/jit/tiers.h"
 
+#include <algorithm>
+
 #include "engine/ir/opt/pipeline.h"
 #include "engine/ir/print.h"
 #include "engine/lang/check.h"
@@ -12,6 +14,9 @@ namespace {
 u32 heat_index(u64 physical) {
     return static_cast<u32>((physical >> 1) ^ (physical >> 13)) & (exec::HeatTable::size - 1);
 }
+
+// Doublings of Options::quick_after.
+constexpr unsigned most_patience = 6;
 
 }  // namespace
 
@@ -39,14 +44,16 @@ const Translation* Tiers::compile(const Region& region, Tier tier) {
     return made;
 }
 
-const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
-    Region region{.physical_page = page.physical,
-                  .virtual_page = view.virtual_page,
-                  .mode = view.mode,
-                  .blocks = {},
-                  .promoted = {}};
-    region.blocks.push_back(guest_.translate_block(std::span(page.bytes, page_size), view.virtual_page, pc, view.mode,
-                                                   options_.block_limit));
+TranslatedPage& Tiers::translated(exec::CodePage& page) {
+    if (page.translations == nullptr) page.translations = &cache_.page(page.physical);
+    return *static_cast<TranslatedPage*>(page.translations);
+}
+
+const u8* Tiers::translate(const exec::CodePage& page, u64 mode, u64 pc) {
+    Region region{
+        .physical_page = page.physical, .virtual_page = pc & ~page_mask, .mode = mode, .blocks = {}, .promoted = {}};
+    region.blocks.push_back(
+        guest_.translate_block(std::span(page.bytes, page_size), region.virtual_page, pc, mode, options_.block_limit));
     if (region.blocks.front().code.empty()) return nullptr;
     if (options_.highest == Tier::full) {
         region.heat = heat_index(page.physical | (pc & page_mask));
@@ -54,39 +61,43 @@ const u8* Tiers::translate(PageView& view, const exec::CodePage& page, u64 pc) {
     }
     const Translation* made = compile(region, Tier::quick);
     if (made == nullptr) return nullptr;
-    return cache_.thunks() + made->offset + made->entries.front().offset;
+    return cache_.thunks() + made->offset + made->entries.front().entry;
 }
 
 void Tiers::translate_region(u64 pc) {
-    const exec::CodePage* page = engine_.code_page(pc);
+    exec::CodePage* page = engine_.code_page(pc);
     if (page == nullptr) return;  // the fetch has trapped
-    PageView& view = cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode());
+    const u64 mode = guest_.translation_mode();
+    TranslatedPage& known = translated(*page);
+    // Where a run happened to stop within a block of a region, it is gone on with there. That is worth no copy of the
+    // region, only a way back into it.
+    const bool inside = cache_.inside_region(known, static_cast<u32>(pc & page_mask));
     SeenCode seen;
-    for (const auto& [offset, point] : view.points)
-        if (point.code != nullptr) seen.set(offset);
-    const Region region = regions_.build(std::span(page->bytes, page_size), page->physical, view.virtual_page,
-                                         view.mode, pc, seen, options_.region);
+    for (const CodePoint& point : known.view(mode).points())
+        if (point.code != nullptr && (!inside || point.translation->tier != Tier::full)) seen.set(point.offset);
+    const Region region = regions_.build(std::span(page->bytes, page_size), page->physical, pc & ~page_mask, mode, pc,
+                                         seen, options_.region);
     // What cannot be compiled is not asked for again and again.
     heat_.left[heat_index(page->physical | (pc & page_mask))] = exec::HeatTable::never;
     if (!region.blocks.empty()) compile(region, Tier::full);
 }
 
 const u8* Tiers::find(u64 pc, CodePoint*& point) {
-    const exec::CodePage* page = engine_.code_page(pc);
+    exec::CodePage* page = engine_.code_page(pc);
     if (page == nullptr) return nullptr;
-    PageView& view = cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode());
-    point = &view.points[static_cast<u16>(pc & page_mask)];
+    TranslatedPage& known = translated(*page);
+    PageView& view = known.view(guest_.translation_mode());
+    const u16 offset = static_cast<u16>(pc & page_mask);
+    point = &view.at(offset);
     const u8* code = point->code;
-    if (code == nullptr && point->executions >= options_.quick_after) {
+    if (code == nullptr && point->executions >= options_.quick_after << std::min(known.rewrites, most_patience)) {
         engine_.will_hold_code(*page);
-        code = translate(view, *page, pc);
-        // Translating may have dropped others, and with them what is known of this page.
-        point = &cache_.view(page->physical, pc & ~page_mask, guest_.translation_mode())
-                     .points[static_cast<u16>(pc & page_mask)];
+        code = translate(*page, view.mode(), pc);
+        // Translating may have dropped others, and made points for them.
+        point = &view.at(offset);
         if (code == nullptr) point->executions = 0;  // tried again, but not each time
     }
-    if (code == nullptr) return nullptr;
-    guest_.jump_table().insert(pc, code);
+    if (code != nullptr) guest_.insert_jump(pc, code);
     return code;
 }
 
@@ -96,10 +107,8 @@ void Tiers::run() {
         const u64 pc = guest_.pc();
         CodePoint* point = nullptr;
         const u8* code = nullptr;
-        if (const auto& known = guest_.jump_table().at(pc); known.pc == pc && pending_link_ == exit_word::no_code)
-            code = known.code;
-        else
-            code = find(pc, point);
+        if (pending_link_ == exit_word::no_code) code = guest_.jump_table().find(pc);
+        if (code == nullptr) code = find(pc, point);
         if (code == nullptr) {
             pending_link_ = exit_word::no_code;
             if (point == nullptr) return;  // the fetch has trapped
@@ -115,11 +124,12 @@ void Tiers::run() {
             pending_link_ = exit_word::no_code;
         }
         statistics_.entries++;
-        if (handle(backend_->enter(cache_.thunks(), state_, code)) == Next::stop) return;
+        if (handle(backend_->enter(cache_.thunks(), state_, code, pc)) == Next::stop) return;
     }
 }
 
-Tiers::Next Tiers::handle(u32 word) {
+Tiers::Next Tiers::handle(const Left& left) {
+    const u32 word = left.word;
     if (word == exit_word::no_code) {
         statistics_.exits[static_cast<usize>(ExitKind::dispatch)]++;
         return Next::go_on;
@@ -129,24 +139,25 @@ Tiers::Next Tiers::handle(u32 word) {
     const Exit exit = from->exits[exit_word::exit(word)];
     statistics_.exits[static_cast<usize>(exit.kind)]++;
     engine_.budget += exit.rest;
+    const u64 pc = left.virtual_page | exit.offset;
     switch (exit.kind) {
         case ExitKind::jump:
-            engine_.go_to(exit.pc);
-            // Within its page: the target is where it was translated from, however that page is mapped later.
+            engine_.go_to(pc);
+            // Within its page: the target is where it is, however that page is mapped.
             if (!from->dropped) pending_link_ = word;
             return Next::go_on;
         case ExitKind::hot:
-            engine_.go_to(exit.pc);
-            translate_region(exit.pc);
+            engine_.go_to(pc);
+            translate_region(pc);
             return Next::go_on;
         case ExitKind::budget:
-            engine_.go_to(exit.pc);
+            engine_.go_to(pc);
             while (engine_.budget > 0)
                 if (engine_.run_one(guest_.pc()) == exec::Engine::Ran::left) return Next::stop;
             return Next::stop;
         case ExitKind::interpret:
-            engine_.go_to(exit.pc);
-            return engine_.run_one(exit.pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
+            engine_.go_to(pc);
+            return engine_.run_one(pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
         case ExitKind::dispatch: return Next::go_on;
         case ExitKind::left: return Next::stop;
     }
@@ -154,7 +165,8 @@ Tiers::Next Tiers::handle(u32 word) {
 }
 
 void Tiers::forget_changed() {
-    for (const u64 pc : cache_.take_changed()) guest_.forget_jump(pc);
+    for (const CodeCache::Change& change : cache_.take_changes())
+        guest_.forget_jumps(change.offset, change.first, change.last);
 }
 
 bool Tiers::code_written(u64 physical, u64 size) {
@@ -175,9 +187,8 @@ std::vector<exec::TranslatedCode> Tiers::describe(const exec::CodeLocation& page
     std::vector<exec::TranslatedCode> all;
     const ir::SlotTable slots = guest_.slots();
     for (const Translation* made : cache_.on_page(page.physical_page)) {
-        if (made->virtual_page != page.virtual_page) continue;
         for (const Compiled::Entry& entry : made->entries) {
-            if (entry.pc != pc) continue;
+            if (entry.guest != (pc & page_mask)) continue;
             ir::Block block = guest_.translate_block(std::span(page.bytes, page_size), page.virtual_page, pc,
                                                      made->mode, options_.block_limit);
             exec::TranslatedCode code;
@@ -192,7 +203,7 @@ std::vector<exec::TranslatedCode> Tiers::describe(const exec::CodeLocation& page
             const u8* host = cache_.thunks() + made->offset;
             code.host.assign(host, host + made->size);
             code.host_address = reinterpret_cast<u64>(host);
-            code.entry_offset = entry.offset;
+            code.entry_offset = entry.entry;
             all.push_back(std::move(code));
         }
     }

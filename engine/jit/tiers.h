@@ -16,7 +16,8 @@ struct Options {
     u64 cache_bytes = u64{64} << 20;
     // The best that code can get.
     Tier highest = Tier::full;
-    // Executions by the interpreter before a block is translated.
+    // Executions by the interpreter before a block is translated; more where code is rewritten again and again, up to
+    // 64 times as many.
     u32 quick_after = 4;
     // Executions of that before the region around it is.
     u32 full_after = 2000;
@@ -50,9 +51,10 @@ private:
     // Whether run() goes on.
     enum class Next : u8 { go_on, stop };
 
-    Next interpret_block(CodePoint* point);
-    Next handle(u32 word);
-    const u8* translate(PageView& view, const exec::CodePage& page, u64 pc);
+    Next handle(const Left& left);
+    // What the cache knows of a page.
+    TranslatedPage& translated(exec::CodePage& page);
+    const u8* translate(const exec::CodePage& page, u64 mode, u64 pc);
     // Compiles the region around the block at `pc`, which has become hot.
     void translate_region(u64 pc);
     const Translation* compile(const Region& region, Tier tier);

@@ -4,7 +4,9 @@
 // (~page_mask | (size - 1))`, so a misaligned access always misses.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 
 #include "engine/lang/bits.h"
 #include "engine/mem/guest_memory.h"
@@ -22,7 +24,7 @@ static_assert(sizeof(TlbEntry) == 32);
 
 class Tlb {
 public:
-    static constexpr unsigned index_bits = 10;
+    static constexpr unsigned index_bits = 12;
     static constexpr usize size = usize{1} << index_bits;
     static constexpr usize victims = 8;
 
@@ -42,9 +44,7 @@ public:
         TlbEntry& place = entries_[index(address)];
         if (place.physical != TlbEntry::invalid && page_of(place) != page_of(entry))
             victims_[next_victim_++ % victims] = place;
-        if (place.physical == TlbEntry::invalid && filled_count_ < filled_.size())
-            filled_[filled_count_] = static_cast<u16>(index(address));
-        if (place.physical == TlbEntry::invalid) filled_count_++;
+        note_filled(index(address));
         place = entry;
         for (TlbEntry& victim : victims_)
             if (victim.physical != TlbEntry::invalid && page_of(victim) == page_of(entry)) victim = TlbEntry{};
@@ -58,10 +58,7 @@ public:
             TlbEntry& place = entries_[index(address)];
             const TlbEntry found = victim;
             victim = place;
-            if (place.physical == TlbEntry::invalid) {
-                if (filled_count_ < filled_.size()) filled_[filled_count_] = static_cast<u16>(index(address));
-                filled_count_++;
-            }
+            note_filled(index(address));
             place = found;
             return &place;
         }
@@ -69,12 +66,9 @@ public:
     }
 
     void flush() {
-        if (filled_count_ == 0) return;
-        if (filled_count_ <= filled_.size())
-            for (usize i = 0; i < filled_count_; i++) entries_[filled_[i]] = TlbEntry{};
-        else
-            entries_.fill(TlbEntry{});
-        filled_count_ = 0;
+        if (filled_ == 0) return;
+        for_each_filled([](TlbEntry& entry) { entry = TlbEntry{}; });
+        filled_ = 0;
         victims_.fill(TlbEntry{});
     }
     void flush_page(u64 address) {
@@ -84,26 +78,36 @@ public:
     }
     // Takes away the right to write to a physical page without asking.
     void protect(u64 physical_page) {
-        if (filled_count_ == 0) return;
-        for (TlbEntry& entry : entries_)
+        const auto protect_entry = [&](TlbEntry& entry) {
             if (entry.physical == physical_page) entry.write = TlbEntry::invalid;
-        for (TlbEntry& victim : victims_)
-            if (victim.physical == physical_page) victim.write = TlbEntry::invalid;
+        };
+        for_each_filled(protect_entry);
+        std::for_each(victims_.begin(), victims_.end(), protect_entry);
     }
 
 private:
     static u64 page_of(const TlbEntry& entry) { return entry.read != TlbEntry::invalid ? entry.read : entry.write; }
     static void drop_if(TlbEntry& entry, u64 page) {
-        // The place stays counted as filled: `physical` keeps it so until the next flush.
         if (entry.read == page) entry.read = TlbEntry::invalid;
         if (entry.write == page) entry.write = TlbEntry::invalid;
+    }
+
+    // Entries lie in groups, and those that have been filled since the last flush are known: neighbouring pages are
+    // used together, so that flushing costs little where little was used.
+    static constexpr usize groups = 64, group_size = size / groups;
+    void note_filled(usize place) { filled_ |= u64{1} << place / group_size; }
+    template <class Change>
+    void for_each_filled(Change&& change) {
+        for (u64 left = filled_; left != 0; left &= left - 1) {
+            const auto first = entries_.begin() + std::countr_zero(left) * static_cast<std::ptrdiff_t>(group_size);
+            std::for_each(first, first + group_size, change);
+        }
     }
 
     std::array<TlbEntry, size> entries_;
     std::array<TlbEntry, victims> victims_;
     unsigned next_victim_ = 0;
-    usize filled_count_ = 0;
-    std::array<u16, 96> filled_{};  // which places are filled, while few are: flushing a young TLB is then cheap
+    u64 filled_ = 0;  // groups, as bits
 };
 
 }  // namespace viv

@@ -222,7 +222,20 @@ TEST(Fold, KnownBranchesAreJumps) {
     becomes({&Passes::quick}, "%p:i1 = get bit_a\nbranch %p, 0x2000, 0x2000\n", "jump 0x2000\n");
     becomes({&Passes::quick}, "%p:i1 = get bit_a\n%n:i1 = not %p\nbranch %n, 0x2000, 0x3000\n",
             "%p:i1 = get bit_a\nbranch %p, 0x3000, 0x2000\n");
-    becomes({&Passes::quick}, "%x:i64 = constant 0x2000\njump_indirect %x return\n", "jump 0x2000 return\n");
+    becomes({&Passes::quick}, "%x:i64 = address 0x2000\njump_indirect %x return\n", "jump 0x2000 return\n");
+    // Where the code runs does not move what a constant says.
+    becomes({&Passes::quick}, "%x:i64 = constant 0x2000\njump_indirect %x return\n",
+            "%x:i64 = constant 0x2000\njump_indirect %x return\n");
+}
+
+TEST(Fold, Addresses) {
+    folds("%x:i64 = address 0x1f00;%c:i64 = constant 0x101;%r:i64 = add %x, %c", "%r:i64 = address 0x2001");
+    // The low bits are the same wherever the page is mapped.
+    folds("%x:i64 = address 0x2001;%c:i64 = constant 0xfffffffffffffffe;%r:i64 = and %x, %c",
+          "%r:i64 = address 0x2000");
+    folds("%x:i64 = address 0x2ff8;%c:i64 = constant 0x7;%r:i64 = and %x, %c", "%r:i64 = constant 0x0");
+    folds("%x:i64 = address 0x2ff8;%c:i64 = constant 0xffff00000000;%r:i64 = and %x, %c",
+          "%x:i64 = address 0x2ff8;%c:i64 = constant 0xffff00000000;%r:i64 = and %x, %c");
 }
 
 }  // namespace

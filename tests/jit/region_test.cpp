@@ -21,8 +21,9 @@ public:
     ir::SlotTable slots() const override { return {}; }
     u64 pc() const override { return base; }
     u64 translation_mode() const override { return 0; }
-    exec::JumpTable& jump_table() override { return jumps_; }
-    void forget_jump(u64) override {}
+    const exec::JumpTable& jump_table() override { return jumps_; }
+    void insert_jump(u64, const u8*) override {}
+    void forget_jumps(u64, const u8*, const u8*) override {}
     void flush_jump_tables() override {}
     bool fill_tlb(u64, unsigned, ir::MemoryAccess) override { return false; }
     ir::Block translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode, unsigned limit) const override {
@@ -71,7 +72,7 @@ public:
         return block.code.size();
     }
     bool compile(const Region&, u32, Compiled&) override { return false; }
-    u32 enter(const u8*, void*, const u8*) override { return 0; }
+    Left enter(const u8*, void*, const u8*, u64) override { return {}; }
     void link(u8*, i64) override {}
 };
 

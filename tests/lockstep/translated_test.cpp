@@ -43,7 +43,8 @@ public:
     void run(u64 instructions) {
         u64 executed = 0;
         for (u64 step = 0; executed < instructions; step++) {
-            if (step % 1024 == 0) cases_.new_world(a_, b_);
+            // Also without new code: what has been translated is then found at another address.
+            if (step % 128 == 0) cases_.new_world(a_, b_);
             if (step % 256 == 0) cases_.new_code(a_, b_);
             const u64 count = 1 + random_.below(random_.percent(50) ? 4 : 60);
             if (!compare(step, count)) return;

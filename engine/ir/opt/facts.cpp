@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/ir/opt/draft.h"
+#include "engine/mem/guest_memory.h"
 
 namespace viv::ir::opt {
 
@@ -37,6 +38,7 @@ Facts facts_of(const Draft& draft, const Inst& inst) {
             ones = inst.imm;
             signed_width = signed_width_of(type, inst.imm);
             break;
+        case Op::address: ones = ~page_mask | (inst.imm & page_mask); break;
         case Op::zext: ones = operand(inst.a).ones; break;
         case Op::sext: {
             const Facts& a = operand(inst.a);

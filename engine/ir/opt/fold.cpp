@@ -50,7 +50,7 @@ ValueId Fold::value(const Inst& inst) {
 }
 
 Inst Fold::terminator(Inst inst) {
-    if (inst.op == Op::jump_indirect && is_constant(inst.a))
+    if (inst.op == Op::jump_indirect && is_op(inst.a, Op::address))
         return {.op = Op::jump, .hint = inst.hint, .imm = at(inst.a).imm};
     if (inst.op != Op::branch) return inst;
     if (is_constant(inst.a)) return {.op = Op::jump, .imm = at(inst.a).imm != 0 ? inst.imm : inst.imm2};

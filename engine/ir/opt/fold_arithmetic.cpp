@@ -53,6 +53,8 @@ ValueId Fold::add(Type type, ValueId a, ValueId b) {
         const u128 c = number(b);
         if (c == 0) return a;
         const Inst from = at(a);
+        if (from.op == Op::address)
+            return make({.op = Op::address, .type = type, .imm = from.imm + static_cast<u64>(c)});
         if (is_with_constant(a, Op::add)) return add(type, from.a, constant(type, number(from.b) + c));
         if (from.op == Op::sub && is_constant(from.a)) return sub(type, constant(type, number(from.a) + c), from.b);
     }

@@ -1,5 +1,6 @@
 // The folder's masks and shifts (fold.h).
 #include "engine/ir/opt/fold.h"
+#include "engine/mem/guest_memory.h"
 
 namespace viv::ir::opt {
 
@@ -37,6 +38,8 @@ ValueId Fold::mask(Type type, ValueId a, ValueId b) {
         if ((ones(a) & c) == 0) return constant(type, 0);
     }
     const Inst from = at(a);
+    if (from.op == Op::address && (c | page_mask) == all)
+        return make({.op = Op::address, .type = type, .imm = from.imm & static_cast<u64>(c)});
     if (is_with_constant(a, Op::and_)) return mask(type, from.a, constant(type, number(from.b) & c));
     if ((is_with_constant(a, Op::or_) || is_with_constant(a, Op::xor_)) && (number(from.b) & c) == 0)
         return mask(type, from.a, b);

@@ -47,6 +47,7 @@ constexpr bool is_pure(Op op) {
         case Shape::binary:
         case Shape::compare:
         case Shape::constant:
+        case Shape::address:
         case Shape::convert:
         case Shape::select: return true;
         default: return op == Op::float_classify;

@@ -76,7 +76,7 @@ ir::Block BlockBuilder::build_block(const CodeReader& code, u64 pc, u64 mode, un
         }
         translation.pc = (at + fetched.length) & address_mask;
         if (!builder.terminated() && translation.flow == Flow::system) {
-            builder.set(ir::Type::i64, slots::pc, builder.constant(ir::Type::i64, translation.pc));
+            builder.set(ir::Type::i64, slots::pc, builder.address(translation.pc));
             builder.leave();
         }
     }

@@ -72,8 +72,8 @@ struct Build : FloatBuild<Build<XType>> {
         return ir::zext<X>(v);
     }
 
-    ir::Ref<X> pc() { return constant(static_cast<X>(t.pc)); }
-    ir::Ref<X> next_pc() { return constant(static_cast<X>(next())); }
+    ir::Ref<X> pc() { return ir::trunc<X>(address(t.pc)); }
+    ir::Ref<X> next_pc() { return ir::trunc<X>(address(next())); }
     void branch(ir::Ref<bool> condition, i32 offset) { b.branch(condition.id, relative(offset), next()); }
     void jump(i32 offset, unsigned link) {
         b.jump(relative(offset), is_link(link) ? ir::JumpHint::call : ir::JumpHint::none);
@@ -188,12 +188,13 @@ private:
 
     void call_out(const char* name, ir::HelperFunction function, u32 word, ir::Effects effects) {
         const ir::ValueId word_value = b.constant(ir::Type::i64, word);
-        const ir::ValueId pc_value = b.constant(ir::Type::i64, t.pc);
-        const ir::ValueId next_value = b.constant(ir::Type::i64, next());
+        const ir::ValueId pc_value = b.address(t.pc);
+        const ir::ValueId next_value = b.address(next());
         b.call({name, function}, effects, {word_value, pc_value, next_value});
         if ((effects & ir::effect_ends_block) != 0) b.leave();
     }
 
+    ir::Ref<u64> address(u64 of) { return {&b, b.address(of)}; }
     u64 relative(i32 offset) const { return static_cast<X>(t.pc + static_cast<u64>(i64{offset})); }
     u64 next() const { return static_cast<X>(t.pc + t.length); }
     ir::ValueId wide(ir::Ref<X> address) { return ir::zext<u64>(address).id; }

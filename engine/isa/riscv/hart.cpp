@@ -41,6 +41,7 @@ Hart::Hart(const HartConfig& config, HartWiring wiring)
     CHECK(config_.vlen == 0 ||
           (is_power_of_two(config_.vlen) && config_.vlen >= 128 && config_.vlen <= 8 * maximum_vlen_bytes));
     for (usize i = 0; i < context_count; i++) contexts_.push_back(std::make_unique<Context>());
+    global_jumps_ = std::make_unique<JumpTables>();
     for (unsigned bit = 0; bit < 16; bit++)
         pins_.push_back(std::make_unique<LinePin>(lines_, bit, [this] { interrupt_raised(); }));
     timer_ = std::make_unique<Timer>(wiring_.timers, [this] {
@@ -68,8 +69,9 @@ void Hart::reset() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
-        context->flush_jumps();
+        context->jumps.flush();
     }
+    global_jumps_->flush();
     update_pmp();
     update_contexts();
 }
@@ -220,9 +222,10 @@ void Hart::restored() {
     for (auto& context : contexts_) {
         context->tlb.flush();
         context->fetch.flush();
-        context->flush_jumps();
+        context->jumps.flush();
         context->mode = ~u64{0};
     }
+    global_jumps_->flush();
     arm_triggers();
     update_pmp();
     update_contexts();

@@ -142,18 +142,19 @@ public:
         translator_ = translator;
         forget_code();
     }
-    exec::JumpTable::Entry* jumps = nullptr;  // entries of the table that jump_table() gave last
-    exec::HeatTable heat;                     // for the translator alone
-    // Of the current address space; what it holds for another mode is flushed.
+    const exec::JumpTable::Entry* jumps = nullptr;  // entries of the table that jump_table() gave last
+    exec::HeatTable heat;                           // for the translator alone
+    // Of the current address space and the given mode of translation.
     exec::JumpTable& jump_table(u64 mode);
+    // See exec::Translatable.
+    void insert_jump(u64 mode, u64 pc, const u8* code);
     // Whether the instruction accesses a CSR in such a way that what follows may go on without a look at interrupts and
     // mode, unless interrupt_wanted() or the mode of translation says otherwise afterwards.
     static bool goes_on(u32 word);
     // Whether take_interrupt() would take one.
     bool interrupt_wanted() const { return interrupts_to_take().any(); }
-    void forget_jump(u64 pc);
+    void forget_jumps(u64 offset, const u8* first, const u8* last);
     void flush_jump_tables();
-    // See exec::Translatable.
     bool fill_tlb(u64 address, unsigned size, AccessKind kind);
 
     // Data accesses by virtual address, for slow paths and helpers: exact semantics including misaligned and
@@ -237,19 +238,21 @@ public:
 
 private:
     struct Context;  // TLB and fetch table of one address space and mode
+    class JumpTables;
     // The result of a page walk and the PMP, for the 4 KiB page around the address.
     struct Translation {
         u64 physical = 0;
         bool readable = false, writable = false;  // besides the access asked for
         u64 reach = page_size;                    // bytes that the leaf maps: more for superpages and NAPOT ranges
         bool whole_page = true;                   // no PMP boundary inside the page
+        bool global = false;
     };
 
     u64 dirty_bit() const { return config_.xlen == 64 ? mstatus::sd : u64{1} << 31; }
 
     // exec::Engine
     void set_pc(u64 pc) override { s.pc = pc; }
-    const u8* fetch_page(u64 address, u64 pc, u64& physical_page) override;
+    exec::FetchedPage fetch_page(u64 address, u64 pc) override;
     bool intercept(u64 pc, exec::Slot& slot) override;
     exec::Decoded decode(const u8* bytes, u64 pc, Form form, exec::Slot& slot) override;
     unsigned instruction_length(const u8* bytes) override { return (bytes[0] & 3) == 3 ? 4 : 2; }
@@ -328,7 +331,11 @@ private:
     std::vector<std::unique_ptr<Context>> contexts_;
     u64 context_clock_ = 0;
     Context* data_context_ = nullptr;
-    Context* code_context_ = nullptr;  // the one `fetch` and `jumps` belong to
+    Context* code_context_ = nullptr;  // the one `fetch` belongs to
+    // Where a supervisor's code is in all address spaces: kernels run in each of them, and a process that is new should
+    // not have to look for everything again.
+    std::unique_ptr<JumpTables> global_jumps_;
+    JumpTables* jump_tables_ = nullptr;  // the current ones
 
     const exec::Slot* current_ = nullptr;
     u64 executed_ = 0;  // in earlier runs

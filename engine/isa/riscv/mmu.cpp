@@ -10,7 +10,7 @@ namespace viv::riscv {
 
 namespace {
 
-constexpr u64 pte_v = 1, pte_r = 2, pte_w = 4, pte_x = 8, pte_u = 16, pte_a = 64, pte_d = 128;
+constexpr u64 pte_v = 1, pte_r = 2, pte_w = 4, pte_x = 8, pte_u = 16, pte_g = 32, pte_a = 64, pte_d = 128;
 constexpr u64 pte_n = u64{1} << 63, pte_pbmt = u64{3} << 61, pte_reserved = u64{0x7f} << 54;
 constexpr u64 menvcfg_pbmte = u64{1} << 62;
 constexpr u8 pmp_r = 1, pmp_w = 2, pmp_x = 4, pmp_a = 3 << 3, pmp_l = 1 << 7;
@@ -108,6 +108,8 @@ Hart::Fault Hart::walk(u64 address, AccessKind kind, Privilege privilege, Transl
             if ((pte & pte_reserved) != 0 || (pte & pte_pbmt) == pte_pbmt) return Fault::page;
             if ((pte & pte_pbmt) != 0 && (s.menvcfg & menvcfg_pbmte) == 0) return Fault::page;
         }
+        // Of a pointer, the bit holds for all mappings below it (section 10.3.1).
+        out.global = out.global || (pte & pte_g) != 0;
         u64 ppn = rv32 ? pte >> 10 : pte >> 10 & low_mask(44);
         if ((pte & (pte_r | pte_x)) == 0) {  // a pointer to the next level
             if (!rv32 && (pte & (pte_n | pte_pbmt)) != 0) return Fault::page;
@@ -179,7 +181,7 @@ Hart::Context& Hart::context_for(Privilege privilege, u64 data_bits) {
     }
     oldest->tlb.flush();
     oldest->fetch.flush();
-    oldest->flush_jumps();
+    oldest->jumps.flush();
     oldest->satp = satp;
     oldest->mode = mode;
     oldest->last_use = ++context_clock_;
@@ -191,6 +193,8 @@ void Hart::update_contexts() {
         ((s.mstatus & mstatus::sum) != 0 ? context_sum : 0) | ((s.mstatus & mstatus::mxr) != 0 ? context_mxr : 0);
     code_context_ = &context_for(s.privilege, 0);
     fetch = &code_context_->fetch;
+    const bool shared = s.privilege == Privilege::supervisor && code_context_->satp != 0;
+    jump_tables_ = shared ? global_jumps_.get() : &code_context_->jumps;
     data_context_ = &context_for(data_privilege(), data_bits);
     tlb = data_context_->tlb.entries();
 }
@@ -203,12 +207,19 @@ void Hart::flush_tlb(u64 address, u64 asid) {
         if (all_addresses) {
             context->tlb.flush();
             context->fetch.flush();
-            context->flush_jumps();
+            context->jumps.flush();
         } else {
-            context->change_jumps([&](exec::JumpTable& table) { table.flush_page(address); });
+            context->jumps.flush_page(address);
             context->tlb.flush_page(address);
             context->fetch.flush_page(address);
         }
+    }
+    // A fence for one address space leaves global mappings alone (section 10.2.1).
+    if (asid == ~u64{0}) {
+        if (all_addresses)
+            global_jumps_->flush();
+        else
+            global_jumps_->flush_page(address);
     }
     if (address == ~u64{0} && asid == ~u64{0}) large_low_ = ~u64{0}, large_high_ = 0;
 }
@@ -222,29 +233,25 @@ void Hart::code_page_dropped() {
 }
 
 exec::JumpTable& Hart::jump_table(u64 mode) {
-    auto& all = code_context_->jumps;
-    auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each->mode == mode; });
-    if (found == all.end() && all.size() < Context::most_jumps) {
-        all.push_back(std::make_unique<Context::Jumps>());
-        found = all.end() - 1;
-        (*found)->mode = mode;
-    } else if (found == all.end()) {
-        found = std::min_element(all.begin(), all.end(),
-                                 [](const auto& a, const auto& b) { return a->last_use < b->last_use; });
-        (*found)->table.flush();
-        (*found)->mode = mode;
-    }
-    (*found)->last_use = ++context_clock_;
-    jumps = (*found)->table.entries();
-    return (*found)->table;
+    exec::JumpTable& table = jump_tables_->of(mode);
+    jumps = table.entries();
+    return table;
 }
 
-void Hart::forget_jump(u64 pc) {
-    for (auto& context : contexts_) context->change_jumps([&](exec::JumpTable& table) { table.forget(pc); });
+void Hart::insert_jump(u64 mode, u64 pc, const u8* code) {
+    if (jump_tables_ == global_jumps_.get() && !fetch->at(pc).global) return;
+    jump_table(mode).insert(pc, code);
+}
+
+void Hart::forget_jumps(u64 offset, const u8* first, const u8* last) {
+    const auto forget = [&](exec::JumpTable& table) { table.forget(offset, first, last); };
+    for (auto& context : contexts_) context->jumps.change(forget);
+    global_jumps_->change(forget);
 }
 
 void Hart::flush_jump_tables() {
-    for (auto& context : contexts_) context->flush_jumps();
+    for (auto& context : contexts_) context->jumps.flush();
+    global_jumps_->flush();
 }
 
 bool Hart::fill_tlb(u64 address, unsigned size, AccessKind kind) {
@@ -262,20 +269,21 @@ bool Hart::fill_tlb(u64 address, unsigned size, AccessKind kind) {
 
 void Hart::code_page_made(u64 physical_page) { wiring_.protect_code(physical_page); }
 
-const u8* Hart::fetch_page(u64 address, u64 pc, u64& physical_page) {
+exec::FetchedPage Hart::fetch_page(u64 address, u64 pc) {
     Translation translation;
     Fault what = translate(address, 2, AccessKind::fetch, s.privilege, translation);
     if (what == Fault::none) {
-        physical_page = translation.physical & ~page_mask;
+        const u64 physical_page = translation.physical & ~page_mask;
         note_reach(address, translation.reach);
-        if (const u8* bytes = wiring_.memory.host(physical_page, page_size); bytes != nullptr) return bytes;
+        if (const u8* bytes = wiring_.memory.host(physical_page, page_size); bytes != nullptr)
+            return {bytes, physical_page, translation.global};
         what = Fault::access;
     }
     // The trap belongs to the instruction at `pc`, which no slot stands for yet.
     s.pc = pc;
     current_ = nullptr;
     fault(what, address, AccessKind::fetch);
-    return nullptr;
+    return {};
 }
 
 // The TLB holds pages of 4 KiB. A fence names any address of a superpage, so one inside the range of all superpages

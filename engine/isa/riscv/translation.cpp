@@ -37,7 +37,8 @@ exec::CpuLayout HartTranslation::layout() {
             .tlb = offset(&hart_.tlb),
             .jumps = offset(&hart_.jumps),
             .heat = offset(&hart_.heat),
-            .float_flags = offset(&hart_.s.fflags)};
+            .float_flags = offset(&hart_.s.fflags),
+            .address_bits = hart_.config().xlen};
 }
 
 ir::Block HartTranslation::translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode,

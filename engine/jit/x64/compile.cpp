@@ -59,6 +59,7 @@ bool Compiler::supported(const ir::Inst& inst) const {
         case Shape::compare_exchange: return word(type);
         case Shape::fetch_op: return word(type) && ir::is_fetch_operation(static_cast<Op>(inst.imm));
         case Shape::constant:
+        case Shape::address:
         case Shape::select:
         case Shape::get:
         case Shape::set:
@@ -77,7 +78,7 @@ bool Compiler::supported(const ir::Inst& inst) const {
 }
 
 u32 Compiler::add_exit(ExitKind kind, u64 pc, u32 rest) {
-    out_->exits.push_back({kind, rest, pc});
+    out_->exits.push_back({.kind = kind, .rest = rest, .offset = static_cast<u32>(pc & page_mask)});
     return static_cast<u32>(out_->exits.size() - 1);
 }
 
@@ -143,13 +144,12 @@ void Compiler::go_to_indirect(const ir::Inst& inst) {
     load_to(Gpr::rcx, inst.a);
     use(inst.a);
     if (inst.hint == ir::JumpHint::return_) {
+        if (!return_points_.empty()) {
+            a_.mov(Width::b64, Gpr::rax, Gpr::rcx);
+            a_.sub(Width::b64, Gpr::rax, at(Gpr::rsp, frame::page));
+        }
         for (const u64 pc : return_points_) {
-            if (static_cast<u64>(static_cast<i64>(static_cast<i32>(pc))) == pc) {
-                a_.cmp(Width::b64, Gpr::rcx, static_cast<i64>(pc));
-            } else {
-                a_.mov(Width::b64, Gpr::rax, static_cast<i64>(pc));
-                a_.cmp(Width::b64, Gpr::rcx, Gpr::rax);
-            }
+            a_.cmp(Width::b64, Gpr::rax, static_cast<i64>(pc & page_mask));
             a_.jcc(Condition::e, labels_[region_->block_at(pc)]);
         }
     }
@@ -171,12 +171,28 @@ void Compiler::probe_at_rcx() {
 
 // The same for an address of another page: what is there may change without this page's knowing, so it is not linked.
 void Compiler::probe(u64 pc) {
-    const i32 entry = static_cast<i32>(exec::JumpTable::index(pc) * sizeof(exec::JumpTable::Entry));
-    a_.mov(Width::b64, Gpr::rcx, static_cast<i64>(pc));
-    a_.mov(Width::b64, Gpr::rax, state(layout_.jumps));
-    a_.cmp(Width::b64, Gpr::rcx, at(Gpr::rax, entry));
-    a_.jcc(Condition::ne, miss());
-    a_.jmp(at(Gpr::rax, entry + 8));
+    load_address(Gpr::rcx, pc);
+    probe_at_rcx();
+}
+
+// A guest address as far from the page that the code runs in as `pc` is from the page that it was built for.
+void Compiler::load_address(Gpr to, u64 pc) {
+    const i64 distance = sign_extend(pc - region_->virtual_page, layout_.address_bits);
+    const Mem page = at(Gpr::rsp, frame::page);
+    if (distance == static_cast<i32>(distance)) {
+        a_.mov(Width::b64, to, page);
+        if (distance != 0) a_.add(Width::b64, to, distance);
+    } else {
+        a_.mov(Width::b64, to, distance);
+        a_.add(Width::b64, to, page);
+    }
+    if (layout_.address_bits == 32) a_.mov(Width::b32, to, to);
+}
+
+void Compiler::address(const ir::Inst& inst) {
+    const Gpr to = result_register();
+    load_address(to, inst.imm);
+    give(at_, to, true);
 }
 
 Label Compiler::miss() {
@@ -214,6 +230,7 @@ void Compiler::instruction(const ir::Inst& inst) {
         case Shape::binary: binary(inst); break;
         case Shape::compare: compare_value(inst); break;
         case Shape::constant: break;
+        case Shape::address: address(inst); break;
         case Shape::convert: convert(inst); break;
         case Shape::select: select(inst); break;
         case Shape::get: get(inst); break;
@@ -335,12 +352,21 @@ void Compiler::exit_stubs() {
     a_.jmp(at(Gpr::rsp, frame::exit));
 }
 
+// Where code is entered by the jump table: the guest's address is in rcx.
+void Compiler::note_page() {
+    a_.and_(Width::b64, Gpr::rcx, static_cast<i64>(~page_mask));
+    a_.mov(Width::b64, at(Gpr::rsp, frame::page), Gpr::rcx);
+}
+
 void Compiler::entries() {
     for (u32 i = 0; i < labels_.size(); i++) {
-        Compiled::Entry entry{region_->blocks[i].pc, static_cast<u32>(a_.size())};
-        if (homes_.empty()) {
-            entry.offset = block_offsets_[i];
+        Compiled::Entry entry{.guest = static_cast<u32>(region_->blocks[i].pc & page_mask)};
+        if (entered_at_start()) {
+            entry.link = block_offsets_[i];
         } else {
+            entry.entry = static_cast<u32>(a_.size());
+            note_page();
+            entry.link = homes_.empty() ? block_offsets_[i] : static_cast<u32>(a_.size());
             load_homes();
             if (gathers_throughout_) gather_flags();
             a_.jmp(labels_[i]);
@@ -362,6 +388,7 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
             region.block_at(each.pc + each.size) != Region::no_block && return_points_.size() < most_return_points)
             return_points_.push_back(each.pc + each.size);
     }
+    if (entered_at_start()) note_page();
     for (u32 i = 0; i < region.blocks.size(); i++) {
         block_offsets_.push_back(static_cast<u32>(a_.size()));
         block(i);

@@ -128,6 +128,11 @@ private:
     void slow_accesses();
     void exit_stubs();
     void entries();
+    // Whether the entry comes before the only block and falls into it.
+    bool entered_at_start() const { return homes_.empty() && region_->blocks.size() == 1; }
+    void note_page();
+    void address(const ir::Inst& inst);
+    void load_address(Gpr to, u64 pc);
     u32 add_exit(ExitKind kind, u64 pc, u32 rest);
     // Where to go if the guest instruction in progress is not for generated code.
     Label give_up();

@@ -44,9 +44,9 @@ public:
         return Compiler(layout_, features_).compile(region, first_exit, out);
     }
 
-    u32 enter(const u8* thunks, void* state, const u8* code) override {
-        using Enter = u32 (*)(void* state, const u8* code);
-        return reinterpret_cast<Enter>(const_cast<u8*>(thunks))(state, code);
+    Left enter(const u8* thunks, void* state, const u8* code, u64 pc) override {
+        using Enter = Left (*)(void* state, const u8* code, u64 pc);
+        return reinterpret_cast<Enter>(const_cast<u8*>(thunks))(state, code, pc);
     }
 
     void link(u8* site, i64 distance) override { Assembler::patch_rel32(site, distance - 4); }
@@ -147,7 +147,7 @@ void X64Backend::merge(Assembler& a, i32 depth, Label flags_of_mxcsr) {
 std::vector<u8> X64Backend::make_thunks() {
     std::vector<u8> code;
     Assembler a(code);
-    const Label exit = a.make_label(), miss = a.make_label();
+    const Label exit = a.make_label(), miss = a.make_label(), unknown = a.make_label();
     const Label soft = a.make_label(), activate = a.make_label(), merge_flags = a.make_label();
     const Label flags_of_mxcsr = a.make_label(), host_mxcsr = a.make_label(), no_flags = a.make_label();
     Label fills[frame::fill_thunks], resolves[frame::fill_thunks];
@@ -173,10 +173,17 @@ std::vector<u8> X64Backend::make_thunks() {
     a.lea(Width::b64, Gpr::rbp, at(Gpr::rdi, frame::state_bias));
     a.mov(Width::b64, Gpr::r12, state(layout_.budget));
     a.mov(Width::b64, Gpr::r15, state(layout_.tlb));
+    a.mov(Width::b64, Gpr::rcx, Gpr::rdx);
     a.jmp(Gpr::rsi);
 
+    // The neighbour of the place at rax.
     a.align(16);
     a.bind(miss);
+    a.xor_(Width::b64, Gpr::rax, i64{sizeof(exec::JumpTable::Entry)});
+    a.cmp(Width::b64, Gpr::rcx, at(Gpr::rax));
+    a.jcc(Condition::ne, unknown, Reach::rel8);
+    a.jmp(at(Gpr::rax, 8));
+    a.bind(unknown);
     a.mov(Width::b64, state(layout_.pc), Gpr::rcx);
     a.mov(Width::b32, Gpr::rax, i64{exit_word::no_code});
 
@@ -186,6 +193,7 @@ std::vector<u8> X64Backend::make_thunks() {
     merge(a, 0, flags_of_mxcsr);
     a.bind(no_flags);
     a.mov(Width::b64, state(layout_.budget), Gpr::r12);
+    a.mov(Width::b64, Gpr::rdx, at(Gpr::rsp, frame::page));  // with rax: the two halves of Left
     a.add(Width::b64, Gpr::rsp, i64{frame::size});
     for (usize i = std::size(callee_saved); i-- > 0;) a.pop(callee_saved[i]);
     a.ret();

@@ -11,8 +11,9 @@ namespace viv::jit::x64::frame {
 constexpr i32 state_bias = 128;
 
 constexpr i32 exit = 0;   // leaves with the exit word in eax
-constexpr i32 miss = 8;   // to the dispatcher, for the guest address in rcx
-constexpr i32 fill = 16;  // see fill_thunk
+constexpr i32 miss = 8;   // on at the guest address in rcx, which is not in its place of the jump table, at rax
+constexpr i32 page = 16;  // the virtual page that the code runs in
+constexpr i32 fill = 24;  // see fill_thunk
 constexpr unsigned fill_thunks = 10;
 constexpr i32 resolve = fill + 8 * fill_thunks;     // as fill, and the address becomes the host's
 constexpr i32 address = resolve + 8 * fill_thunks;  // the argument of a fill thunk
@@ -25,7 +26,7 @@ constexpr i32 float_active = merge_float + 8;     // a byte: whether it does
 constexpr i32 mxcsr = float_active + 4;
 constexpr i32 saved_rax = mxcsr + 4;
 constexpr i32 spills = saved_rax + 8;
-constexpr unsigned spill_count = 63;
+constexpr unsigned spill_count = 62;
 constexpr i32 size = spills + 8 * spill_count;
 static_assert(size % 16 == 8);  // with the return address and six saved registers the stack is aligned
 
