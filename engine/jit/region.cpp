@@ -14,6 +14,13 @@ namespace {
 
 using ir::Op;
 
+// Builds for development verify a block after every pass; the release trusts them.
+#ifdef VIV_VERIFY_IR
+constexpr bool verifies = true;
+#else
+constexpr bool verifies = false;
+#endif
+
 unsigned guest_instructions(const ir::Block& block) {
     return static_cast<unsigned>(
         std::count_if(block.code.begin(), block.code.end(), [](const ir::Inst& inst) { return inst.op == Op::guest; }));
@@ -93,6 +100,9 @@ std::vector<std::vector<u32>> edges_of(const Region& region) {
 }
 
 }  // namespace
+
+RegionBuilder::RegionBuilder(const exec::Translatable& guest, const Backend& backend)
+    : guest_(guest), backend_(backend), slots_(guest.slots()), passes_({.verify = verifies ? &slots_ : nullptr}) {}
 
 Successors successors_of(const Region& region, u32 block) {
     const ir::Block& from = region.blocks[block];

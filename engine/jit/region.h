@@ -24,7 +24,7 @@ using SeenCode = std::bitset<page_size>;
 
 class RegionBuilder {
 public:
-    RegionBuilder(const exec::Translatable& guest, const Backend& backend) : guest_(guest), backend_(backend) {}
+    RegionBuilder(const exec::Translatable& guest, const Backend& backend);
 
     // The blocks that can be reached from `pc`, which lies in the page, by jumps, branches, calls and returns within
     // it, as far as they have been seen. No blocks: there is no instruction at `pc` that lies within the page whole.
@@ -40,6 +40,7 @@ private:
 
     const exec::Translatable& guest_;
     const Backend& backend_;
+    const ir::SlotTable slots_;
     ir::opt::Passes passes_;
 };
 

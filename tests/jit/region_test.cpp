@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <string>
 
 #include "engine/ir/builder.h"
 
@@ -18,7 +19,11 @@ constexpr u64 base = 0x10000;
 class Toy final : public exec::Translatable {
 public:
     exec::CpuLayout layout() override { return {}; }
-    ir::SlotTable slots() const override { return {}; }
+    ir::SlotTable slots() const override {
+        std::vector<ir::Slot> all;
+        for (u64 i = 0; i < 16; i++) all.push_back({8 * i, ir::Type::i64, "slot" + std::to_string(i)});
+        return ir::SlotTable(std::move(all));
+    }
     u64 pc() const override { return base; }
     u64 translation_mode() const override { return 0; }
     const exec::JumpTable& jump_table() override { return jumps_; }
