@@ -190,6 +190,7 @@ guest 0x800c
 %85:i64 = float_from_signed %83 unit 0 nearest_even
 %86:i16 = float_from_unsigned %84 unit 1 nearest_even
 %87:i32 = float_convert %1 unit 0 to_odd
+%88:i64 = address 0x8004
 set wide_a, %4
 branch %82, 0x8000, 0x800c
 )";

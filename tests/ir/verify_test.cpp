@@ -48,6 +48,7 @@ TEST(IrVerify, RefusesWhatTextCanSay) {
         {"%7:i1 = ltu.i64 %1, %2", "IR instruction 7 (%7:i1 = ltu.i64 %1, %2) has an operand that is no i64"},
         {"%7:i128 = mulhu %6, %6", "IR instruction 7 (%7:i128 = mulhu %6, %6) has no meaning for this type"},
         {"%7:i128 = clmulh %6, %6", "IR instruction 7 (%7:i128 = clmulh %6, %6) has no meaning for this type"},
+        {"%7:i32 = address 0x100", "IR instruction 7 (%7:i32 = address 0x100) is not an i64"},
         {"%7:i8 = constant 0x100", "IR instruction 7 (%7:i8 = constant 0x100) is too large for its type"},
         {"%7:i1 = constant 0x2", "IR instruction 7 (%7:i1 = constant 0x2) is too large for its type"},
         {"%7:i64 = constant 0x10000000000000000",

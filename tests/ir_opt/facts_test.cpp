@@ -1,5 +1,5 @@
 // What facts_of() says of a value holds for what the operation means: random instructions over values of every width,
-// many of them extended, masked or shifted, so that there is something to know.
+// many of them extended, masked or shifted, so that there is something to know. And in text, what is known of some.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -109,6 +109,61 @@ TEST_F(FactsOfValues, HoldForWhatTheOperationMeans) {
         }
     }
     EXPECT_GT(known * 3, total);
+}
+
+// Lines are separated by ';', and the last makes %r, of which `ones` can be set, and of which the low `signed_width`
+// bits say all.
+void known(std::string_view lines, u64 ones, unsigned signed_width) {
+    std::string text = inputs;
+    for (const char c : lines) text += c == ';' ? '\n' : c;
+    const Block block = block_of(text + "\nleave\n", overlapping_slots());
+    Draft draft;
+    draft.begin(block.code.size());
+    for (const Inst& inst : block.code) {
+        if (is_pure(inst.op))
+            draft.append(inst, facts_of(draft, inst));
+        else
+            draft.append(inst);
+    }
+    ASSERT_GE(block.code.size(), 2u);
+    const Facts& facts = draft.facts(static_cast<ValueId>(block.code.size() - 2));
+    EXPECT_EQ(facts.ones, ones) << lines;
+    EXPECT_EQ(facts.signed_width, signed_width) << lines;
+}
+constexpr u64 all = ~u64{0};
+
+TEST(Facts, OfConstantsAndExtensions) {
+    known("%r:i64 = constant 0x7f", 0x7f, 8);
+    known("%r:i64 = constant 0xffffffffffffff80", ~u64{0x7f}, 8);
+    known("%r:i32 = constant 0x0", 0, 1);
+    known("%r:i64 = zext %w", 0xffff'ffff, 33);
+    known("%r:i64 = sext %w", all, 32);
+    known("%r:i64 = zext %p", 1, 2);
+    known("%x:i32 = zext %y;%r:i64 = sext %x", 0xff, 9);
+    known("%x:i64 = zext %h;%r:i32 = trunc %x", 0xffff, 17);
+    known("%x:i64 = zext %h;%r:i8 = trunc %x", 0xff, 8);
+}
+
+TEST(Facts, OfMasksAndShifts) {
+    known("%c:i64 = constant 0xff0;%r:i64 = and %a, %c", 0xff0, 13);
+    known("%x:i64 = zext %y;%z:i64 = zext %h;%r:i64 = or %x, %z", 0xffff, 17);
+    known("%x:i64 = sext %w;%z:i64 = sext %h;%r:i64 = xor %x, %z", all, 32);
+    known("%x:i64 = zext %y;%c:i64 = constant 0x4;%r:i64 = shl %x, %c", 0xff0, 13);
+    known("%c:i64 = constant 0x30;%r:i64 = shr %a, %c", 0xffff, 17);
+    known("%c:i64 = constant 0x30;%r:i64 = sar %a, %c", all, 16);
+    known("%x:i64 = zext %w;%r:i64 = shr %x, %b", 0xffff'ffff, 33);
+    known("%x:i64 = sext %h;%r:i64 = not %x", all, 16);
+}
+
+TEST(Facts, OfArithmetic) {
+    known("%x:i64 = zext %y;%z:i64 = zext %h;%r:i64 = add %x, %z", 0x1'ffff, 18);
+    known("%x:i64 = sext %w;%z:i64 = sext %v;%r:i64 = sub %x, %z", all, 33);
+    known("%x:i64 = zext %y;%z:i64 = zext %h;%r:i64 = mul %x, %z", 0xff'ffff, 25);
+    known("%x:i64 = zext %y;%r:i64 = remu %x, %a", 0xff, 9);
+    known("%x:i64 = zext %y;%z:i64 = zext %h;%r:i64 = select %p, %x, %z", 0xffff, 17);
+    known("%x:i64 = zext %y;%z:i64 = zext %h;%r:i64 = maxu %x, %z", 0xffff, 17);
+    known("%r:i64 = popcount %a", 0x7f, 8);
+    known("%r:i64 = add %a, %b", all, 64);
 }
 
 }  // namespace

@@ -7,18 +7,6 @@
 namespace viv::ir::opt::test {
 namespace {
 
-constexpr const char* inputs = R"(
-%a:i64 = get a
-%b:i64 = get b
-%w:i32 = get word_a
-%v:i32 = get word_b
-%h:i16 = get half_a
-%y:i8 = get byte_a
-%p:i1 = get bit_a
-%q:i1 = get bit_b
-%wide:i128 = get wide_a
-)";
-
 std::string slot_of(std::string_view lines) {
     const usize last = lines.rfind("%r:");
     const std::string_view type = lines.substr(last + 3, lines.find(' ', last) - last - 3);
@@ -38,9 +26,11 @@ void folds(std::string_view before, std::string_view after) {
     };
     const SlotTable table = overlapping_slots();
     Passes passes({.verify = &table});
-    Block block = block_of(whole(before), table), wanted = block_of(whole(after), table);
+    const Block original = block_of(whole(before), table);
+    Block block = original, wanted = block_of(whole(after), table);
     passes.fold(block);
     passes.dead(block);
+    EXPECT_TRUE(mean_the_same(original, block)) << before;
     passes.dead(wanted);
     EXPECT_EQ(print(block, table), print(wanted, table)) << before;
 }
@@ -51,10 +41,12 @@ void folds_to(std::string_view before, std::string_view input) {
     const std::string slot = slot_of(before);
     const SlotTable table = overlapping_slots();
     Passes passes({.verify = &table});
-    Block block = block_of(text + fmt::format("\nset {}, %r\nleave\n", slot), table);
+    const Block original = block_of(text + fmt::format("\nset {}, %r\nleave\n", slot), table);
+    Block block = original;
     Block wanted = block_of(std::string(inputs) + fmt::format("set {}, {}\nleave\n", slot, input), table);
     passes.fold(block);
     passes.dead(block);
+    EXPECT_TRUE(mean_the_same(original, block)) << before;
     passes.dead(wanted);
     EXPECT_EQ(print(block, table), print(wanted, table)) << before;
 }

@@ -1,162 +1,9 @@
-// share, dead, the pipelines and uses in text: what goes, what stays, and what several passes make together.
+// The pipelines and uses in text: what several passes make together.
 #include "engine/ir/opt/uses.h"
 #include "tests/ir_opt/passes_bench.h"
 
 namespace viv::ir::opt::test {
 namespace {
-
-TEST(Share, TheSameAgainIsTheFirst) {
-    becomes({&Passes::share}, R"(
-%x:i64 = get a
-%y:i64 = get b
-%s:i64 = add %x, %y
-%t:i64 = add %y, %x
-%d:i64 = sub %x, %y
-%e:i64 = sub %y, %x
-%m:i64 = mul %s, %t
-set a, %m
-set b, %d
-set pc, %e
-leave
-)",
-            R"(
-%x:i64 = get a
-%y:i64 = get b
-%s:i64 = add %x, %y
-%d:i64 = sub %x, %y
-%e:i64 = sub %y, %x
-%m:i64 = mul %s, %s
-set a, %m
-set b, %d
-set pc, %e
-leave
-)");
-}
-
-TEST(Share, GetsUpToAWriteOfTheirSlot) {
-    becomes({&Passes::share}, R"(
-%x:i64 = get a
-%y:i64 = get a
-set a, %y
-%z:i64 = get a
-set b, %z
-set pc, %x
-leave
-)",
-            R"(
-%x:i64 = get a
-set a, %x
-%z:i64 = get a
-set b, %z
-set pc, %x
-leave
-)");
-}
-
-TEST(Share, LoadsAndFloatOperationsAreNotShared) {
-    const char* text = R"(
-%x:i64 = get a
-%l:i64 = load %x
-%m:i64 = load %x
-%f:i64 = float_add %l, %m unit 0 dynamic
-%g:i64 = float_add %l, %m unit 0 dynamic
-set a, %f
-set b, %g
-leave
-)";
-    becomes({&Passes::share}, text, text);
-    becomes({&Passes::full}, text, text);
-}
-
-TEST(Share, TypesAndConstantsDiffer) {
-    const char* text = R"(
-%x:i64 = get a
-%t:i32 = trunc %x
-%u:i16 = trunc %x
-%c:i32 = constant 0x1
-%d:i16 = constant 0x1
-%e:i32 = constant 0x2
-%p:i1 = ltu.i32 %t, %c
-%q:i1 = ltu.i16 %u, %d
-%r:i1 = ltu.i32 %t, %e
-%s:i32 = select %p, %t, %c
-%v:i32 = select %p, %t, %e
-%w:i32 = sub %t, %v
-set word_a, %w
-set half_a, %u
-set bit_a, %p
-set bit_b, %q
-set word_b, %s
-branch %r, 0x2000, 0x3000
-)";
-    becomes({&Passes::share}, text, text);
-}
-
-// Enough that some fall on the same place of the table.
-TEST(Share, EveryOperandCounts) {
-    std::string text = "%p:i1 = get bit_a\n%q:i1 = get bit_b\n%x:i64 = get a\n%y:i64 = get b\n%t0:i64 = get pc\n";
-    for (unsigned i = 0; i < 300; i++) {
-        const std::string previous = "%t" + std::to_string(i), next = std::to_string(i + 1);
-        text += "%c" + next + ":i64 = select %p, %x, " + previous + "\n%d" + next + ":i64 = select %q, %c" + next +
-                ", %y\n%t" + next + ":i64 = sub %c" + next + ", %d" + next + "\n";
-    }
-    text += "set a, %t300\nleave\n";
-    becomes({&Passes::share}, text, text);
-    becomes({&Passes::share, &Passes::dead}, text, text);
-}
-
-TEST(Dead, WhatNobodyUsesGoes) {
-    becomes({&Passes::dead}, R"(
-%x:i64 = get a
-%y:i64 = not %x
-%z:i64 = add %y, %x
-%c:i64 = call record(%z) reads_state reads_memory
-guest 0x1004
-jump 0x2000
-)",
-            R"(
-guest 0x1004
-jump 0x2000
-)");
-}
-
-TEST(Dead, WhatHasEffectsStays) {
-    const char* text = R"(
-%x:i64 = get a
-%l:i64 = load %x
-%p:i64 = physical.i64 store %x
-%c:i64 = call record() reads_state may_leave
-%d:i64 = call vector.sum(%x) writes_memory
-%f:i64 = float_add %x, %x unit 0 nearest_even
-%e:i64 = fetch_op add %x, %x
-fence
-jump 0x2000
-)";
-    // The law's order: fetch_op may leave, so nothing of its instruction comes before.
-    const std::string lawful = [&] {
-        std::string whole = text;
-        whole.insert(whole.find("%e:"), "guest 0x1004\n");
-        return whole;
-    }();
-    becomes({&Passes::dead}, lawful, lawful);
-    becomes({&Passes::full}, lawful, lawful);
-}
-
-TEST(Dead, CallsThatStayKeepTheirArguments) {
-    becomes({&Passes::dead}, R"(
-%x:i64 = get a
-%c:i64 = call vector.sum(%x) reads_memory
-%y:i64 = not %x
-%d:i64 = call record(%y, %x) writes_state
-leave
-)",
-            R"(
-%x:i64 = get a
-%y:i64 = not %x
-%d:i64 = call record(%y, %x) writes_state
-leave
-)");
-}
 
 // addi sp, sp, -32; sd ra, 24(sp); sd s0, 16(sp); addi s0, sp, 32
 TEST(Pipelines, AddressesAreBaseAndConstant) {
@@ -228,7 +75,31 @@ guest 0x1004
 %1:i64 = constant 0x12345678
 set a, %1
 guest 0x1008
-jump 0x12345678 call
+jump_indirect %1 call
+)");
+}
+
+TEST(Pipelines, AddressesGoThroughState) {
+    becomes({&Passes::quick}, R"(
+%1:i64 = address 0x3000
+set a, %1
+guest 0x1004
+%2:i64 = get a
+%3:i64 = constant 0x679
+%4:i64 = add %2, %3
+set a, %4
+guest 0x1008
+%5:i64 = get a
+%6:i64 = constant 0xfffffffffffffffe
+%7:i64 = and %5, %6
+jump_indirect %7 call
+)",
+            R"(
+guest 0x1004
+%1:i64 = address 0x3679
+set a, %1
+guest 0x1008
+jump 0x3678 call
 )");
 }
 
@@ -285,6 +156,31 @@ TEST(Pipelines, BuffersCarryNothingFromBlockToBlock) {
         (fresh.*pass.run)(two);
         EXPECT_EQ(print(one, table), print(two, table)) << pass.name;
     }
+}
+
+// What every text above is run through sees whatever a pass could do wrong.
+TEST(Oracle, TellsBlocksApart) {
+    const SlotTable table = overlapping_slots();
+    const auto same_meaning = [&](std::string_view x, std::string_view y) {
+        return mean_the_same(block_of(x, table), block_of(y, table));
+    };
+    EXPECT_TRUE(same_meaning("%x:i64 = get a\n%y:i64 = add %x, %x\nset b, %y\nleave\n",
+                             "%x:i64 = get a\n%c:i64 = constant 0x1\n%y:i64 = shl %x, %c\nset b, %y\nleave\n"));
+    EXPECT_FALSE(same_meaning("%x:i64 = get a\nset b, %x\nleave\n", "%x:i64 = get pc\nset b, %x\nleave\n"));
+    EXPECT_FALSE(same_meaning("%x:i64 = get a\nstore.i64 %x, %x\nleave\n", "leave\n"));
+    // A load that faults sees a set before it.
+    EXPECT_FALSE(
+        same_meaning("%x:i64 = get a\nset b, %x\nguest 0x1004\n%l:i64 = load %x\nguest 0x1008\nset b, %l\nleave\n",
+                     "%x:i64 = get a\nguest 0x1004\n%l:i64 = load %x\nguest 0x1008\nset b, %l\nleave\n"));
+    EXPECT_FALSE(same_meaning("%p:i1 = get bit_a\nbranch %p, 0x2000, 0x3000\n",
+                              "%p:i1 = get bit_a\nbranch %p, 0x3000, 0x2000\n"));
+    // A helper that reads state sees a set before it.
+    EXPECT_FALSE(same_meaning("%x:i64 = constant 0x1\nset a, %x\n%c:i64 = call record() reads_state\nleave\n",
+                              "%x:i64 = constant 0x1\n%c:i64 = call record() reads_state\nset a, %x\nleave\n"));
+    // What is got behind one that writes state is not what was there before.
+    EXPECT_FALSE(
+        same_meaning("%x:i64 = get a\n%c:i64 = call record(%x) writes_state\n%y:i64 = get a\nset b, %y\nleave\n",
+                     "%x:i64 = get a\n%c:i64 = call record(%x) writes_state\nset b, %x\nleave\n"));
 }
 
 TEST(Uses, CountsAndLastUses) {

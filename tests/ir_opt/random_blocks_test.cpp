@@ -19,21 +19,6 @@ u64 from_environment(const char* name, u64 otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
-// What helpers see of the state is part of what is compared.
-u64 observe(void* cpu, u64 a, u64, u64, u64) {
-    Cpu& self = *static_cast<Cpu*>(cpu);
-    u64 hash = a;
-    for (const u8 byte : self.state) hash = (hash ^ byte) * 0x100'0000'01b3;
-    self.calls.push_back({hash, 0, 0, 0});
-    return hash & 3;
-}
-u64 scramble(void* cpu, u64 a, u64 b, u64, u64) {
-    Cpu& self = *static_cast<Cpu*>(cpu);
-    self.state[slot::a + a % 8] = static_cast<u8>(b);
-    self.state[slot::wide_a + a % 16] = static_cast<u8>(b);
-    return a & 1;
-}
-
 class Generator {
 public:
     Generator(u64 seed, const SlotTable& slots) : random_(seed), slots_(slots) {}
@@ -244,22 +229,6 @@ private:
     std::vector<ValueId> values_[7];
 };
 
-struct End {
-    Outcome outcome;
-    Cpu cpu;
-    Memory memory;
-
-    bool operator==(const End& other) const {
-        const auto kind = [](const Outcome& o) {
-            return o.why == Outcome::Why::taken || o.why == Outcome::Why::not_taken || o.why == Outcome::Why::indirect
-                       ? Outcome::Why::jump
-                       : o.why;
-        };
-        return kind(outcome) == kind(other.outcome) && outcome.pc == other.outcome.pc &&
-               outcome.instructions == other.outcome.instructions && memory.bytes == other.memory.bytes &&
-               std::memcmp(cpu.state, other.cpu.state, sizeof cpu.state) == 0;
-    }
-};
 TEST(RandomBlocks, MeanTheSameAfterEveryPass) {
     const SlotTable table = overlapping_slots();
     const u64 seed = from_environment("VIV_IR_OPT_SEED", 1);
