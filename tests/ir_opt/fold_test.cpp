@@ -131,7 +131,7 @@ TEST(Fold, ExtensionsOfWhatIsExtendedAlready) {
     folds("%c:i64 = constant 0x7f;%x:i64 = and %a, %c;%t:i8 = trunc %x;%r:i64 = sext %t",
           "%c:i64 = constant 0x7f;%r:i64 = and %a, %c");
     folds("%x:i64 = sext %w;%z:i64 = sext %v;%s:i64 = xor %x, %z;%t:i32 = trunc %s;%r:i64 = sext %t",
-          "%x:i64 = sext %w;%z:i64 = sext %v;%r:i64 = xor %x, %z");
+          "%x:i32 = xor %w, %v;%r:i64 = sext %x");
     folds("%x:i64 = zext %y;%c:i64 = constant 0xff;%r:i64 = and %x, %c", "%r:i64 = zext %y");
 }
 
@@ -206,6 +206,32 @@ TEST(Fold, ABoxIsOpened) {
         "%o:i64 = or %box, %m;%all:i64 = constant 0xffffffffffffffff;%is:i1 = eq.i64 %o, %all;%t:i32 = trunc %box;"
         "%nan:i32 = constant 0x7fc00000;%r:i32 = select %is, %t, %nan",
         "%w");
+}
+
+TEST(Fold, ShiftsThatMeetAreARotation) {
+    const char* const rotation = "%c:i32 = constant 0xf;%r:i32 = rotl %w, %c";
+    folds("%c:i32 = constant 0xf;%d:i32 = constant 0x11;%x:i32 = shl %w, %c;%z:i32 = shr %w, %d;%r:i32 = or %x, %z",
+          rotation);
+    folds("%c:i32 = constant 0xf;%d:i32 = constant 0x11;%x:i32 = shl %w, %c;%z:i32 = shr %w, %d;%r:i32 = xor %z, %x",
+          rotation);
+    const char* const other =
+        "%c:i32 = constant 0xf;%d:i32 = constant 0x10;%x:i32 = shl %w, %c;%z:i32 = shr %w, %d;"
+        "%r:i32 = or %x, %z";
+    folds(other, other);
+    // As a guest that keeps words sign-extended does it.
+    folds(
+        "%c:i32 = constant 0xf;%d:i32 = constant 0x11;%x:i32 = shl %w, %c;%e:i64 = sext %x;%z:i32 = shr %w, %d;"
+        "%f:i64 = sext %z;%r:i64 = or %e, %f",
+        "%c:i32 = constant 0xf;%x:i32 = rotl %w, %c;%r:i64 = sext %x");
+}
+
+TEST(Fold, ExtensionsMoveOut) {
+    folds("%x:i64 = sext %w;%z:i64 = sext %v;%r:i64 = and %x, %z", "%x:i32 = and %w, %v;%r:i64 = sext %x");
+    folds("%x:i64 = zext %w;%z:i64 = zext %v;%r:i64 = xor %x, %z", "%x:i32 = xor %w, %v;%r:i64 = zext %x");
+    const char* const mixed = "%x:i64 = zext %w;%z:i64 = sext %v;%r:i64 = or %x, %z";
+    folds(mixed, mixed);
+    const char* const widths = "%x:i64 = zext %w;%z:i64 = zext %h;%r:i64 = or %x, %z";
+    folds(widths, widths);
 }
 
 TEST(Fold, KnownBranchesAreJumps) {

@@ -46,6 +46,8 @@ private:
     ValueId shift(Op op, Type type, ValueId a, ValueId b);
     ValueId shift_by(Op op, Type type, ValueId a, unsigned count);
     ValueId extremum(Op op, Type type, ValueId a, ValueId b);
+    ValueId bitwise(Op op, Type type, ValueId a, ValueId b);
+    bool is_rotation(Type type, ValueId left, ValueId right) const;
     ValueId compare_constant(Op op, Type type, ValueId a, u128 c);
     ValueId constant_first(Op op, Type type, u128 c, ValueId b);
     ValueId equals_constant(Op op, Type type, ValueId a, u128 c);

@@ -29,7 +29,7 @@ Type type_of_mask(u128 value) {
 ValueId Fold::mask(Type type, ValueId a, ValueId b) {
     if (is_constant(a)) std::swap(a, b);
     if (a == b) return a;
-    if (!is_constant(b)) return make(Op::and_, type, a, b);
+    if (!is_constant(b)) return bitwise(Op::and_, type, a, b);
     const u128 c = number(b), all = truncate(type, ~u128{0});
     if (c == 0) return b;
     if (c == all) return a;
@@ -76,8 +76,36 @@ ValueId Fold::or_or_xor(Op op, Type type, ValueId a, ValueId b) {
         const auto zero = [&](ValueId id) { return is_constant(id) && number(id) == 0; };
         if (zero(x.b) && zero(y.c)) return select(type, x.a, y.b, x.c);
         if (zero(x.c) && zero(y.b)) return select(type, x.a, x.b, y.c);
+    } else if (is_rotation(type, a, b)) {
+        return binary(Op::rotl, type, at(a).a, at(a).b);
+    } else if (is_rotation(type, b, a)) {
+        return binary(Op::rotl, type, at(b).a, at(b).b);
     }
-    return make(op, type, a, b);
+    return bitwise(op, type, a, b);
+}
+
+// Whether what is shifted out of `left` is just what is left of `right`.
+bool Fold::is_rotation(Type type, ValueId left, ValueId right) const {
+    const unsigned width = bits_of(type);
+    if (width < 32 || width > 64 || !is_with_constant(left, Op::shl) || !is_with_constant(right, Op::shr)) return false;
+    return at(left).a == at(right).a && number(at(left).b) + number(at(right).b) == width;
+}
+
+// What is done to the extensions of two values is done to the values: words are kept sign-extended by some guests, and
+// one extension is enough.
+ValueId Fold::bitwise(Op op, Type type, ValueId a, ValueId b) {
+    const auto has_no_sign = [&](ValueId id) {
+        const Type of = type_of_value(id);
+        return bits_of(of) <= 64 && (ones(id) & sign_of(of)) == 0;
+    };
+    const auto is_sext = [&](ValueId id) {
+        return is_op(id, Op::sext) || (is_op(id, Op::zext) && has_no_sign(at(id).a));
+    };
+    const bool zero = is_op(a, Op::zext) && is_op(b, Op::zext);
+    if ((!zero && (!is_sext(a) || !is_sext(b))) || type_of_value(at(a).a) != type_of_value(at(b).a))
+        return make(op, type, a, b);
+    const ValueId narrow = binary(op, type_of_value(at(a).a), at(a).a, at(b).a);
+    return zero ? zext(type, narrow) : sext(type, narrow);
 }
 
 ValueId Fold::shift(Op op, Type type, ValueId a, ValueId b) {

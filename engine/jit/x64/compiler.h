@@ -153,6 +153,10 @@ private:
     ir::Type type_of(ir::ValueId id) const { return ir::result_type(block_->code[id]); }
     bool is_constant(ir::ValueId id, i64& out) const;
     Gpr allocate();
+    ir::ValueId next_use(ir::ValueId id) const;
+    bool in_memory(ir::ValueId id) const;
+    Mem memory_of(ir::ValueId id) const;
+    bool extended_by_next() const;
     void take(Gpr gpr);                              // this very register, whoever has it
     void give(ir::ValueId id, Gpr gpr, bool clean);  // the result is there
     void give_copy(ir::ValueId from, bool clean);    // of the instruction in progress: what `from` is

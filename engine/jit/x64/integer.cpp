@@ -142,8 +142,8 @@ void Compiler::alu(const ir::Inst& inst) {
     };
     if (immediate)
         apply(constant);
-    else if (const Value& v = value(second); v.where == Where::slot && !is_narrow(inst.type) && v.uses == 1)
-        apply(state(v.place));
+    else if (in_memory(second) && !is_narrow(inst.type))
+        apply(memory_of(second));
     else
         apply(source(second));
     use(second);
@@ -157,6 +157,13 @@ void Compiler::shift(const ir::Inst& inst) {
     if (is_constant(inst.b, constant)) {
         const unsigned count = static_cast<unsigned>(constant) & (bits - 1);
         use(inst.b);
+        if (features_.bmi2 && (inst.op == Op::rotl || inst.op == Op::rotr)) {
+            const Gpr from = source(inst.a);
+            use(inst.a);
+            const Gpr to = result_register();
+            a_.rorx(w, to, from, static_cast<u8>((inst.op == Op::rotl ? bits - count : count) & (bits - 1)));
+            return give(at_, to, true);
+        }
         const Gpr to = copy_for_writing(inst.a);
         switch (inst.op) {
             case Op::shl: a_.shl(w, to, count); break;
@@ -306,8 +313,8 @@ void Compiler::convert(const ir::Inst& inst) {
     if (inst.op == Op::sext) {
         const Width w = width_of(inst.type), narrow = store_width(from_type);
         const bool single = from.uses == 1;
-        if (from.where == Where::slot && single) {
-            const Mem memory = state(from.place);
+        if (in_memory(inst.a)) {
+            const Mem memory = memory_of(inst.a);
             use(inst.a);
             const Gpr to = result_register();
             a_.movsx(w, narrow, to, memory);
@@ -319,6 +326,22 @@ void Compiler::convert(const ir::Inst& inst) {
         const Gpr to = dies && target(at_, Promotion::Kind::integer) == nullptr ? gpr : result_register();
         a_.movsx(w, narrow, to, gpr);
         return give(at_, to, !is_narrow(inst.type));
+    }
+    if (inst.op == Op::trunc && (from.where == Where::gpr || from.where == Where::stack) && extended_by_next()) {
+        const Width narrow = store_width(inst.type);
+        at_++;
+        if (from.where == Where::stack) {
+            const Mem memory = memory_of(inst.a);
+            use(inst.a);
+            const Gpr to = result_register();
+            a_.movsx(Width::b64, narrow, to, memory);
+            return give(at_, to, true);
+        }
+        const Gpr gpr = source(inst.a);
+        use(inst.a);
+        const Gpr to = result_register();
+        a_.movsx(Width::b64, narrow, to, gpr);
+        return give(at_, to, true);
     }
     if (inst.op == Op::trunc && from.where == Where::slot && inst.type != Type::i1) {
         // The low part lies at the same place of the state.
@@ -365,16 +388,16 @@ Condition Compiler::compare(const ir::Inst& inst) {
     }
     i64 constant = 0;
     const bool immediate = is_constant(inst.b, constant) && fits(constant) && !is_narrow(inst.type);
-    if (const Value& v = value(inst.a); immediate && v.where == Where::slot && v.uses == 1) {
-        a_.cmp(w, state(v.place), constant);
+    if (immediate && in_memory(inst.a)) {
+        a_.cmp(w, memory_of(inst.a), constant);
     } else {
         const Gpr a = source(inst.a);
         if (immediate && constant == 0)
             a_.test(w, a, a);
         else if (immediate)
             a_.cmp(w, a, constant);
-        else if (const Value& b = value(inst.b); b.where == Where::slot && b.uses == 1 && !is_narrow(inst.type))
-            a_.cmp(w, a, state(b.place));
+        else if (in_memory(inst.b) && !is_narrow(inst.type))
+            a_.cmp(w, a, memory_of(inst.b));
         else
             a_.cmp(w, a, source(inst.b));
     }

@@ -61,11 +61,7 @@ void Compiler::load(const ir::Inst& inst) {
         return read_home(at_, value(at_).target, true);
     }
     // A load whose value only the sign extension behind it uses.
-    bool sign = false;
-    if (at_ + 1 < block_->code.size() && value(at_).uses == 1 && w != Width::b64) {
-        const ir::Inst& next = block_->code[at_ + 1];
-        sign = next.op == Op::sext && next.a == at_ && next.type == Type::i64;
-    }
+    const bool sign = w != Width::b64 && extended_by_next();
     if (sign) at_++;
     // The entry's register is not needed any more.
     const bool in_home = target(at_, Promotion::Kind::integer) != nullptr;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/ir/effects.h"
 #include "engine/ir/op_info.h"
 #include "engine/jit/x64/compiler.h"
 #include "engine/jit/x64/frame.h"
@@ -39,16 +40,53 @@ Gpr Compiler::allocate() {
             lock(gpr);
             return gpr;
         }
-    // Values are made and used close together, so the oldest is the best guess at one that is not wanted soon.
-    Gpr oldest = Gpr::rsp;
-    for (const Gpr gpr : order)
-        if (((locked_ | reserved_) & bit_of(gpr)) == 0 &&
-            (oldest == Gpr::rsp || owner_[number(gpr)] < owner_[number(oldest)]))
-            oldest = gpr;
-    CHECK(oldest != Gpr::rsp);
-    spill(oldest);
-    lock(oldest);
-    return oldest;
+    Gpr latest = Gpr::rsp;
+    ir::ValueId latest_use = 0;
+    for (const Gpr gpr : order) {
+        if (((locked_ | reserved_) & bit_of(gpr)) != 0) continue;
+        const ir::ValueId use = next_use(owner_[number(gpr)]);
+        if (latest != Gpr::rsp && use <= latest_use) continue;
+        latest = gpr;
+        latest_use = use;
+    }
+    CHECK(latest != Gpr::rsp);
+    spill(latest);
+    lock(latest);
+    return latest;
+}
+
+// The instruction behind the one in progress that uses the value next, as far as can be seen in a few dozens.
+ir::ValueId Compiler::next_use(ir::ValueId id) const {
+    constexpr ir::ValueId horizon = 64;
+    const ir::ValueId end = std::min<ir::ValueId>(at_ + horizon, static_cast<ir::ValueId>(block_->code.size()));
+    for (ir::ValueId later = at_ + 1; later < end; later++) {
+        bool used = false;
+        if (const Windowed& windowed = windowed_[later]; windowed.window != no_window) {
+            const Window& window = windows_[windowed.window];
+            used = window.base == id || window.addend == id;
+        }
+        ir::for_each_operand(*block_, block_->code[later], [&](ir::ValueId operand) { used = used || operand == id; });
+        if (used) return later;
+    }
+    return end;
+}
+
+// Whether an operand can be taken from memory as it is: there is nothing to be gained by a register.
+bool Compiler::in_memory(ir::ValueId id) const {
+    const Value& v = values_[id];
+    return v.where == Where::stack || (v.where == Where::slot && v.uses == 1);
+}
+
+Mem Compiler::memory_of(ir::ValueId id) const {
+    const Value& v = values_[id];
+    return v.where == Where::stack ? stack_place(v.place) : state(v.place);
+}
+
+// Whether all that is done with the result is that the next instruction sign-extends it to 64 bits.
+bool Compiler::extended_by_next() const {
+    if (values_[at_].uses != 1 || at_ + 1 >= block_->code.size()) return false;
+    const ir::Inst& next = block_->code[at_ + 1];
+    return next.op == ir::Op::sext && next.a == at_ && next.type == ir::Type::i64;
 }
 
 void Compiler::take(Gpr gpr) {
