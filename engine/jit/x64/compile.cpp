@@ -396,6 +396,7 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     slow_accesses();
     slow_windows();
     slow_floats();
+    canonical_nans();
     exit_stubs();
     entries();
     a_.finish();

@@ -107,6 +107,13 @@ private:
         u32 operation;
         Xmm operands[3];
     };
+    // An operation whose result is a NaN, behind the code of the block.
+    struct CanonicalNan {
+        Label begin, end;
+        Gpr to;
+        Xmm to_home;  // where `to` is rsp
+        bool wide;
+    };
     struct PendingExit {
         Label label;
         u32 exit;
@@ -181,6 +188,7 @@ private:
     // ---- homes.cpp ----
     void choose_homes(const Region& region);
     void choose_targets();
+    bool uses_slot(u64 slot, ir::ValueId first, ir::ValueId last) const;
     void load_homes();
     void store_homes();
     // Before the slot is written: values that are still wanted are moved to registers of their own.
@@ -257,6 +265,9 @@ private:
     void float_compare(const ir::Inst& inst);
     void float_convert(const ir::Inst& inst);
     void float_to_signed(const ir::Inst& inst);
+    Xmm begin_result(const ir::Inst& inst);
+    void finish_result(const ir::Inst& inst, Xmm from);
+    void canonical_nans();
     void finish_float(const ir::Inst& inst, bool wide, std::array<Xmm, 3> operands);
     void soft_operation(const ir::Inst& inst);
     u32 soft_number(const ir::Inst& inst) const;
@@ -303,6 +314,7 @@ private:
     u64 spill_places_ = 0;  // those in use, as bits
     std::vector<SlowAccess> slow_;
     std::vector<SlowFloat> slow_floats_;
+    std::vector<CanonicalNan> canonical_nans_;
     bool float_active_ = false;        // at this place, for certain
     bool gathers_throughout_ = false;  // at the start of each block
     std::vector<PendingExit> pending_exits_;

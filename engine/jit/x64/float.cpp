@@ -1,8 +1,10 @@
 // Floating point: by the host's SSE2 and FMA where their results and flags are the guest's, by calls of float/softfloat
 // elsewhere. See compiler.h.
 // How it is exact: rounding to nearest even, masked exceptions and tininess after rounding are IEEE 754's own on both
-// sides. What differs is NaNs, so a NaN result is thrown away and made again by softfloat. Flags gather in MXCSR from
-// the first such operation on (frame::float_active) until generated code is left or a helper is called.
+// sides. What differs is NaNs: the guest has only one, so a NaN result becomes that one, which the operands do not
+// matter for; where flags may differ too (fused operations), it is thrown away and made again by softfloat. Flags
+// gather in MXCSR from the first such operation on (frame::float_active) until generated code is left or a helper is
+// called.
 #include "engine/ir/op_info.h"
 #include "engine/jit/x64/compiler.h"
 #include "engine/jit/x64/frame.h"
@@ -151,24 +153,60 @@ void Compiler::float_operation(const ir::Inst& inst) {
     const bool wide = is_double(inst.type);
     const Xmm a = float_source(inst.a, Xmm::xmm0);
     if (inst.op == Op::float_sqrt) {
-        if (wide)
-            a_.sqrtsd(Xmm::xmm1, a);
-        else
-            a_.sqrtss(Xmm::xmm1, a);
-        return finish_float(inst, wide, {a, a, a});
+        const Xmm to = begin_result(inst);
+        wide ? a_.sqrtsd(to, a) : a_.sqrtss(to, a);
+        return finish_result(inst, to);
     }
     const Xmm b = float_source(inst.b, Xmm::xmm2);
-    Xmm c = Xmm::xmm3;
-    if (inst.op == Op::float_mul_add) c = float_source(inst.c, c);
+    if (inst.op == Op::float_mul_add) {
+        const Xmm c = float_source(inst.c, Xmm::xmm3);
+        a_.movaps(Xmm::xmm1, a);
+        wide ? a_.vfmadd213sd(Xmm::xmm1, b, c) : a_.vfmadd213ss(Xmm::xmm1, b, c);
+        return finish_float(inst, wide, {a, b, c});
+    }
+    const Xmm to = begin_result(inst);
+    if (features_.avx) {
+        switch (inst.op) {
+            case Op::float_add: wide ? a_.vaddsd(to, a, b) : a_.vaddss(to, a, b); break;
+            case Op::float_sub: wide ? a_.vsubsd(to, a, b) : a_.vsubss(to, a, b); break;
+            case Op::float_mul: wide ? a_.vmulsd(to, a, b) : a_.vmulss(to, a, b); break;
+            default: wide ? a_.vdivsd(to, a, b) : a_.vdivss(to, a, b); break;
+        }
+        return finish_result(inst, to);
+    }
     a_.movaps(Xmm::xmm1, a);
     switch (inst.op) {
         case Op::float_add: wide ? a_.addsd(Xmm::xmm1, b) : a_.addss(Xmm::xmm1, b); break;
         case Op::float_sub: wide ? a_.subsd(Xmm::xmm1, b) : a_.subss(Xmm::xmm1, b); break;
         case Op::float_mul: wide ? a_.mulsd(Xmm::xmm1, b) : a_.mulss(Xmm::xmm1, b); break;
-        case Op::float_div: wide ? a_.divsd(Xmm::xmm1, b) : a_.divss(Xmm::xmm1, b); break;
-        default: wide ? a_.vfmadd213sd(Xmm::xmm1, b, c) : a_.vfmadd213ss(Xmm::xmm1, b, c); break;
+        default: wide ? a_.divsd(Xmm::xmm1, b) : a_.divss(Xmm::xmm1, b); break;
     }
-    finish_float(inst, wide, {a, b, c});
+    if (to != Xmm::xmm1) a_.movaps(to, Xmm::xmm1);
+    finish_result(inst, to);
+}
+
+// Where a result is to be made whose NaNs need no operands: its home, or xmm1. The operands, which lie in registers
+// now, have been used.
+Xmm Compiler::begin_result(const ir::Inst& inst) {
+    use_operands(inst);
+    Home* const home = is_double(inst.type) ? target(at_, Promotion::Kind::floating) : nullptr;
+    if (home == nullptr) return Xmm::xmm1;
+    evict_readers(*home);
+    return home->xmm;
+}
+
+void Compiler::finish_result(const ir::Inst& inst, Xmm from) {
+    const bool wide = is_double(inst.type);
+    CanonicalNan nan{.begin = a_.make_label(), .end = a_.make_label(), .to = Gpr::rsp, .to_home = from, .wide = wide};
+    wide ? a_.ucomisd(from, from) : a_.ucomiss(from, from);
+    const bool in_home = wide && target(at_, Promotion::Kind::floating) != nullptr;
+    if (!in_home) nan.to = allocate();
+    a_.jcc(Condition::p, nan.begin);
+    if (!in_home) wide ? a_.movq(nan.to, from) : a_.movd(nan.to, from);
+    a_.bind(nan.end);
+    canonical_nans_.push_back(nan);
+    if (in_home) return read_home(at_, value(at_).target, true);
+    give(at_, nan.to, true);
 }
 
 // xmm1 is the result of `operands`; a NaN is made anew by softfloat.
@@ -260,11 +298,9 @@ void Compiler::float_convert(const ir::Inst& inst) {
         case Op::float_to_signed: return float_to_signed(inst);
         default: {
             const Xmm a = float_source(inst.a, Xmm::xmm0);
-            if (wide)
-                a_.cvtss2sd(Xmm::xmm1, a);
-            else
-                a_.cvtsd2ss(Xmm::xmm1, a);
-            return finish_float(inst, wide, {a, a, a});
+            const Xmm to = begin_result(inst);
+            wide ? a_.cvtss2sd(to, a) : a_.cvtsd2ss(to, a);
+            return finish_result(inst, to);
         }
     }
     release();
@@ -305,6 +341,23 @@ void Compiler::float_to_signed(const ir::Inst& inst) {
                             .operands = {a, a, a}});
     use_operands(inst);
     give(at_, to, true);
+}
+
+void Compiler::canonical_nans() {
+    if (canonical_nans_.empty()) return;
+    constexpr u64 double_nan = 0x7ff8'0000'0000'0000, single_nan = 0x7fc0'0000;
+    const Label constant = a_.make_label();
+    for (const CanonicalNan& nan : canonical_nans_) {
+        a_.bind(nan.begin);
+        if (nan.to == Gpr::rsp)
+            a_.movsd(nan.to_home, at(constant));
+        else
+            a_.mov(Width::b64, nan.to, static_cast<i64>(nan.wide ? double_nan : single_nan));
+        a_.jmp(nan.end);
+    }
+    a_.align(8);
+    a_.bind(constant);
+    a_.dq(double_nan);
 }
 
 void Compiler::slow_floats() {

@@ -48,6 +48,16 @@ i32 Compiler::home_of(u64 slot) const {
     return no_home;
 }
 
+// Whether an instruction in [first, last) has as an operand what was read from the slot.
+bool Compiler::uses_slot(u64 slot, ir::ValueId first, ir::ValueId last) const {
+    bool found = false;
+    for (ir::ValueId id = first; id < last && !found; id++)
+        ir::for_each_operand(*block_, block_->code[id], [&](ir::ValueId operand) {
+            found = found || (block_->code[operand].op == ir::Op::get && block_->code[operand].imm == slot);
+        });
+    return found;
+}
+
 // A value becomes its home's at once if nothing between it and the set leaves, or reads what was there.
 void Compiler::choose_targets() {
     if (homes_.empty()) return;
@@ -68,6 +78,17 @@ void Compiler::choose_targets() {
         };
         if (values_[inst.a].target != no_home || !passable(inst.a)) continue;
         values_[inst.a].target = home;
+        // What is loaded for a floating-point operation alone is loaded there, too.
+        if (ir::is_float(made.op)) {
+            for (const ir::ValueId operand : {made.a, made.b}) {
+                if (operand == ir::no_value || block_->code[operand].op != ir::Op::load) continue;
+                if (values_[operand].uses != 1 || values_[operand].target != no_home || !passable(operand)) continue;
+                // What the slot held before is still wanted: then that stays.
+                if (uses_slot(inst.imm, operand + 1, inst.a + 1)) continue;
+                values_[operand].target = home;
+                break;
+            }
+        }
         // What only widens is made there, too.
         if (made.op == ir::Op::zext && values_[made.a].uses == 1 && block_->code[made.a].op != ir::Op::constant &&
             block_->code[made.a].op != ir::Op::get && passable(made.a))
