@@ -137,6 +137,7 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
         point.executions = 0;
     }
     if (tier == Tier::full) page.rewrites = 0;
+    page.translated_since = true;
     page.translations.push_back(number);
     by_offset_.emplace(next_, number);
     bytes_used_ += size;
@@ -229,7 +230,7 @@ bool CodeCache::code_written(u64 physical, u64 size) {
     std::vector<u32> hit;
     std::copy_if(page.translations.begin(), page.translations.end(), std::back_inserter(hit), is_hit);
     if (hit.empty()) return true;
-    page.rewrites++;
+    if (std::exchange(page.translated_since, false)) page.rewrites++;
     if (page.rewrites > tolerated_rewrites) hit = page.translations;
     for (const u32 number : hit) drop(number);
     return !page.translations.empty();

@@ -70,6 +70,7 @@ struct TranslatedPage {
     // How often code on it was overwritten since some of it last lived long enough to become hot: what is rewritten
     // again and again is worth less work.
     unsigned rewrites = 0;
+    bool translated_since = false;  // the last of them: writing all over the page is one
 
     PageView& view(u64 mode);
 };

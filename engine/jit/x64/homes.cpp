@@ -79,7 +79,8 @@ void Compiler::choose_targets() {
         if (values_[inst.a].target != no_home || !passable(inst.a)) continue;
         values_[inst.a].target = home;
         // What is loaded for a floating-point operation alone is loaded there, too.
-        if (ir::is_float(made.op)) {
+        if (const ir::Shape shape = ir::info_of(made.op).shape;
+            shape == ir::Shape::float_unary || shape == ir::Shape::float_binary) {
             for (const ir::ValueId operand : {made.a, made.b}) {
                 if (operand == ir::no_value || block_->code[operand].op != ir::Op::load) continue;
                 if (values_[operand].uses != 1 || values_[operand].target != no_home || !passable(operand)) continue;
