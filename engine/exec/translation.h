@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/exec/translated_code.h"
+#include "engine/exec/translator_report.h"
 #include "engine/ir/ir.h"
 #include "engine/ir/slots.h"
 #include "engine/lang/bits.h"
@@ -157,6 +158,8 @@ public:
     virtual void forget_code() = 0;
     // The translations that are entered at `pc`, which lies on that page; in any mode. Not while code runs.
     virtual std::vector<TranslatedCode> describe(const CodeLocation& /*page*/, u64 /*pc*/) const { return {}; }
+    // What has been done so far, with at most the `most` hottest translations. Not while code runs.
+    virtual TranslatorReport report(usize /*most*/) const { return {}; }
 };
 
 }  // namespace viv::exec

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/exec/translated_code.h"
+#include "engine/exec/translator_report.h"
 #include "engine/lang/bits.h"
 #include "engine/state/archive.h"
 
@@ -110,6 +111,8 @@ public:
     virtual Disassembly disassemble(u64 pc) = 0;
     // The translations to host code that are entered at this virtual address, where there are any.
     virtual std::vector<exec::TranslatedCode> translated_code(u64 /*pc*/) { return {}; }
+    // What its translator has done, with at most the `most` hottest translations; none: it only interprets.
+    virtual std::optional<exec::TranslatorReport> translator_report(usize /*most*/) const { return {}; }
 
 protected:
     void wake() {

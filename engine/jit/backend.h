@@ -28,6 +28,19 @@ enum class ExitKind : u8 {
 
 constexpr usize exit_kinds = static_cast<usize>(ExitKind::left) + 1;
 
+// For people: a word, and what it stands for.
+struct ExitName {
+    std::string_view name, meaning;
+};
+inline constexpr ExitName exit_names[exit_kinds] = {
+    {"jump", "to an address to which the jump was not linked"},
+    {"hot", "to be translated better"},
+    {"budget", "the slice was used up"},
+    {"interpret", "an instruction for the interpreter"},
+    {"dispatch", "to an address known only then, whose code was not at hand"},
+    {"left", "interrupts, mode or code to be looked at"},
+};
+
 struct Exit {
     ExitKind kind = ExitKind::left;
     u32 rest = 0;    // instructions to give back to the budget

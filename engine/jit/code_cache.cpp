@@ -111,6 +111,7 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     made->size = size;
     made->physical_page = region.physical_page;
     made->mode = region.mode;
+    made->first_pc = region.blocks.front().pc;
     for (const ir::Block& block : region.blocks) {
         const u64 first = block.pc & page_mask;
         made->ranges.push_back({static_cast<u16>(first), static_cast<u16>(first + block.size - 1)});
@@ -143,6 +144,7 @@ const Translation* CodeCache::add(const Region& region, Tier tier, Compiled comp
     bytes_used_ += size;
     next_ += size;
     translations_[number] = std::move(made);
+    made_[static_cast<usize>(tier)]++;
     return translations_[number].get();
 }
 

@@ -5,9 +5,11 @@
 // helper that the code has called: so what is dropped keeps its number and its memory until the next add().
 #pragma once
 
+#include <iterator>
 #include <map>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -17,6 +19,7 @@
 namespace viv::jit {
 
 enum class Tier : u8 { quick, full };
+inline constexpr std::string_view tier_names[] = {"quick", "full"};  // by Tier
 
 struct Translation {
     u32 number = 0;
@@ -33,6 +36,8 @@ struct Translation {
     std::vector<Compiled::Entry> entries;
     std::vector<u32> incoming;  // exit words that are linked to it
     std::vector<u32> outgoing;  // translations that it is linked to
+    // As in exec::TranslatorReport::Translation.
+    u64 first_pc = 0, samples = 0, exits_taken = 0;
 };
 
 // What is known of one guest address of a page.
@@ -118,6 +123,17 @@ public:
     // Since this was last asked.
     std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
+    // The translation has given control back. Hotness is told by this alone, so that it costs generated code nothing:
+    // one that ends because the budget does not suffice has a sample to its credit. Slices are granted in instructions,
+    // so they end evenly all over the code that runs.
+    void count_exit(u32 number, ExitKind kind) {
+        Translation& from = *translations_[number];
+        from.exits_taken++;
+        from.samples += kind == ExitKind::budget;
+    }
+    // Adds what is held to the report: tiers, sizes, and at most the `most` hottest translations.
+    void report(usize most, exec::TranslatorReport& into) const;
+
 private:
     bool make_room(u32 size);
     void drop(u32 number);
@@ -138,6 +154,7 @@ private:
     std::unordered_map<u64, std::unique_ptr<TranslatedPage>> pages_;  // by physical page
     u64 bytes_used_ = 0;
     std::vector<Change> changes_;
+    u64 made_[std::size(tier_names)] = {};  // by Tier
 };
 
 }  // namespace viv::jit

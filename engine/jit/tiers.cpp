@@ -138,6 +138,7 @@ Tiers::Next Tiers::handle(const Left& left) {
     CHECK(from != nullptr);
     const Exit exit = from->exits[exit_word::exit(word)];
     statistics_.exits[static_cast<usize>(exit.kind)]++;
+    cache_.count_exit(from->number, exit.kind);
     engine_.budget += exit.rest;
     const u64 pc = left.virtual_page | exit.offset;
     switch (exit.kind) {

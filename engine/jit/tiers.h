@@ -43,6 +43,7 @@ public:
     bool code_written(u64 physical, u64 size) override;
     void forget_code() override;
     std::vector<exec::TranslatedCode> describe(const exec::CodeLocation& page, u64 pc) const override;
+    exec::TranslatorReport report(usize most) const override;
 
     const Statistics& statistics() const { return statistics_; }
     const CodeCache& cache() const { return cache_; }

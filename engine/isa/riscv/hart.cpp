@@ -241,6 +241,11 @@ std::vector<exec::TranslatedCode> Hart::translated_code(u64 pc) {
     return translator_->describe({page, pc & ~page_mask, bytes}, pc);
 }
 
+std::optional<exec::TranslatorReport> Hart::translator_report(usize most) const {
+    if (translator_ == nullptr) return {};
+    return translator_->report(most);
+}
+
 void Hart::set_debug_points(const DebugPoints* points) {
     shared_debug_points_ = points;
     debug_changed();

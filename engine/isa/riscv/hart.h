@@ -97,6 +97,7 @@ public:
     bool write_memory(u64 virtual_address, std::span<const u8> in) override;
     Disassembly disassemble(u64 pc) override;
     std::vector<exec::TranslatedCode> translated_code(u64 pc) override;
+    std::optional<exec::TranslatorReport> translator_report(usize most) const override;
 
     // ---- For the board and the SBI ----
     const HartConfig& config() const { return config_; }
