@@ -247,6 +247,9 @@ u64 Machine::thread_id(unsigned cpu) const {
     return threads == nullptr ? 0 : threads->current_id();
 }
 u64 Machine::instructions() const { return implementation_->instructions(); }
+std::optional<exec::TranslatorReport> Machine::translator_report(unsigned cpu, usize most) const {
+    return implementation_->cpus[cpu]->translator_report(most);
+}
 void Machine::add_listener(MachineListener& listener) { implementation_->listeners.push_back(&listener); }
 void Machine::remove_listener(MachineListener& listener) { std::erase(implementation_->listeners, &listener); }
 Hash128 Machine::hash(Hashed what) { return implementation_->hash(what); }

@@ -130,6 +130,8 @@ public:
     // The host's number of the thread that executes this CPU: its own, or the caller's of run(). 0: the host has none.
     u64 thread_id(unsigned cpu) const;
     u64 instructions() const;  // over all harts since power-on, resets included
+    // What this CPU's translator has done, with at most the `most` hottest translations; none: it only interprets.
+    std::optional<exec::TranslatorReport> translator_report(unsigned cpu, usize most) const;
 
     // Listeners are called in order of addition and must outlive the machine or be removed.
     void add_listener(MachineListener& listener);

@@ -174,6 +174,12 @@ public:
                 instruction_size};
     }
 
+    std::optional<exec::TranslatorReport> translator_report(usize most) const override {
+        auto shown = report;
+        if (shown) shown->hottest.resize(std::min(most, shown->hottest.size()));
+        return shown;
+    }
+
     void raise() {
         line_.store(true);
         wake();
@@ -183,6 +189,8 @@ public:
     void set_x(unsigned number, u64 value) { x_[number] = value; }
 
     bool stopped = false;  // as by firmware; for tests to set while nothing runs
+    // As of a translator that it has.
+    std::optional<exec::TranslatorReport> report;
 
     // As a wrong translation is: the last instruction of a block, the one that `at` executed instructions end with,
     // does too much, if the block is executed in one run() and after `warmth` others since the CPU was reset or

@@ -255,6 +255,7 @@ struct Bench {
         std::string launch = "--test";
         bool real_clock = false;
         OnReset on_reset = OnReset::start_again;
+        Jit jit = Jit::off;
     };
 
     Bench(const std::vector<Instruction>& program, Options options) {
@@ -263,6 +264,7 @@ struct Bench {
         config.board.cpus = options.cpus;
         config.board.memory = options.memory;
         config.board.append = "console=none";
+        config.board.jit = options.jit;
         config.board.kernel = Blob{"kernel.bin", assemble(program)};
         config.determinism = options.determinism;
         config.harts = options.harts;

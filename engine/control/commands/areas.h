@@ -9,6 +9,7 @@ std::span<const Command> machine_rows();
 std::span<const Command> cpu_rows();
 std::span<const Command> memory_rows();
 std::span<const Command> device_rows();
+std::span<const Command> translator_rows();
 std::span<const Command> monitor_rows();
 
 }  // namespace viv::commands

@@ -9,11 +9,12 @@
 namespace viv {
 
 std::span<const CommandArea> command_catalog() {
-    static const std::array<CommandArea, 5> areas{{
+    static const std::array<CommandArea, 6> areas{{
         {"The machine", commands::machine_rows()},
         {"CPUs", commands::cpu_rows()},
         {"Memory", commands::memory_rows()},
         {"Devices", commands::device_rows()},
+        {"Translated code", commands::translator_rows()},
         {"The monitor itself", commands::monitor_rows()},
     }};
     return areas;

@@ -62,6 +62,12 @@ struct DumpFormat {
     unsigned size = 4;  // bytes: 1 2 4 8
 };
 
+// How many translations `info jit` shows.
+struct HottestLimit {
+    static constexpr u64 usual = 20;
+    static constexpr u64 maximum = 1'000;
+};
+
 using ArgumentValue = std::variant<std::monostate, u64, bool, std::string, DumpFormat>;
 
 enum class ErrorClass : u8 { generic, command_not_found, device_not_found };
