@@ -17,6 +17,7 @@ std::string_view expected(EndpointUse use) {
         case EndpointUse::serial: return "stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server]";
         case EndpointUse::monitor: return "stdio, tcp:HOST:PORT or unix:PATH";
         case EndpointUse::debugger: return "stdio, [tcp:]HOST:PORT or unix:PATH";
+        case EndpointUse::running_viv: return "tcp:HOST:PORT or unix:PATH";
     }
     return {};
 }
@@ -55,8 +56,9 @@ bool parse_host_port(std::string_view text, Endpoint& endpoint) {
 Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, EndpointUse use) {
     Endpoint endpoint;
     endpoint.text = text;
-    endpoint.role = use == EndpointUse::serial ? Endpoint::Role::connect : Endpoint::Role::listen;
-    if (text == "stdio") {
+    const bool connects = use == EndpointUse::serial || use == EndpointUse::running_viv;
+    endpoint.role = connects ? Endpoint::Role::connect : Endpoint::Role::listen;
+    if (text == "stdio" && use != EndpointUse::running_viv) {
         endpoint.kind = Endpoint::Kind::stdio;
         return endpoint;
     }
@@ -75,8 +77,9 @@ Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, 
         for (const auto& [key, value] : list.properties) {
             TRY_SET(const bool on, parse_switch(option, key, value));
             // QEMU's words for "listen, and do not wait for the other side" are understood, since that is what happens.
+            // What the running viv was told is understood where it is to be reached, too.
             if (key == "server" && on)
-                endpoint.role = Endpoint::Role::listen;
+                endpoint.role = use == EndpointUse::running_viv ? Endpoint::Role::connect : Endpoint::Role::listen;
             else if (!(key == "nowait" && on) && !(key == "wait" && !on))
                 return Error{fmt::format("{} {}: {}={} is not understood; only server may follow the address", option,
                                          text, key, value)};

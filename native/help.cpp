@@ -82,6 +82,18 @@ constexpr Topic topics[] = {
      "hash;\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
      "options.\n"},
+    {"jit", "translated code and its profile",
+     "Guest code that runs often is translated to the host's: --jit off, quick or full (the default), --jit-cache "
+     "SIZE.\n"
+     "viv run ... --qmp unix:vm.sock, then viv info jit --from unix:vm.sock shows for each CPU how much was "
+     "translated,\n"
+     "why translated code came back to viv, and the hottest translations: a sample is a slice of instructions that "
+     "came\n"
+     "to its end within one. --json gives the same for programs; `info jit` at the monitor and query-jit in QMP "
+     "too.\n"
+     "For the host's instructions: viv run --perf-map GUEST, and perf record -p PID; pieces are called "
+     "guest_region_PC\n"
+     "and guest_block_PC, with the PC that info jit shows.\n"},
     {"exit-codes", "what viv's exit code means",
      "viv run:\n"
      "  0     the guest powered off (or reset, with --no-reboot), or Ctrl-A x\n"
@@ -127,7 +139,8 @@ std::string overview() {
         "  viv lockstep GUEST              run it twice at once, with and without the translator, and compare\n"
         "  viv save --from WHERE FILE      save a running machine; viv run --restore FILE goes on\n"
         "  viv list machines|guests|devices\n"
-        "  viv info host\n"
+        "  viv info host                   this host\n"
+        "  viv info jit --from WHERE       what a running machine has translated, the hottest first\n"
         "  viv version\n"
         "  viv help COMMAND                all options of a command\n"
         "  viv help TOPIC                  one of these:\n";

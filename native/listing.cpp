@@ -2,16 +2,9 @@
 #include "native/listing.h"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <fstream>
 
 #include "engine/board/board.h"
 #include "engine/dev/catalog.h"
-#include "native/launch.h"
-#include "native/program_host.h"
 
 namespace viv::native {
 
@@ -54,17 +47,6 @@ std::string devices() {
     return text;
 }
 
-// "model name : X" of /proc/cpuinfo.
-std::string processor_name() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);) {
-        if (!line.starts_with("model name")) continue;
-        const auto colon = line.find(':');
-        if (colon != std::string::npos && colon + 2 < line.size()) return line.substr(colon + 2);
-    }
-    return "unknown";
-}
-
 }  // namespace
 
 std::string listing(const ListOptions& options, const GuestCatalog& catalog) {
@@ -74,26 +56,6 @@ std::string listing(const ListOptions& options, const GuestCatalog& catalog) {
         case ListOptions::What::devices: break;
     }
     return devices();
-}
-
-std::string host_information(const GuestCatalog& catalog) {
-    utsname names{};
-    uname(&names);
-    PosixThreads threads;
-    std::string text;
-    const auto row = [&](const char* name, const std::string& value) { text += fmt::format("{:18}{}\n", name, value); };
-    row("viv", std::string(program_version()));
-    row("system", fmt::format("{} {} {}", names.sysname, names.release, names.machine));
-    row("processor", processor_name());
-    row("hardware threads", std::to_string(threads.hardware_threads()));
-    row("memory", fmt::format("{} MiB", host_memory_bytes() >> 20));
-    row("page size", std::to_string(sysconf(_SC_PAGESIZE)));
-    row("/dev/kvm", access("/dev/kvm", R_OK | W_OK) == 0 ? "usable"
-                    : access("/dev/kvm", F_OK) == 0      ? "present, not accessible"
-                                                         : "absent");
-    row("guest recipes", catalog.guests_folder());
-    row("cache", catalog.cache_folder());
-    return text;
 }
 
 }  // namespace viv::native

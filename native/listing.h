@@ -1,4 +1,4 @@
-// `viv list` and `viv info`: tables of what there is, for standard output.
+// `viv list`: tables of what there is, for standard output.
 #pragma once
 
 #include <string>
@@ -9,6 +9,5 @@
 namespace viv::native {
 
 std::string listing(const ListOptions& options, const GuestCatalog& catalog);
-std::string host_information(const GuestCatalog& catalog);
 
 }  // namespace viv::native

@@ -353,9 +353,7 @@ Result<Command> parse_save(Arguments arguments) {
         return Error{"save: the name of a file is missing, as in viv save --from unix:vm.sock vm.saved"};
     if (!from)
         return Error{"save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"};
-    TRY_SET(auto endpoint, parse_endpoint("--from", *from, EndpointUse::monitor));
-    if (endpoint.kind == Endpoint::Kind::stdio) return Error{"--from stdio: tcp:HOST:PORT or unix:PATH is needed"};
-    endpoint.role = Endpoint::Role::connect;
+    TRY_SET(auto endpoint, parse_endpoint("--from", *from, EndpointUse::running_viv));
     return Command(SaveOptions{std::move(endpoint), *file});
 }
 
@@ -375,13 +373,43 @@ Result<Command> parse_list(Arguments arguments) {
 }
 
 Result<Command> parse_info(Arguments arguments) {
-    CommandLine line("info", "Shows what viv knows of this host.");
-    std::optional<std::string> what;
-    line.positional("WHAT", what, "host");
+    CommandLine line("info",
+                     "Shows what viv knows of this host, or what a running viv tells of its machine:\n"
+                     "viv info host\n"
+                     "viv info jit --from unix:vm.sock     of one that was started with --qmp unix:vm.sock");
+    std::optional<std::string> what, from, most;
+    InfoOptions options;
+    bool json = false;
+    line.positional("WHAT", what, "host, or jit: translated code, and where the time goes in it");
+    line.group("With jit");
+    line.value("--from", from, "WHERE", "The running viv's --qmp: tcp:HOST:PORT or unix:PATH");
+    line.value("--most", most, "N", fmt::format("So many translations of each CPU (default {})", options.most));
+    line.flag("--json", json, "The answer of QMP's query-jit, as it is");
     TRY_SET(auto help, parse(line, arguments));
     if (help) return Command(std::move(*help));
-    if (what != "host") return Error{fmt::format("info {}: host is what there is", what.value_or(""))};
-    return Command(InfoOptions{});
+    const auto found = std::find(info_names.begin(), info_names.end(), what.value_or(""));
+    if (found == info_names.end())
+        return Error{what ? fmt::format("info {}: there are {}{}", *what, fmt::join(info_names, " and "),
+                                        suggestion(*what, info_names))
+                          : fmt::format("info: what? {}", fmt::join(info_names, " or "))};
+    options.what = static_cast<InfoOptions::What>(found - info_names.begin());
+    if (options.what == InfoOptions::What::host) {
+        if (from || most || json)
+            return Error{fmt::format("info host: {} has a meaning only with info jit", from   ? "--from"
+                                                                                       : most ? "--most"
+                                                                                              : "--json")};
+        return Command(std::move(options));
+    }
+    if (!from)
+        return Error{
+            "info jit: --from is missing; start a machine with viv run GUEST --qmp unix:vm.sock, and ask it "
+            "with viv info jit --from unix:vm.sock"};
+    TRY_SET(options.from, parse_endpoint("--from", *from, EndpointUse::running_viv));
+    if (most) {
+        TRY_SET(options.most, parse_count("--most", *most, 0, HottestLimit::maximum));
+    }
+    options.json = on_off(json);
+    return Command(std::move(options));
 }
 
 Result<Command> parse_version(Arguments arguments) {

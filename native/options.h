@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/board/board.h"
+#include "engine/control/commands/command.h"
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
 #include "native/endpoint.h"
@@ -123,7 +124,16 @@ struct SaveOptions {
 struct ListOptions {
     enum class What : u8 { machines, guests, devices } what = What::machines;
 };
-struct InfoOptions {};
+
+// About this host, or asks a running viv about its machine.
+struct InfoOptions {
+    enum class What : u8 { host, jit } what = What::host;
+    Endpoint from;  // jit
+    u64 most = HottestLimit::usual;
+    OnOff json = OnOff::off;
+};
+inline constexpr std::array<std::string_view, 2> info_names{"host", "jit"};  // by InfoOptions::What
+
 struct VersionOptions {};
 struct HelpOptions {
     std::string text;  // to print

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "native/exec.h"
+#include "native/info.h"
 #include "native/listing.h"
 #include "native/lockstep.h"
 #include "native/options.h"
@@ -49,7 +50,10 @@ struct Dispatch {
     int operator()(const LockstepOptions& options) const { return lockstep(options); }
     int operator()(const SaveOptions& options) const { return save(options); }
     int operator()(const ListOptions& options) const { return print(listing(options, GuestCatalog::of_this_user())); }
-    int operator()(const InfoOptions&) const { return print(host_information(GuestCatalog::of_this_user())); }
+    int operator()(const InfoOptions& options) const {
+        const auto text = information(options, GuestCatalog::of_this_user());
+        return text.ok() ? print(*text) : complain(text.error(), exit_bad_input);
+    }
     int operator()(const VersionOptions&) const { return print(fmt::format("viv {}\n", program_version())); }
     int operator()(const HelpOptions& options) const { return print(options.text); }
 };

@@ -55,7 +55,7 @@ struct Addresses {
     addrinfo* list = nullptr;
 };
 
-Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint) {
+Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint, std::string_view advice) {
     const bool listening = endpoint.role == Endpoint::Role::listen;
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
@@ -88,12 +88,11 @@ Result<Descriptor> open_tcp(std::string_view option, const Endpoint& endpoint) {
     if (problem == EADDRINUSE)
         return failure(option, endpoint, "the port is in use; choose another, or end the program that has it");
     if (!listening && problem == ECONNREFUSED)
-        return failure(option, endpoint,
-                       "nobody listens there; start the other side first, or add ,server to listen here");
+        return failure(option, endpoint, fmt::format("nobody listens there; {}", advice));
     return failure(option, endpoint, error_text(problem));
 }
 
-Result<Descriptor> open_unix(std::string_view option, const Endpoint& endpoint) {
+Result<Descriptor> open_unix(std::string_view option, const Endpoint& endpoint, std::string_view advice) {
     const auto address = unix_address(endpoint.path);
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
     Descriptor descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -101,9 +100,7 @@ Result<Descriptor> open_unix(std::string_view option, const Endpoint& endpoint) 
     if (endpoint.role == Endpoint::Role::connect) {
         const int problem = connect_patiently(descriptor.number(), generic, sizeof address);
         if (problem == 0) return descriptor;
-        return failure(
-            option, endpoint,
-            fmt::format("{}; start the other side first, or add ,server to listen here", error_text(problem)));
+        return failure(option, endpoint, fmt::format("{}; {}", error_text(problem), advice));
     }
     struct stat status {};
     if (lstat(endpoint.path.c_str(), &status) == 0) {
@@ -151,7 +148,7 @@ Result<void> StreamSource::check(std::string_view option, const Endpoint& endpoi
 }
 
 Result<std::unique_ptr<StreamSource>> StreamSource::open(EventLoop& loop, std::string_view option,
-                                                         const Endpoint& endpoint) {
+                                                         const Endpoint& endpoint, std::string_view advice) {
     std::unique_ptr<StreamSource> source(new StreamSource(loop, endpoint));
     if (endpoint.kind == Endpoint::Kind::file) {
         Descriptor file(
@@ -160,7 +157,7 @@ Result<std::unique_ptr<StreamSource>> StreamSource::open(EventLoop& loop, std::s
         source->stream_ = ByteStream::writing(loop, std::move(file));
     } else if (endpoint.kind == Endpoint::Kind::tcp || endpoint.kind == Endpoint::Kind::unix_socket) {
         const bool tcp = endpoint.kind == Endpoint::Kind::tcp;
-        TRY_SET(auto descriptor, tcp ? open_tcp(option, endpoint) : open_unix(option, endpoint));
+        TRY_SET(auto descriptor, tcp ? open_tcp(option, endpoint, advice) : open_unix(option, endpoint, advice));
         if (endpoint.role == Endpoint::Role::connect) {
             source->stream_ = ByteStream::connected(loop, std::move(descriptor));
         } else {

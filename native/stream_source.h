@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/lang/result.h"
 #include "native/byte_stream.h"
@@ -15,10 +16,13 @@ namespace viv::native {
 
 class StreamSource {
 public:
+    static constexpr std::string_view start_or_listen = "start the other side first, or add ,server to listen here";
     // Standard input and output are not opened here: an Endpoint::Kind::stdio is our caller's to handle. Null never has
     // a stream.
+    // `advice`: what the user can do if nobody listens where it connects to.
     static Result<std::unique_ptr<StreamSource>> open(EventLoop& loop, std::string_view option,
-                                                      const Endpoint& endpoint);
+                                                      const Endpoint& endpoint,
+                                                      std::string_view advice = start_or_listen);
     // Would open() have a chance? Looks only: nothing is created, bound or connected.
     static Result<void> check(std::string_view option, const Endpoint& endpoint);
     ~StreamSource();

@@ -196,7 +196,17 @@ TEST(Options, SaveListInfoVersion) {
     EXPECT_EQ(save.file, "vm.saved");
     EXPECT_EQ(parsed<ListOptions>({"list", "guests"}).what, ListOptions::What::guests);
     EXPECT_EQ(parsed<ListOptions>({"list", "devices"}).what, ListOptions::What::devices);
-    parsed<InfoOptions>({"info", "host"});
+    EXPECT_EQ(parsed<InfoOptions>({"info", "host"}).what, InfoOptions::What::host);
+    const auto info = parsed<InfoOptions>({"info", "jit", "--from", "unix:vm.sock", "--most", "7", "--json"});
+    EXPECT_EQ(info.what, InfoOptions::What::jit);
+    EXPECT_EQ(info.from.role, Endpoint::Role::connect);
+    EXPECT_EQ(info.from.path, "vm.sock");
+    EXPECT_EQ(info.most, 7u);
+    EXPECT_EQ(info.json, OnOff::on);
+    const auto plain = parsed<InfoOptions>({"info", "--from=tcp::4444", "jit"});
+    EXPECT_EQ(plain.from.port, 4444);
+    EXPECT_EQ(plain.most, HottestLimit::usual);
+    EXPECT_EQ(plain.json, OnOff::off);
     parsed<VersionOptions>({"version"});
     parsed<VersionOptions>({"--version"});
 }
@@ -207,6 +217,8 @@ TEST(Options, HelpCoversVerbsTopicsAndOptions) {
     EXPECT_NE(parsed<HelpOptions>({"help", "keys"}).text.find("Ctrl-A x"), std::string::npos);
     EXPECT_NE(parsed<HelpOptions>({"help", "monitor"}).text.find("system_powerdown"), std::string::npos);
     EXPECT_NE(parsed<HelpOptions>({"help", "save"}).text.find("--from"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"help", "jit"}).text.find("--perf-map"), std::string::npos);
+    EXPECT_NE(parsed<HelpOptions>({"help", "info"}).text.find("--json"), std::string::npos);
     for (const char* option : {"--machine", "--disk", "--serial", "--gdb", "--restore", "--deterministic"}) {
         EXPECT_NE(parsed<HelpOptions>({"help", "run"}).text.find(option), std::string::npos) << option;
         EXPECT_NE(parsed<HelpOptions>({"run", "--help"}).text.find(option), std::string::npos) << option;
@@ -326,7 +338,18 @@ TEST(Options, EveryMistakeHasItsLine) {
          "save: --from is missing: the running viv's --qmp, as in viv save --from unix:vm.sock vm.saved"},
         {{"list", "guest"}, "list guest: there are machines, guests and devices; did you mean guests?"},
         {{"list"}, "list: what? machines, guests or devices"},
-        {{"info", "hots"}, "info hots: host is what there is"},
+        {{"save", "f", "--from", "stdio"}, "--from stdio: tcp:HOST:PORT or unix:PATH is needed"},
+        {{"info"}, "info: what? host or jit"},
+        {{"info", "hots"}, "info hots: there are host and jit; did you mean host?"},
+        {{"info", "host", "--json"}, "info host: --json has a meaning only with info jit"},
+        {{"info", "host", "--from", "unix:s"}, "info host: --from has a meaning only with info jit"},
+        {{"info", "jit"},
+         "info jit: --from is missing; start a machine with viv run GUEST --qmp unix:vm.sock, and ask it with viv info "
+         "jit --from unix:vm.sock"},
+        {{"info", "jit", "--from", "stdio"}, "--from stdio: tcp:HOST:PORT or unix:PATH is needed"},
+        {{"info", "jit", "--from", "vm.sock"}, "--from vm.sock: tcp:HOST:PORT or unix:PATH is needed"},
+        {{"info", "jit", "--from", "unix:s", "--most", "1001"}, "--most 1001: a whole number from 0 to 1000 is needed"},
+        {{"info", "jit", "--form", "unix:s"}, "info: unknown option --form; did you mean --from?"},
         {{"help", "kyes"}, "help kyes: is no topic; viv help lists them; did you mean keys?"},
         {{"version", "--all"}, "version: unknown option --all"},
     };

@@ -406,6 +406,24 @@ class ControlTest(ProgramTest):
         result = self.viv("run", "--restore", "vm.saved", "--disk", "disk,serial=s1")
         self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1))
 
+    def test_info_of_translated_code(self):
+        process = self.start(*self.run_args(), "--qmp", "unix:q", "--monitor", "unix:m", "--jit", "off",
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.read_until(process.stdout.fileno(), b"ready\n")
+        off = self.viv("info", "jit", "--from", "unix:q")
+        self.assertEqual((off.returncode, off.stderr), (0, ""))
+        self.assertEqual(off.stdout, "nothing is translated, the interpreter does it all: --jit off\n")
+        raw = self.viv("info", "jit", "--from", "unix:q", "--json", check=True).stdout
+        self.assertEqual((json.loads(raw), raw.count("\n")), ({"jit": "off", "cpus": []}, 1))
+        for endpoint, problem in (("unix:m", "does not speak QMP; give the --qmp of a running viv"),
+                                  ("unix:none", "No such file or directory; start the machine with it, as in viv run "
+                                                "GUEST --qmp unix:none"),
+                                  (f"unix:{self.bios}", "Connection refused; start the machine with it, as in viv run "
+                                                        f"GUEST --qmp unix:{self.bios}")):
+            result = self.viv("info", "jit", "--from", endpoint)
+            self.assertEqual((result.returncode, result.stdout, result.stderr),
+                             (2, "", f"viv: --from {endpoint}: {problem}\n"))
+
     def test_a_machine_with_a_temporary_disk_is_not_saved(self):
         (self.folder / "disk").write_bytes(bytes(1 << 16))
         self.start_listening("--serial", "null", "--qmp", "unix:q", "--disk", "disk,snapshot=on")
