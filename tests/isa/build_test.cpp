@@ -177,7 +177,7 @@ TEST(Build, NothingToFetchIsNoBlock) {
 
 TEST(Build, IllegalInstructionsAreCalls) {
     const std::string expected =
-        "guest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = constant 0x1000\n%3:i64 = constant 0x1004\n"
+        "guest 0x1000\n%1:i64 = constant 0x0\n%2:i64 = address 0x1000\n%3:i64 = address 0x1004\n"
         "%4:i64 = call illegal(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave "
         "ends_block\nleave\n";
     EXPECT_EQ(text(0xffff'ffff), "block pc 0x1000 mode 0x1 size 4\n" + expected);
@@ -190,14 +190,14 @@ TEST(Build, IllegalInstructionsAreCalls) {
 
 TEST(Build, SystemInstructionsEndTheBlock) {
     EXPECT_EQ(text(Code().word(csrrw(5, 0x180, 6)).word(nop()), rv64, 8),
-              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x180312f3\n%2:i64 = constant "
-              "0x1000\n%3:i64 = constant 0x1004\n"
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\n%1:i64 = constant 0x180312f3\n%2:i64 = address "
+              "0x1000\n%3:i64 = address 0x1004\n"
               "%4:i64 = call csrrw(%1, %2, %3) reads_state writes_state reads_memory writes_memory may_leave "
               "ends_block\nleave\n");
     for (const u32 word : {ecall, ebreak, mret, sret, wfi, sfence_vma_all, 0x0100'000fu})
         EXPECT_EQ(last_line(text(Code().word(word).word(nop()), rv64, 8)), "leave\n");
     EXPECT_EQ(text(Code().word(fence_i).word(nop()), rv64, 8),
-              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\n%2:i64 = constant 0x1004\nset pc, %2\nleave\n");
+              "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\n%2:i64 = address 0x1004\nset pc, %2\nleave\n");
     EXPECT_EQ(text(0x0ff0'000f), "block pc 0x1000 mode 0x1 size 4\nguest 0x1000\nfence\njump 0x1004\n")
         << "a plain fence does not";
 }
