@@ -213,5 +213,50 @@ const history_of_runs = [
    "viv full": 28.019034974000533,
    "qemu": 24.99852489100158
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "15b0744c0",
+  "file": "2026-11-22-15b0744c0",
+  "means": {
+   "viv full": {
+    "integer": 3.0178195032261623,
+    "floating point": 3.6404587033182114,
+    "memory": 2.919025926563115,
+    "control flow": 5.36454417587991,
+    "system": 5.941105689356225,
+    "integer, memory and control flow": 3.675255498591815,
+    "all": 4.016796309049117
+   },
+   "qemu": {
+    "integer": 6.956079746681745,
+    "floating point": 23.017836752004573,
+    "memory": 20.32585158845282,
+    "control flow": 21.878356921622785,
+    "system": 21.341097962278816,
+    "integer, memory and control flow": 15.583605727234428,
+    "all": 17.355831393947792
+   }
+  },
+  "against_qemu": {
+   "viv full": {
+    "integer": 2.3050019191821893,
+    "floating point": 6.322784744412631,
+    "memory": 6.963230920111986,
+    "control flow": 4.078325427907251,
+    "system": 3.592108788859355,
+    "integer, memory and control flow": 4.240142143370804,
+    "all": 4.320814414922717
+   }
+  },
+  "real": {},
+  "boots": {
+   "viv full": 1.9297363570003654,
+   "qemu": 3.920086789999914
+  },
+  "disk_boots": {
+   "viv full": 13.855578135997348,
+   "qemu": 26.461872824998864
+  }
  }
 ];
