@@ -119,8 +119,10 @@ TEST_F(Cache, APageThatIsRewrittenAgainAndAgainIsDroppedWhole) {
         const bool left = cache.code_written(page + 0x10, 1);
         EXPECT_EQ(left, life < 2) << life;
         // The rest of the same rewriting does not count as another.
-        if (left) EXPECT_TRUE(cache.code_written(page + 0x20, 1));
-        if (left) EXPECT_FALSE(cache.code_written(page + 0x40, 1));
+        if (left) {
+            EXPECT_TRUE(cache.code_written(page + 0x20, 1));
+            EXPECT_FALSE(cache.code_written(page + 0x40, 1));
+        }
         EXPECT_EQ(cache.page(page).rewrites, static_cast<unsigned>(life) + 1);
     }
     // What lives long enough to become a region is worth its work.
