@@ -1,5 +1,7 @@
 // The pipelines and uses in text: what several passes make together.
+#include <fmt/format.h>
 #include "engine/ir/opt/uses.h"
+
 #include "tests/ir_opt/passes_bench.h"
 
 namespace viv::ir::opt::test {
@@ -55,9 +57,11 @@ jump 0x1010
 }
 
 // lui and addi of an address, then a jump through it.
-TEST(Pipelines, ConstantsGoThroughState) {
-    becomes({&Passes::quick}, R"(
-%1:i64 = constant 0x12345000
+// A register is set to `first`, 0x678 is added to it, and it is called: what becomes of that.
+void call_of_a_sum(std::string_view first, std::string_view sum, std::string_view end) {
+    becomes({&Passes::quick},
+            fmt::format(R"(
+%1:i64 = {}
 set a, %1
 guest 0x1004
 %2:i64 = get a
@@ -70,38 +74,14 @@ guest 0x1008
 %7:i64 = and %5, %6
 jump_indirect %7 call
 )",
-            R"(
-guest 0x1004
-%1:i64 = constant 0x12345678
-set a, %1
-guest 0x1008
-jump_indirect %1 call
-)");
+                        first),
+            fmt::format("guest 0x1004\n%1:i64 = {}\nset a, %1\nguest 0x1008\n{} call\n", sum, end));
 }
 
-TEST(Pipelines, AddressesGoThroughState) {
-    becomes({&Passes::quick}, R"(
-%1:i64 = address 0x3000
-set a, %1
-guest 0x1004
-%2:i64 = get a
-%3:i64 = constant 0x679
-%4:i64 = add %2, %3
-set a, %4
-guest 0x1008
-%5:i64 = get a
-%6:i64 = constant 0xfffffffffffffffe
-%7:i64 = and %5, %6
-jump_indirect %7 call
-)",
-            R"(
-guest 0x1004
-%1:i64 = address 0x3679
-set a, %1
-guest 0x1008
-jump 0x3678 call
-)");
+TEST(Pipelines, ConstantsGoThroughState) {
+    call_of_a_sum("constant 0x12345000", "constant 0x12345678", "jump_indirect %1");
 }
+TEST(Pipelines, AddressesGoThroughState) { call_of_a_sum("address 0x3000", "address 0x3678", "jump 0x3678"); }
 
 TEST(Pipelines, OnlyFullShares) {
     const char* before = R"(

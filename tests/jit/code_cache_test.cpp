@@ -6,22 +6,12 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "tests/jit/heap_code.h"
+
 namespace viv::jit {
 namespace {
 
 constexpr u64 page = 0x8000'1000, mode = 5;
-
-class PlainBlock final : public host::CodeBlock {
-public:
-    explicit PlainBlock(u64 size) : bytes_(size) {}
-    u8* writable() override { return bytes_.data(); }
-    const u8* executable() override { return bytes_.data(); }
-    u64 size() const override { return bytes_.size(); }
-    void synchronize(u64, u64) override {}
-
-private:
-    std::vector<u8> bytes_;
-};
 
 // Its jumps are the distance, as it is told.
 class Jumps final : public Backend {
@@ -62,7 +52,7 @@ protected:
     }
 
     Jumps backend;
-    CodeCache cache{backend, std::make_unique<PlainBlock>(4096)};
+    CodeCache cache{backend, std::make_unique<HeapCode>(4096)};
 };
 
 TEST_F(Cache, CodeIsFoundByOffsetAndMode) {

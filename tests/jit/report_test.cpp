@@ -8,6 +8,7 @@
 #include "engine/exec/dispatch.h"
 #include "engine/ir/builder.h"
 #include "engine/jit/tiers.h"
+#include "tests/jit/heap_code.h"
 
 namespace viv::jit {
 namespace {
@@ -144,18 +145,6 @@ public:
         const i32 short_distance = static_cast<i32>(distance);
         std::memcpy(site, &short_distance, sizeof short_distance);
     }
-};
-
-class HeapCode final : public host::CodeBlock {
-public:
-    explicit HeapCode(usize size) : bytes_(size) {}
-    u8* writable() override { return bytes_.data(); }
-    const u8* executable() override { return bytes_.data(); }
-    u64 size() const override { return bytes_.size(); }
-    void synchronize(u64, u64) override {}
-
-private:
-    std::vector<u8> bytes_;
 };
 
 struct Bench {
