@@ -31,27 +31,30 @@ Error QmpCaller::failure(const std::string& problem) const {
 
 Result<nlohmann::json> QmpCaller::message(u64 patience_ns) {
     PosixClock clock;
-    const u64 started = clock.monotonic_ns();
+    u64 heard = clock.monotonic_ns();
     auto* stream = source_->stream();
+    usize looked = 0;  // so far there is no end of a message
     while (true) {
         stream->service();
         const auto input = stream->input();
         text_.append(input.begin(), input.end());
+        if (!input.empty()) heard = clock.monotonic_ns();
         stream->consume(input.size());
-        if (const auto end = text_.find('\n'); end != std::string::npos) {
+        if (const auto end = text_.find('\n', looked); end != std::string::npos) {
             const std::string line = text_.substr(0, end);
             text_.erase(0, end + 1);
             auto value = nlohmann::json::parse(line, nullptr, false);
             if (!value.is_object()) return failure(no_qmp);
             return value;
         }
-        if (text_.size() > longest_message) return failure(no_qmp);
+        looked = text_.size();
+        if (looked > longest_message) return failure(no_qmp);
         if (stream->input_ended()) return failure("the connection was closed");
         stream->service();
-        const u64 spent = clock.monotonic_ns() - started;
-        if (patience_ns != EventLoop::for_ever && spent >= patience_ns)
+        const u64 silent = clock.monotonic_ns() - heard;
+        if (patience_ns != EventLoop::for_ever && silent >= patience_ns)
             return failure("says nothing; it is no --qmp of a viv, or another client is connected to that");
-        events_.poll(patience_ns == EventLoop::for_ever ? patience_ns : patience_ns - spent);
+        events_.poll(patience_ns == EventLoop::for_ever ? patience_ns : patience_ns - silent);
     }
 }
 

@@ -24,13 +24,14 @@ public:
     // `option` named the endpoint on the command line, `verb` is what its errors begin with: "save".
     QmpCaller(std::string verb, std::string option, const Endpoint& endpoint);
 
-    // Up to the end of the negotiation. Whoever listens there must say who it is within the patience.
+    // Up to the end of the negotiation. Whoever listens there must not be silent for longer than the patience before
+    // it has said who it is.
     Result<void> connect(u64 patience_ns = greeting_patience_ns);
     // After connect(): what the command returns, or why it was refused. Takes as long as the other side does.
     Result<nlohmann::json> execute(const char* command, const nlohmann::json& arguments);
 
 private:
-    // The next message, waiting at most so long.
+    // The next message, waiting for more of it at most so long.
     Result<nlohmann::json> message(u64 patience_ns);
     Error failure(const std::string& problem) const;
 

@@ -76,10 +76,11 @@ protected:
     void TearDown() override { std::filesystem::remove_all(folder_); }
 
     // What connect() says to such a greeting.
-    std::string connecting(std::string text, Scripted::End end = Scripted::End::stay) {
+    std::string connecting(std::string text, Scripted::End end = Scripted::End::stay,
+                           u64 patience_ns = EventLoop::for_ever) {
         Scripted other(endpoint_.path, {std::move(text)}, end);
         QmpCaller caller("verb", "--from", endpoint_);
-        const auto done = caller.connect(50'000'000);
+        const auto done = caller.connect(patience_ns);
         unlink(endpoint_.path.c_str());
         return done.ok() ? "" : done.error().message;
     }
@@ -142,8 +143,9 @@ TEST_F(QmpCalls, SilenceIsWaitedForSoLong) {
     const std::string silent =
         "--from unix:s: says nothing; it is no --qmp of a viv, or another client is connected "
         "to that";
-    EXPECT_EQ(connecting(""), silent);
-    EXPECT_EQ(connecting("+"), silent);
+    constexpr u64 patience_ns = 50'000'000;
+    EXPECT_EQ(connecting("", Scripted::End::stay, patience_ns), silent);
+    EXPECT_EQ(connecting("+", Scripted::End::stay, patience_ns), silent);
 }
 
 TEST_F(QmpCalls, NobodyListens) {
