@@ -71,6 +71,9 @@ struct BoardServices {
     BoardEvents& events;
     // For the code of translators; null, or of an architecture without a backend: there is only the interpreter.
     host::CodeMemory* code_memory = nullptr;
+    // For work beside the CPUs that changes nothing of what the guest sees, but is not done at the same moments each
+    // time; null: it is done by the CPUs' own threads.
+    host::Threads* threads = nullptr;
     // Harts on parallel threads; null when they run in turn. Held around every Bus access, firmware call (SBI) and use
     // of Timers from within Cpu::run; callbacks of timers run under it. Not recursive. Never held while waiting for
     // another hart.

@@ -202,6 +202,10 @@ Result<void> RiscvVirt::make_translators() {
     jit::Options options;
     options.highest = config_.jit == Jit::full ? jit::Tier::full : jit::Tier::quick;
     if (config_.jit_cache) options.cache_bytes = *config_.jit_cache;
+    const bool has_backend = jit::has_backend(services_.code_memory->architecture());
+    if (has_backend && services_.threads != nullptr && services_.threads->hardware_threads() > 1)
+        compile_queue_ = std::make_unique<jit::CompileQueue>(*services_.threads);
+    options.queue = compile_queue_.get();
     for (auto& hart : harts_) {
         Translation made;
         made.guest = std::make_unique<riscv::HartTranslation>(*hart);

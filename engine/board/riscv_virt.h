@@ -16,6 +16,7 @@
 #include "engine/firmware/fw_cfg.h"
 #include "engine/isa/riscv/hart.h"
 #include "engine/isa/riscv/sbi.h"
+#include "engine/jit/compile_queue.h"
 
 namespace viv {
 
@@ -88,6 +89,7 @@ private:
     std::unique_ptr<Time> time_;
     std::unique_ptr<riscv::Sbi> sbi_;
     std::vector<std::unique_ptr<riscv::Hart>> harts_;
+    std::unique_ptr<jit::CompileQueue> compile_queue_;  // of all translators, or null
     // A translator for each hart, if there are any: what it sees of the hart, and itself.
     struct Translation {
         std::unique_ptr<exec::Translatable> guest;

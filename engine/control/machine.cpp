@@ -60,6 +60,8 @@ Machine::Implementation::~Implementation() = default;
 
 Result<void> Machine::Implementation::build(BoardConfig board_config, const BoardKind& kind) {
     BoardServices services{host.memory, clock, timers, inlet, host.log, *this, host.code_memory};
+    // What a deterministic run does is the same each time, down to when code is compiled.
+    if (config.determinism == Determinism::live) services.threads = host.threads;
     if (config.harts == Harts::parallel) {
         device_lock = host.threads->make_mutex();
         services.device_lock = device_lock.get();

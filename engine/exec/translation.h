@@ -131,7 +131,8 @@ public:
     virtual void forget_jumps(u64 offset, const u8* first, const u8* last) = 0;
     virtual void flush_jump_tables() = 0;
     // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, none
-    // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole.
+    // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole. The result
+    // depends on nothing else, so this may be called on any thread.
     virtual ir::Block translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode,
                                       unsigned limit) const = 0;
     // Makes the TLB hold the page of an access. False, and nothing has changed for the guest: it faults, or must be

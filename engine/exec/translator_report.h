@@ -47,6 +47,8 @@ struct TranslatorReport {
     std::vector<Exit> exits;
     u64 samples = 0;  // of all translations, dropped ones too
     u64 interpreted_blocks = 0;
+    u64 waiting = 0;                   // regions that have been asked for and are not there yet
+    u64 outdated = 0;                  // regions that came too late: their guest code had changed
     std::vector<Translation> hottest;  // by samples, then exits; as many as were asked for
 };
 

@@ -116,9 +116,11 @@ public:
     virtual std::vector<u8> make_thunks() = 0;
     // Up to where, as an index into its code, the block can be translated: the start of the first guest instruction
     // that the interpreter has to do, or the end. What follows is not executed, so passes must not take it for certain.
+    // May be called on any thread.
     virtual usize supported(const ir::Block& block) const = 0;
-    // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits.
-    virtual bool compile(const Region& region, u32 first_exit, Compiled& out) = 0;
+    // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits. May be
+    // called on any thread.
+    virtual bool compile(const Region& region, u32 first_exit, Compiled& out) const = 0;
     // Runs code, at its entry for the guest address `pc`, until an exit: the word is first_exit + its number.
     virtual Left enter(const u8* thunks, void* state, const u8* code, u64 pc) = 0;
     // Makes the jump at `site` (writable bytes, of code that will run at another address) go `distance` bytes behind

@@ -69,13 +69,15 @@ TranslatedPage& CodeCache::page(u64 physical_page) {
     return *page;
 }
 
-u32 CodeCache::next_number() {
+u32 CodeCache::reserve_number() {
     if (free_numbers_.empty()) {
         CHECK(translations_.size() < exit_word::maximum_translations - 1);
         free_numbers_.push_back(static_cast<u32>(translations_.size()));
         translations_.emplace_back();
     }
-    return free_numbers_.back();
+    const u32 number = free_numbers_.back();
+    free_numbers_.pop_back();
+    return number;
 }
 
 bool CodeCache::make_room(u32 size) {
@@ -95,12 +97,10 @@ bool CodeCache::make_room(u32 size) {
     return true;
 }
 
-const Translation* CodeCache::add(const Region& region, Tier tier, Compiled compiled) {
+const Translation* CodeCache::add(u32 number, const Region& region, Tier tier, Compiled compiled) {
     const u32 size = static_cast<u32>(align_up(compiled.code.size() + tail_of_links, alignment));
-    const u32 number = next_number();
-    free_numbers_.pop_back();
     if (!make_room(size)) {
-        free_numbers_.push_back(number);
+        release_number(number);
         return nullptr;
     }
     free_dropped();

@@ -89,12 +89,13 @@ public:
 
     // Lives until clear().
     TranslatedPage& page(u64 physical_page);
-    // The number that the next translation will have: exits are compiled with it.
-    u32 next_number();
-    // Puts the code into memory, dropping what is in the way; null if it can never fit. From now on it is what is found
-    // at its entries, but for those that belong to another one of the same tier or a better one. Others of its tier all
-    // whose entries it has, too, are dropped.
-    const Translation* add(const Region& region, Tier tier, Compiled compiled);
+    // A number for a translation, whose exits are compiled with it: to be given to add(), or back. clear() takes all.
+    u32 reserve_number();
+    void release_number(u32 number) { free_numbers_.push_back(number); }
+    // Puts the code into memory, dropping what is in the way; null if it can never fit, and the number is free. From
+    // now on it is what is found at its entries, but for those that belong to another one of the same tier or a better
+    // one. Others of its tier all whose entries it has, too, are dropped.
+    const Translation* add(u32 number, const Region& region, Tier tier, Compiled compiled);
     const Translation* find(u32 number) const {
         return number < translations_.size() ? translations_[number].get() : nullptr;
     }

@@ -61,6 +61,8 @@ exec::TranslatorReport Tiers::report(usize most) const {
             {std::string(exit_names[kind].name), std::string(exit_names[kind].meaning), statistics_.exits[kind]});
     made.samples = statistics_.exits[static_cast<usize>(ExitKind::budget)];
     made.interpreted_blocks = statistics_.interpreted_blocks;
+    made.waiting = jobs_.size();
+    made.outdated = statistics_.outdated;
     return made;
 }
 

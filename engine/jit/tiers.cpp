@@ -18,6 +18,9 @@ u32 heat_index(u64 physical) {
 // Doublings of Options::quick_after.
 constexpr unsigned most_patience = 6;
 
+// Regions that a vCPU asks for beyond this number have to be asked for again.
+constexpr usize most_jobs = 32;
+
 }  // namespace
 
 Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& guest, std::unique_ptr<Backend> backend,
@@ -31,15 +34,14 @@ Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& g
       state_(guest.layout().state),
       heat_(*reinterpret_cast<exec::HeatTable*>(guest.layout().state + guest.layout().heat)) {}
 
-Tiers::~Tiers() = default;
+Tiers::~Tiers() {
+    for (const auto& job : jobs_) options_.queue->withdraw(*job);
+}
 
-const Translation* Tiers::compile(const Region& region, Tier tier) {
-    Compiled compiled;
-    const u32 first_exit = exit_word::make(cache_.next_number(), 0);
-    if (!backend_->compile(region, first_exit, compiled)) return nullptr;
+const Translation* Tiers::add(u32 number, const Region& region, Tier tier, Compiled compiled) {
     (tier == Tier::full ? statistics_.regions : statistics_.translations)++;
     statistics_.host_bytes += compiled.code.size();
-    const Translation* made = cache_.add(region, tier, std::move(compiled));
+    const Translation* made = cache_.add(number, region, tier, std::move(compiled));
     forget_changed();
     return made;
 }
@@ -59,27 +61,73 @@ const u8* Tiers::translate(const exec::CodePage& page, u64 mode, u64 pc) {
         region.heat = heat_index(page.physical | (pc & page_mask));
         heat_.left[region.heat] = options_.full_after;
     }
-    const Translation* made = compile(region, Tier::quick);
+    Compiled compiled;
+    const u32 number = cache_.reserve_number();
+    if (!backend_->compile(region, exit_word::make(number, 0), compiled)) {
+        cache_.release_number(number);
+        return nullptr;
+    }
+    const Translation* made = add(number, region, Tier::quick, std::move(compiled));
     if (made == nullptr) return nullptr;
     return cache_.thunks() + made->offset + made->entries.front().entry;
 }
 
-void Tiers::translate_region(u64 pc) {
+void Tiers::ask_for_region(u64 pc) {
     exec::CodePage* page = engine_.code_page(pc);
     if (page == nullptr) return;  // the fetch has trapped
     const u64 mode = guest_.translation_mode();
+    const u32 heat = heat_index(page->physical | (pc & page_mask));
+    heat_.left[heat] = options_.full_after;
+    // What is asked for may well contain this block, too.
+    const bool asked = std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+        return job->request.physical_page == page->physical && job->request.mode == mode && !job->abandoned;
+    });
+    if (asked || jobs_.size() >= most_jobs) return;
+    engine_.will_hold_code(*page);
     TranslatedPage& known = translated(*page);
     // Where a run happened to stop within a block of a region, it is gone on with there. That is worth no copy of the
     // region, only a way back into it.
     const bool inside = cache_.inside_region(known, static_cast<u32>(pc & page_mask));
-    SeenCode seen;
+    RegionJob::Request request{.physical_page = page->physical,
+                               .virtual_page = pc & ~page_mask,
+                               .mode = mode,
+                               .pc = pc,
+                               .seen = {},
+                               .limits = options_.region,
+                               .number = cache_.reserve_number(),
+                               .heat = heat};
     for (const CodePoint& point : known.view(mode).points())
-        if (point.code != nullptr && (!inside || point.translation->tier != Tier::full)) seen.set(point.offset);
-    const Region region = regions_.build(std::span(page->bytes, page_size), page->physical, pc & ~page_mask, mode, pc,
-                                         seen, options_.region);
+        if (point.code != nullptr && (!inside || point.translation->tier != Tier::full)) request.seen.set(point.offset);
+    const auto job = std::make_shared<RegionJob>(regions_, *backend_, request, std::span(page->bytes, page_size));
+    if (options_.queue != nullptr) {
+        jobs_.push_back(job);
+        options_.queue->post(job);
+    } else {
+        job->work();
+        install(*job);
+    }
+}
+
+void Tiers::install(RegionJob& job) {
+    if (job.abandoned) return;
+    const u32 number = job.request.number;
+    if (job.outdated()) {
+        statistics_.outdated++;
+        return cache_.release_number(number);
+    }
     // What cannot be compiled is not asked for again and again.
-    heat_.left[heat_index(page->physical | (pc & page_mask))] = exec::HeatTable::never;
-    if (!region.blocks.empty()) compile(region, Tier::full);
+    heat_.left[job.request.heat] = exec::HeatTable::never;
+    if (!job.made) return cache_.release_number(number);
+    add(number, job.region, Tier::full, std::move(job.compiled));
+}
+
+void Tiers::install_finished() {
+    while (!jobs_.empty() && jobs_.front()->finished()) {
+        install(*jobs_.front());
+        jobs_.pop_front();
+    }
+    // Its translation may be gone, and the number another's.
+    pending_link_ = exit_word::no_code;
 }
 
 const u8* Tiers::find(u64 pc, CodePoint*& point) {
@@ -104,6 +152,7 @@ const u8* Tiers::find(u64 pc, CodePoint*& point) {
 void Tiers::run() {
     pending_link_ = exit_word::no_code;
     while (engine_.budget > 0 && !engine_.attention.load(std::memory_order_relaxed)) {
+        if (!jobs_.empty() && jobs_.front()->finished()) install_finished();
         const u64 pc = guest_.pc();
         CodePoint* point = nullptr;
         const u8* code = nullptr;
@@ -149,7 +198,7 @@ Tiers::Next Tiers::handle(const Left& left) {
             return Next::go_on;
         case ExitKind::hot:
             engine_.go_to(pc);
-            translate_region(pc);
+            ask_for_region(pc);
             return Next::go_on;
         case ExitKind::budget:
             engine_.go_to(pc);
@@ -171,8 +220,13 @@ void Tiers::forget_changed() {
 }
 
 bool Tiers::code_written(u64 physical, u64 size) {
-    const bool left = cache_.code_written(physical, size);
+    bool left = cache_.code_written(physical, size);
     forget_changed();
+    for (const auto& job : jobs_)
+        if (job->request.physical_page == (physical & ~page_mask)) {
+            job->note_written(physical & page_mask, size);
+            left = true;
+        }
     // What waits to be linked may be gone.
     pending_link_ = exit_word::no_code;
     return left;
@@ -180,6 +234,8 @@ bool Tiers::code_written(u64 physical, u64 size) {
 
 void Tiers::forget_code() {
     cache_.clear();
+    std::erase_if(jobs_, [this](const auto& job) { return options_.queue->take_back(*job); });
+    for (const auto& job : jobs_) job->abandoned = true;
     guest_.flush_jump_tables();
     pending_link_ = exit_word::no_code;
 }

@@ -1,14 +1,16 @@
 // The dispatcher of one vCPU: interprets what is cold, translates what is not, runs and links translations.
 // Promises: exact in instructions (the budget ends a run where the interpreter would end it); state after run() is the
-// same as if the interpreter alone had run. Not thread safe: one vCPU, one thread at a time.
+// same as if the interpreter alone had run, whenever regions are ready. Not thread safe: one vCPU, one thread at a
+// time.
 #pragma once
 
+#include <deque>
 #include <memory>
 
 #include "engine/exec/exec.h"
 #include "engine/exec/translation.h"
 #include "engine/jit/code_cache.h"
-#include "engine/jit/region.h"
+#include "engine/jit/region_job.h"
 
 namespace viv::jit {
 
@@ -23,6 +25,8 @@ struct Options {
     u32 full_after = 2000;
     unsigned block_limit = 64;  // guest instructions a block
     RegionLimits region;
+    // Where regions are compiled; outlives the Tiers. Null: on the vCPU's own thread, which waits.
+    CompileQueue* queue = nullptr;
 };
 
 struct Statistics {
@@ -30,6 +34,7 @@ struct Statistics {
     u64 entries = 0;             // from the dispatcher into generated code
     u64 exits[exit_kinds] = {};  // by ExitKind
     u64 interpreted_blocks = 0;
+    u64 outdated = 0;  // regions that came too late: their guest code had changed
 };
 
 class Tiers final : public exec::Translator {
@@ -56,9 +61,11 @@ private:
     // What the cache knows of a page.
     TranslatedPage& translated(exec::CodePage& page);
     const u8* translate(const exec::CodePage& page, u64 mode, u64 pc);
-    // Compiles the region around the block at `pc`, which has become hot.
-    void translate_region(u64 pc);
-    const Translation* compile(const Region& region, Tier tier);
+    // Has the region around the block at `pc`, which has become hot, compiled.
+    void ask_for_region(u64 pc);
+    void install(RegionJob& job);
+    void install_finished();
+    const Translation* add(u32 number, const Region& region, Tier tier, Compiled compiled);
     void forget_changed();
     // Code for the vCPU's pc, translating if it is time; null: to be interpreted, and `point` tells where to count. A
     // fault of the fetch has been delivered if there is no `point` either.
@@ -70,6 +77,7 @@ private:
     std::unique_ptr<Backend> backend_;
     CodeCache cache_;
     RegionBuilder regions_;
+    std::deque<std::shared_ptr<RegionJob>> jobs_;  // in the queue, or done and not yet installed
     Statistics statistics_;
     void* state_;
     exec::HeatTable& heat_;

@@ -50,6 +50,8 @@ exec::TranslatorReport a_report() {
     report.exits = {{"jump", "to somewhere", 50}, {"budget", "the end", 150}};
     report.samples = 150;
     report.interpreted_blocks = 77;
+    report.waiting = 3;
+    report.outdated = 2;
     report.hottest = {{0xffff'ffff'8000'1234, 0x13, 0x8020'1000, "full", 3, 120, 640, 120, 130},
                       {0x1'0000, 0x10, 0x8000'0000, "quick", 1, 8, 96, 30, 31}};
     return report;
@@ -81,7 +83,7 @@ TEST(TranslatorCommands, JsonOfEachCpu) {
             "tiers": [{"name": "quick", "made": 9, "held": 4, "dropped": 5, "host-bytes": 1024},
                       {"name": "full", "made": 2, "held": 1, "dropped": 1, "host-bytes": 4096}],
             "entries": 200, "exits": [{"cause": "jump", "count": 50}, {"cause": "budget", "count": 150}],
-            "interpreted-blocks": 77, "samples": 150,
+            "interpreted-blocks": 77, "waiting": 3, "outdated": 2, "samples": 150,
             "hottest": [{"pc": 18446744071562072628, "mode": 19, "physical-page": 2149584896, "tier": "full",
                          "blocks": 3, "guest-bytes": 120, "host-bytes": 640, "samples": 120, "exits": 130},
                         {"pc": 65536, "mode": 16, "physical-page": 2147483648, "tier": "quick", "blocks": 1,
@@ -99,6 +101,7 @@ TEST(TranslatorCommands, TheTableForPeople) {
   full                2          1          1         4096
 
   entered 200 times; the interpreter ran 77 blocks
+  3 translations are being made, 2 came too late: their code had changed
   exit              count       %
   jump                 50   25.00  to somewhere
   budget              150   75.00  the end
@@ -159,8 +162,10 @@ TEST(TranslatorCommands, ARealTranslatorWithHartsOnThreads) {
     Client client(**machine);
     json cpus;
     const auto sampled = [&] {
-        return cpus.size() == 2 &&
-               std::all_of(cpus.begin(), cpus.end(), [](const json& cpu) { return cpu["samples"].get<u64>() >= 3; });
+        return cpus.size() == 2 && std::all_of(cpus.begin(), cpus.end(), [](const json& cpu) {
+                   const json& hottest = cpu["hottest"];
+                   return !hottest.empty() && hottest[0]["tier"] == "full" && hottest[0]["samples"].get<u64>() >= 3;
+               });
     };
     for (int slice = 0; slice < 2'000 && !sampled(); slice++) {
         (*machine)->run({});
@@ -175,8 +180,7 @@ TEST(TranslatorCommands, ARealTranslatorWithHartsOnThreads) {
     for (const json& cpu : cpus) {
         const json& hottest = cpu["hottest"][0];
         EXPECT_EQ(hottest["physical-page"], 0x8000'0000);
-        EXPECT_EQ(hottest["tier"], "full");
-        EXPECT_EQ(hottest["samples"].get<u64>(), cpu["samples"].get<u64>()) << cpu.dump(2);
+        EXPECT_LE(hottest["samples"].get<u64>(), cpu["samples"].get<u64>()) << cpu.dump(2);
         EXPECT_EQ(cpu["cache-capacity"], 1 << 20);
         EXPECT_LE(cpu["cache-used"].get<u64>(), u64{1} << 20);
         EXPECT_GT(cpu["cache-used"].get<u64>(), 0u);

@@ -19,7 +19,7 @@ public:
     std::string_view name() const override { return "jumps"; }
     std::vector<u8> make_thunks() override { return {1, 2, 3}; }
     usize supported(const ir::Block& block) const override { return block.code.size(); }
-    bool compile(const Region&, u32, Compiled&) override { return false; }
+    bool compile(const Region&, u32, Compiled&) const override { return false; }
     Left enter(const u8*, void*, const u8*, u64) override { return {}; }
     void link(u8* site, i64 distance) override {
         const i32 written = static_cast<i32>(distance);
@@ -42,7 +42,7 @@ protected:
             compiled.entries.push_back({.guest = offset, .entry = at, .link = at + 4});
             at += 16;
         }
-        return cache.add(region, tier, std::move(compiled));
+        return cache.add(cache.reserve_number(), region, tier, std::move(compiled));
     }
     const CodePoint& at(u16 offset) { return cache.page(page).view(mode).at(offset); }
     i32 displacement(const Translation& of) {

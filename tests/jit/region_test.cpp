@@ -76,7 +76,7 @@ public:
         }
         return block.code.size();
     }
-    bool compile(const Region&, u32, Compiled&) override { return false; }
+    bool compile(const Region&, u32, Compiled&) const override { return false; }
     Left enter(const u8*, void*, const u8*, u64) override { return {}; }
     void link(u8*, i64) override {}
 };

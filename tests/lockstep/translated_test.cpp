@@ -134,6 +134,14 @@ TEST(Translated, WithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages =
 TEST(Translated, Regions64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, full); }
 TEST(Translated, Regions32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, full); }
 TEST(Translated, RegionsWithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 600'000, full); }
+// Regions come when they are ready, and guest code may have changed by then.
+TEST(Translated, RegionsCompiledBesideTheHart) {
+    native::PosixThreads threads;
+    jit::CompileQueue queue(threads);
+    jit::Options beside = full;
+    beside.queue = &queue;
+    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, beside);
+}
 // The ring is full all the time.
 TEST(Translated, ACacheOfFewPages) {
     jit::Options small = full;

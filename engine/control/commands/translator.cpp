@@ -60,6 +60,8 @@ nlohmann::json as_json(unsigned cpu, const Report& report) {
     row["entries"] = report.entries;
     row["exits"] = as_json(report.exits);
     row["interpreted-blocks"] = report.interpreted_blocks;
+    row["waiting"] = report.waiting;
+    row["outdated"] = report.outdated;
     row["samples"] = report.samples;
     row["hottest"] = as_json(report.hottest);
     return row;
@@ -79,6 +81,8 @@ std::string as_text(unsigned cpu, const Report& report) {
                             tier.host_bytes);
     text +=
         fmt::format("\n  entered {} times; the interpreter ran {} blocks\n", report.entries, report.interpreted_blocks);
+    text += fmt::format("  {} translations are being made, {} came too late: their code had changed\n", report.waiting,
+                        report.outdated);
     text += fmt::format("  {:<10} {:>12} {:>7}\n", "exit", "count", "%");
     for (const Report::Exit& exit : report.exits)
         text += fmt::format("  {:<10} {:>12} {:>7.2f}  {}\n", exit.cause, exit.count,

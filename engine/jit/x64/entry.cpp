@@ -40,7 +40,7 @@ public:
     usize supported(const ir::Block& block) const override {
         return Compiler(layout_, features_).supported_size(block);
     }
-    bool compile(const Region& region, u32 first_exit, Compiled& out) override {
+    bool compile(const Region& region, u32 first_exit, Compiled& out) const override {
         return Compiler(layout_, features_).compile(region, first_exit, out);
     }
 
