@@ -32,8 +32,7 @@ public:
     void work() override {
         region = builder_.build(page_, request.physical_page, request.virtual_page, request.mode, request.pc,
                                 request.seen, request.limits);
-        made = !region.blocks.empty() &&
-               backend_.compile(region, exit_word::make(request.number, 0), compiled);
+        made = !region.blocks.empty() && backend_.compile(region, exit_word::make(request.number, 0), compiled);
     }
 
     // For the vCPU's thread: these bytes of the page have changed.

@@ -146,6 +146,12 @@ TEST(Fold, MasksAndShiftsThatExtend) {
     folds("%c:i64 = constant 0x3;%d:i64 = constant 0x4;%x:i64 = shr %a, %c;%r:i64 = shr %x, %d",
           "%c:i64 = constant 0x7;%r:i64 = shr %a, %c");
     folds("%c:i64 = constant 0x3f;%x:i64 = and %b, %c;%r:i64 = sar %a, %x", "%r:i64 = sar %a, %b");
+    // What is above the word is masked away.
+    folds("%x:i64 = sext %w;%c:i64 = constant 0xf;%r:i64 = and %x, %c",
+          "%c:i32 = constant 0xf;%s:i32 = and %w, %c;%r:i64 = zext %s");
+    folds("%x:i64 = sext %w;%c:i64 = constant 0xffffffff;%r:i64 = and %x, %c", "%r:i64 = zext %w");
+    const char* sign = "%x:i64 = sext %w;%c:i64 = constant 0x1ffffffff;%r:i64 = and %x, %c";
+    folds(sign, sign);
 }
 
 TEST(Fold, ExtensionsThatAreNeededStay) {

@@ -45,6 +45,9 @@ ValueId Fold::mask(Type type, ValueId a, ValueId b) {
         return mask(type, from.a, b);
     if (from.op == Op::zext && is_op(from.a, Op::trunc) && type_of_value(at(from.a).a) == type)
         return mask(type, at(from.a).a, constant(type, c & mask_of(type_of_value(from.a))));
+    // Of an extension by the sign only copies of it are above the narrow value.
+    if (from.op == Op::sext && type_of_value(from.a) == Type::i32 && c >> 32 == 0)
+        return zext(type, mask(Type::i32, from.a, constant(Type::i32, c)));
     const Type narrow = type_of_mask(c);
     if (narrow != Type::none && type != Type::i1 && bits_of(narrow) < bits_of(type))
         return zext(type, trunc(narrow, a));

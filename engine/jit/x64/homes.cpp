@@ -2,8 +2,10 @@
 // Promises: wherever the code can be left, a home holds what its slot held at the start of the guest instruction in
 // progress. A result is made in its home at once only if nothing can leave between it and the set.
 #include <algorithm>
+#include <array>
 
 #include "engine/ir/effects.h"
+#include "engine/ir/op_info.h"
 #include "engine/jit/x64/compiler.h"
 #include "engine/lang/check.h"
 
@@ -17,6 +19,27 @@ using Kind = Promotion::Kind;
 constexpr Gpr integer_homes[] = {Gpr::rbx, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11, Gpr::r13, Gpr::r14};
 // xmm0 to xmm3 are what floating-point operations work in.
 constexpr unsigned first_floating_home = 4, floating_homes = 12;
+
+bool swaps(ir::Op op) {
+    return op == ir::Op::add || op == ir::Op::mul || op == ir::Op::and_ || op == ir::Op::or_ || op == ir::Op::xor_;
+}
+
+// Operands whose register an operation can turn into that of its result.
+std::array<ir::ValueId, 2> made_in_place_of(const ir::Inst& inst) {
+    switch (ir::info_of(inst.op).shape) {
+        case ir::Shape::unary:
+        case ir::Shape::convert: return {inst.a, ir::no_value};
+        case ir::Shape::binary: return {inst.a, swaps(inst.op) ? inst.b : ir::no_value};
+        case ir::Shape::select: return {inst.c, ir::no_value};
+        default: return {ir::no_value, ir::no_value};
+    }
+}
+
+bool is_made_step_by_step(const ir::Inst& inst) {
+    const ir::Shape shape = ir::info_of(inst.op).shape;
+    return shape == ir::Shape::unary || shape == ir::Shape::binary || shape == ir::Shape::convert ||
+           shape == ir::Shape::select || shape == ir::Shape::load;
+}
 
 bool callee_saved(Gpr gpr) { return gpr == Gpr::rbx || gpr == Gpr::r13 || gpr == Gpr::r14; }
 
@@ -90,10 +113,19 @@ void Compiler::choose_targets() {
                 break;
             }
         }
-        // What only widens is made there, too.
-        if (made.op == ir::Op::zext && values_[made.a].uses == 1 && block_->code[made.a].op != ir::Op::constant &&
-            block_->code[made.a].op != ir::Op::get && passable(made.a))
-            values_[made.a].target = home;
+        // What it is made of step by step, and nothing else uses, is made there, too.
+        for (ir::ValueId step = inst.a, before = step; step != ir::no_value; step = before) {
+            before = ir::no_value;
+            for (const ir::ValueId operand : made_in_place_of(block_->code[step])) {
+                if (operand == ir::no_value || values_[operand].uses != 1 || values_[operand].target != no_home ||
+                    !is_made_step_by_step(block_->code[operand]) || !passable(operand) ||
+                    uses_slot(inst.imm, operand + 1, step + 1))
+                    continue;
+                values_[operand].target = home;
+                before = operand;
+                break;
+            }
+        }
     }
 }
 

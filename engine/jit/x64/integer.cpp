@@ -359,9 +359,21 @@ void Compiler::convert(const ir::Inst& inst) {
         return read_home(at_, home, false);
     }
     if (inst.op == Op::zext) {
-        clean_source(inst.a);
-        release();
-        return give_copy(inst.a, true);
+        const bool in_register = from.where == Where::gpr || in_home(inst.a, Promotion::Kind::integer);
+        if (!in_register || from.clean || from_type == Type::i1) {
+            clean_source(inst.a);
+            release();
+            return give_copy(inst.a, true);
+        }
+        const bool dies = from.where == Where::gpr && from.uses == 1;
+        const Gpr gpr = source(inst.a);
+        use(inst.a);
+        const Gpr to = dies && target(at_, Promotion::Kind::integer) == nullptr ? gpr : result_register();
+        if (from_type == Type::i32)
+            a_.mov(Width::b32, to, gpr);
+        else
+            a_.movzx(store_width(from_type), to, gpr);
+        return give(at_, to, true);
     }
     const bool clean = inst.type == Type::i32 && !(value(inst.a).where == Where::gpr && value(inst.a).uses == 1);
     if (clean) {
