@@ -167,7 +167,7 @@ void MachineArguments::declare(CommandLine& line) {
     line.group("Speed");
     line.value("--jit", jit_, "TIER",
                "full (translate what is hot as a whole, the default), quick (block by block) or off (interpreter)");
-    line.value("--jit-cache", jit_cache_, "SIZE", "Memory for translated code, of each CPU (default 64M)");
+    line.value("--jit-cache", jit_cache_, "SIZE", "Memory for translated code, of each CPU (default 256M)");
     line.flag("--perf-map", perf_map_, "Name translated code in /tmp/perf-PID.map, for perf(1)");
 }
 

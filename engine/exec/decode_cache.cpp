@@ -1,5 +1,5 @@
-// Pages of decoded slots: made on first execution, decoded block by block, forgotten when the guest writes to them or
-// room is needed.
+// Pages of decoded slots: made when something of a page is decoded, block by block, and forgotten when the guest writes
+// to them or another page needs the room.
 #include <algorithm>
 #include <cstring>
 
@@ -10,47 +10,63 @@
 namespace viv::exec {
 
 Engine::Engine(unsigned slot_shift, usize capacity)
-    : slot_shift_(slot_shift), slots_per_page_(page_size >> slot_shift), capacity_(capacity) {}
+    : slot_shift_(slot_shift), slots_per_page_(page_size >> slot_shift), capacity_(capacity) {
+    CHECK(capacity > 0);
+    undecoded_.assign(slots_per_page_ + 1, Slot{.handler = run_undecoded});
+    undecoded_[slots_per_page_].handler = run_page_end;
+}
 
 Engine::~Engine() = default;
 
 void Engine::reset(CodePage& page) {
-    std::fill(page.slots.begin(), page.slots.end(), Slot{.handler = run_undecoded});
-    page.slots[slots_per_page_].handler = run_page_end;
+    if (page.decoded != 0) std::copy(undecoded_.begin(), undecoded_.end(), page.own.get());
     page.decoded = 0;
 }
 
 CodePage& Engine::page_for(u64 physical_page, const u8* bytes) {
     auto& page = pages_[physical_page];
     if (page != nullptr) return *page;
-    if (pages_.size() > capacity_) {
-        // The oldest goes: close enough to least recently used for something refilled in microseconds.
-        code_page_dropped();
-        pages_.erase(order_.front());
-        order_.pop_front();
-    }
-    auto& made = pages_[physical_page];
-    made = std::make_unique<CodePage>();
-    made->physical = physical_page;
-    made->bytes = bytes;
-    made->slots.resize(slots_per_page_ + 1);
-    reset(*made);
-    order_.push_back(physical_page);
-    return *made;
+    page = std::make_unique<CodePage>();
+    page->physical = physical_page;
+    page->bytes = bytes;
+    page->slots = undecoded_.data();
+    return *page;
 }
 
-void Engine::decode_block(Slot* slot) {
+// Most pages are seen by the translator alone, and cost it little.
+void Engine::give_slots(CodePage& page) {
+    if (order_.size() == capacity_) {
+        // The oldest gives its own away: close enough to least recently used for something refilled in microseconds.
+        CodePage& oldest = *order_.front();
+        order_.pop_front();
+        page.own = std::move(oldest.own);
+        oldest.slots = undecoded_.data();
+        oldest.decoded = 0;
+    } else {
+        page.own = std::make_unique<Slot[]>(undecoded_.size());
+    }
+    std::copy(undecoded_.begin(), undecoded_.end(), page.own.get());
+    page.slots = page.own.get();
+    order_.push_back(&page);
+}
+
+const Slot* Engine::decode_block(const Slot* slot) {
     CodePage& page = *fetch->at(page_va).code;
-    CHECK(page_slots == page.slots.data());
+    CHECK(page_slots == page.slots);
     if (page.decoded == 0) code_page_made(page.physical);
 
     const usize first = static_cast<usize>(slot - page_slots);
+    if (page.own == nullptr) {
+        give_slots(page);
+        page_slots = page.slots;
+    }
+    Slot* const slots = page.own.get();
     usize at = first;
     std::array<u16, page_size> path;  // the slots decoded now, in order
     usize count = 0;
     u16 run = 0;  // of what follows the last one
     while (true) {
-        Slot& here = page.slots[at];
+        Slot& here = slots[at];
         if (at == slots_per_page_) break;
         if (here.handler != run_undecoded) {
             run = here.run;
@@ -70,7 +86,8 @@ void Engine::decode_block(Slot* slot) {
         if (decoded.ends_block) break;
         at += decoded.length >> slot_shift_;
     }
-    while (count > 0) page.slots[path[--count]].run = ++run;
+    while (count > 0) slots[path[--count]].run = ++run;
+    return slots + first;
 }
 
 bool Engine::code_written(u64 physical, u64 size) {
@@ -84,8 +101,7 @@ bool Engine::code_written(u64 physical, u64 size) {
     const u64 reach = start < longest_instruction ? 0 : start - (longest_instruction - 1);
     const usize first = static_cast<usize>(reach >> slot_shift_);
     const usize last = std::min(slots_per_page_, static_cast<usize>((start + size - 1) >> slot_shift_) + 1);
-    const bool touched = std::any_of(page.slots.begin() + static_cast<std::ptrdiff_t>(first),
-                                     page.slots.begin() + static_cast<std::ptrdiff_t>(last),
+    const bool touched = std::any_of(page.slots + first, page.slots + last,
                                      [](const Slot& slot) { return slot.handler != run_undecoded; });
     if (touched) reset(page);
     return translated || page.decoded != 0;

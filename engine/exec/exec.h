@@ -34,14 +34,16 @@ struct Slot {
 };
 static_assert(sizeof(void*) != 8 || sizeof(Slot) == 16);
 
-// The decoded form of one physical page of code.
+// What is known of one physical page of code.
 struct CodePage {
     u64 physical = 0;  // page address
     const u8* bytes = nullptr;
     u32 decoded = 0;  // slots that hold an instruction
     // What the translator keeps of this page, or null. Its own: it lives until Translator::forget_code().
     void* translations = nullptr;
-    std::vector<Slot> slots;  // one an instruction address, and one for the page's end
+    // One an instruction address, and one for the page's end: those of `own`, or Engine's for pages with none.
+    const Slot* slots = nullptr;
+    std::unique_ptr<Slot[]> own;  // once something has been decoded
 };
 
 // A page of code as found through virtual addresses; see Engine::enter.
@@ -54,7 +56,7 @@ struct FetchEntry {
 
 class FetchTable {
 public:
-    static constexpr usize size = 256;
+    static constexpr usize size = 1024;
     FetchEntry& at(u64 pc) { return entries_[(pc >> page_bits) & (size - 1)]; }
     void flush() {
         if (used_) entries_.fill(FetchEntry{});
@@ -89,7 +91,10 @@ struct Decoded {
 // One vCPU's interpreter. The guest's hart derives from it and supplies the hooks; handlers see the public members.
 class Engine {
 public:
-    // `slot_shift`: log2 of the guest's instruction alignment; `capacity`: how many code pages are kept decoded.
+    static constexpr unsigned longest_instruction = 16;  // bytes
+
+    // `slot_shift`: log2 of the guest's instruction alignment; `capacity`: how many code pages are kept decoded, 1 or
+    // more.
     Engine(unsigned slot_shift, usize capacity);
     virtual ~Engine();
     Engine(const Engine&) = delete;
@@ -117,7 +122,7 @@ public:
         if (entry.page != (pc & ~page_mask)) [[unlikely]]
             return nullptr;
         page_va = entry.page;
-        page_slots = entry.code->slots.data();
+        page_slots = entry.code->slots;
         return page_slots + ((pc & page_mask) >> shift);
     }
     // A handler: goes on at `target`.
@@ -139,6 +144,10 @@ public:
     // ---- For a translator (translation.h), between runs of generated code ----
     // The page of code at `pc`, or null if fetching there trapped (the trap has been delivered, and the pc set).
     CodePage* code_page(u64 pc);
+    // The same if it is known how `pc` is mapped, else null; nothing happens.
+    CodePage* known_code_page(u64 pc) const {
+        return fetch->at(pc).page == (pc & ~page_mask) ? fetch->at(pc).code : nullptr;
+    }
     // Translations of code on the page are about to exist.
     void will_hold_code(const CodePage& page);
     void go_to(u64 pc) { set_pc(pc); }
@@ -174,8 +183,6 @@ protected:
     // A page is about to hold decoded code: from now on every write to it must be reported (page_has_code), by every
     // vCPU.
     virtual void code_page_made(u64 physical_page) = 0;
-    // A decoded page goes away: fetch tables must be flushed.
-    virtual void code_page_dropped() = 0;
 
     // Instructions granted to this run; see instructions_before().
     u64 granted_ = 0;
@@ -188,7 +195,9 @@ protected:
 private:
     const Slot* enter_slow(u64 pc);
     CodePage& page_for(u64 physical_page, const u8* bytes);
-    void decode_block(Slot* slot);
+    // Decodes the block at the slot, which belongs to the page in execution; returns where that slot is then.
+    const Slot* decode_block(const Slot* slot);
+    void give_slots(CodePage& page);
     void reset(CodePage& page);
     void drive(const Slot* slot);
     bool cut_ = false;  // the last run ended before a block, not within one
@@ -201,13 +210,13 @@ private:
     static const Slot* run_resume(Engine& engine, const Slot* slot);
 
     static constexpr usize scratch_slots = 17;
-    static constexpr unsigned longest_instruction = 16;
 
     const unsigned slot_shift_;
     const usize slots_per_page_;
     const usize capacity_;
     std::unordered_map<u64, std::unique_ptr<CodePage>> pages_;
-    std::deque<u64> order_;        // physical pages, oldest first
+    std::deque<CodePage*> order_;  // those with slots of their own, oldest first
+    std::vector<Slot> undecoded_;  // of pages without
     Slot scratch_[scratch_slots];  // one instruction on its own: when stepping, or across a page boundary
 };
 

@@ -20,7 +20,7 @@ const Slot* Engine::enter_slow(u64 pc) {
     CodePage& code = page_for(fetched.physical, fetched.bytes);
     fetch->insert(pc, code, fetched.global);
     page_va = pc & ~page_mask;
-    page_slots = code.slots.data();
+    page_slots = code.slots;
     return page_slots + ((pc & page_mask) >> slot_shift_);
 }
 
@@ -61,7 +61,7 @@ void Engine::will_hold_code(const CodePage& page) {
 Engine::Ran Engine::run_block(u64 pc) {
     const Slot* slot = enter(pc);
     if (slot == nullptr) return Ran::left;
-    if (slot->run == 0) decode_block(const_cast<Slot*>(slot));
+    if (slot->run == 0) slot = decode_block(slot);
     if (budget < slot->run) {
         run_slots(pc);
         return Ran::left;
@@ -110,7 +110,7 @@ void Engine::step_slot(u64 pc) {
 
 const Slot* Engine::run_undecoded(Engine& engine, const Slot* slot) {
     // A slot that holds no instruction has run == 0, so nothing was taken off the budget for it yet.
-    engine.decode_block(const_cast<Slot*>(slot));
+    slot = engine.decode_block(slot);
     VIV_ENTER_BLOCK(engine, slot);
 }
 

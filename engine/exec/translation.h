@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/exec/exec.h"
 #include "engine/exec/translated_code.h"
 #include "engine/exec/translator_report.h"
 #include "engine/ir/ir.h"
@@ -31,7 +32,7 @@ public:
         const u8* code = nullptr;
     };
     static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
-    static constexpr unsigned index_bits = 14;
+    static constexpr unsigned index_bits = 15;
     static constexpr usize size = usize{1} << index_bits;
     static constexpr unsigned index_shift = 1;
     static constexpr usize index(u64 pc) { return pc >> index_shift & (size - 1); }
@@ -92,7 +93,7 @@ private:
 // How often code may still run before it asks to be translated better. Counters are taken by a hash of the address, so
 // some are shared: then both are asked for earlier.
 struct HeatTable {
-    static constexpr usize size = 4096;
+    static constexpr usize size = 32768;
     static constexpr u32 never = ~u32{0};
     std::array<u32, size> left{};
 };
@@ -106,6 +107,7 @@ struct CpuLayout {
     i32 tlb = 0;     // TlbEntry*, of the current address space and mode
     i32 jumps = 0;   // JumpTable::Entry*, likewise
     i32 heat = 0;    // HeatTable
+    i32 fetch = 0;   // FetchTable*, of the current address space and mode
     static constexpr i32 none = -1;
     i32 float_flags = none;  // u8, a slot: where the float units of its blocks gather flags
     // Guest addresses are kept as u64 whose higher bits are zero: 32 or 64.
@@ -130,9 +132,10 @@ public:
     // code: it is in no jump table of this vCPU any more.
     virtual void forget_jumps(u64 offset, const u8* first, const u8* last) = 0;
     virtual void flush_jump_tables() = 0;
-    // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, none
-    // beyond the page. Without code and with size 0 if the first instruction does not lie in the page whole. The result
-    // depends on nothing else, so this may be called on any thread.
+    // The block at `pc`, an address in the page at `page_va` with the given bytes: at most `limit` instructions, all of
+    // which begin in the page, and only the first of which may reach beyond it, if there are bytes behind it. Without
+    // code and with size 0 if the bytes do not hold the first instruction whole. The result depends on nothing else, so
+    // this may be called on any thread.
     virtual ir::Block translate_block(std::span<const u8> page, u64 page_va, u64 pc, u64 mode,
                                       unsigned limit) const = 0;
     // Makes the TLB hold the page of an access. False, and nothing has changed for the guest: it faults, or must be

@@ -69,6 +69,9 @@ struct Region {
     // The counter in exec::HeatTable of the first block, or none: then nothing is counted.
     static constexpr u32 not_counted = ~u32{0};
     u32 heat = not_counted;
+    // A region of one instruction may reach into the next page: into this one, or the interpreter has to do it, since
+    // pages that follow each other may be mapped to any.
+    const exec::CodePage* next_page = nullptr;
 
     static constexpr u32 no_block = ~u32{0};
     // The block that starts at `pc`, as an index.

@@ -123,6 +123,10 @@ const Translation* CodeCache::add(u32 number, const Region& region, Tier tier, C
     memory_->name(next_, compiled.code.size(),
                   fmt::format("guest_{}_{:x}", tier == Tier::full ? "region" : "block", region.blocks.front().pc));
 
+    if (region.next_page != nullptr) {
+        made->next_page = region.next_page->physical;
+        this->page(made->next_page).translations.push_back(number);
+    }
     TranslatedPage& page = this->page(region.physical_page);
     PageView& view = page.view(region.mode);
     for (const Compiled::Entry& entry : made->entries) {
@@ -162,7 +166,8 @@ std::vector<const Translation*> CodeCache::on_page(u64 physical_page) const {
     std::vector<const Translation*> all;
     const auto found = pages_.find(physical_page);
     if (found == pages_.end()) return all;
-    for (const u32 number : found->second->translations) all.push_back(translations_[number].get());
+    for (const u32 number : found->second->translations)
+        if (translations_[number]->physical_page == physical_page) all.push_back(translations_[number].get());
     return all;
 }
 
@@ -198,6 +203,7 @@ void CodeCache::drop(u32 number) {
                           [&](u32 word) { return exit_word::translation(word) == number; });
     TranslatedPage& page = this->page(gone->physical_page);
     std::erase(page.translations, number);
+    if (gone->next_page != Translation::none) std::erase(this->page(gone->next_page).translations, number);
     PageView& view = page.view(gone->mode);
     const u8* const code = memory_->executable() + gone->offset;
     for (const Compiled::Entry& entry : gone->entries) {
@@ -223,10 +229,11 @@ bool CodeCache::code_written(u64 physical, u64 size) {
     const auto found = pages_.find(physical & ~page_mask);
     if (found == pages_.end() || found->second->translations.empty()) return false;
     TranslatedPage& page = *found->second;
-    const u64 first = physical & page_mask, last = first + size - 1;
     const auto is_hit = [&](u32 number) {
-        const auto& ranges = translations_[number]->ranges;
-        return std::any_of(ranges.begin(), ranges.end(),
+        const Translation& each = *translations_[number];
+        const u64 first = (physical & page_mask) + (each.physical_page == page.physical ? 0 : page_size);
+        const u64 last = first + size - 1;
+        return std::any_of(each.ranges.begin(), each.ranges.end(),
                            [&](const Translation::Range& range) { return range.first <= last && first <= range.last; });
     };
     std::vector<u32> hit;

@@ -28,8 +28,10 @@ struct Translation {
     u32 offset = 0;        // into the code memory
     u32 size = 0;
     u64 physical_page = 0, mode = 0;
+    static constexpr u64 none = ~u64{0};
+    u64 next_page = none;  // physical; into which its only instruction reaches
     struct Range {
-        u16 first = 0, last = 0;  // offsets of bytes within the page
+        u16 first = 0, last = 0;  // offsets of bytes within the page, or from it on
     };
     std::vector<Range> ranges;  // what it was made from
     std::vector<Exit> exits;

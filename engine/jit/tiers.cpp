@@ -2,6 +2,7 @@
 #include "engine/jit/tiers.h"
 
 #include <algorithm>
+#include <array>
 
 #include "engine/ir/opt/pipeline.h"
 #include "engine/ir/print.h"
@@ -51,13 +52,26 @@ TranslatedPage& Tiers::translated(exec::CodePage& page) {
     return *static_cast<TranslatedPage*>(page.translations);
 }
 
+void Tiers::translate_crossing(const exec::CodePage& page, u64 pc, Region& region) {
+    const u64 next = region.virtual_page + page_size;
+    const exec::CodePage* const next_page = engine_.known_code_page(next);
+    if (next_page == nullptr) return;
+    std::array<u8, page_size + exec::Engine::longest_instruction> bytes;
+    const auto end = std::copy_n(page.bytes, page_size, bytes.begin());
+    std::copy_n(next_page->bytes, exec::Engine::longest_instruction, end);
+    region.blocks.front() = guest_.translate_block(bytes, region.virtual_page, pc, region.mode, 1);
+    region.next_page = next_page;
+    engine_.will_hold_code(*next_page);
+}
+
 const u8* Tiers::translate(const exec::CodePage& page, u64 mode, u64 pc) {
     Region region{
         .physical_page = page.physical, .virtual_page = pc & ~page_mask, .mode = mode, .blocks = {}, .promoted = {}};
     region.blocks.push_back(
         guest_.translate_block(std::span(page.bytes, page_size), region.virtual_page, pc, mode, options_.block_limit));
+    if (region.blocks.front().code.empty()) translate_crossing(page, pc, region);
     if (region.blocks.front().code.empty()) return nullptr;
-    if (options_.highest == Tier::full) {
+    if (options_.highest == Tier::full && region.next_page == nullptr) {
         region.heat = heat_index(page.physical | (pc & page_mask));
         heat_.left[region.heat] = options_.full_after;
     }
@@ -205,9 +219,13 @@ Tiers::Next Tiers::handle(const Left& left) {
             while (engine_.budget > 0)
                 if (engine_.run_one(guest_.pc()) == exec::Engine::Ran::left) return Next::stop;
             return Next::stop;
-        case ExitKind::interpret:
+        case ExitKind::interpret: {
+            const bool crosses = from->next_page != Translation::none;
             engine_.go_to(pc);
-            return engine_.run_one(pc) == exec::Engine::Ran::left ? Next::stop : Next::go_on;
+            if (engine_.run_one(pc) == exec::Engine::Ran::left) return Next::stop;
+            // It may have been left because the way to the next page was not known.
+            return crosses && engine_.code_page(guest_.pc()) == nullptr ? Next::stop : Next::go_on;
+        }
         case ExitKind::dispatch: return Next::go_on;
         case ExitKind::left: return Next::stop;
     }

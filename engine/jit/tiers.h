@@ -15,12 +15,12 @@
 namespace viv::jit {
 
 struct Options {
-    u64 cache_bytes = u64{64} << 20;
+    u64 cache_bytes = u64{256} << 20;
     // The best that code can get.
     Tier highest = Tier::full;
     // Executions by the interpreter before a block is translated; more where code is rewritten again and again, up to
     // 64 times as many.
-    u32 quick_after = 4;
+    u32 quick_after = 2;
     // Executions of that before the region around it is.
     u32 full_after = 2000;
     unsigned block_limit = 64;  // guest instructions a block
@@ -61,6 +61,8 @@ private:
     // What the cache knows of a page.
     TranslatedPage& translated(exec::CodePage& page);
     const u8* translate(const exec::CodePage& page, u64 mode, u64 pc);
+    // The block of the one instruction at `pc`, which reaches into the next page.
+    void translate_crossing(const exec::CodePage& page, u64 pc, Region& region);
     // Has the region around the block at `pc`, which has become hot, compiled.
     void ask_for_region(u64 pc);
     void install(RegionJob& job);

@@ -76,7 +76,6 @@ private:
     }
     unsigned instruction_length(const u8*) override { return 1; }
     void code_page_made(u64) override {}
-    void code_page_dropped() override { table_.flush(); }
 
     static const exec::Slot* step([[maybe_unused]] exec::Engine& engine, const exec::Slot* slot) {
         const exec::Slot* next = slot + 1;

@@ -9,6 +9,7 @@
 
 #include "engine/isa/riscv/translation.h"
 #include "engine/jit/catalog.h"
+#include "engine/lang/bytes.h"
 #include "native/host_posix.h"
 #include "tests/lockstep/exec_oracle_cases.h"
 
@@ -141,6 +142,38 @@ TEST(Translated, RegionsCompiledBesideTheHart) {
     jit::Options beside = full;
     beside.queue = &queue;
     compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, beside);
+}
+// An instruction across a page boundary is translated, too, and known by both pages.
+TEST(Translated, ALoopOverAPageBoundary) {
+    Machine machine({.xlen = 64, .vlen = 0, .code_pages = 8});
+    HartTranslation guest(machine.hart());
+    native::PosixCodeMemory code_memory;
+    auto made = jit::make_translator(quick, machine.hart(), guest, code_memory);
+    if (!made.ok() || *made == nullptr) GTEST_SKIP() << "this host has no backend";
+    machine.hart().set_translator(made->get());
+    u8 code[10];
+    store_le(code, u16{0x0085});           // addi x1, x1, 1, in its short form
+    store_le(code + 2, u32{0x0011'0113});  // addi x2, x2, 1
+    store_le(code + 6, u32{0xffbf'f06f});  // j .-6
+    const u64 start = ram_base + page_size - 4;
+    machine.memory().write(start, code);
+    State s;
+    s.pc = start;
+    machine.set_state(s);
+    machine.hart().run(3000, Cpu::Step::run);
+    EXPECT_EQ(machine.hart().s.x[1], 1000u);
+    EXPECT_EQ(machine.hart().s.x[2], 1000u);
+    const jit::Statistics& statistics = static_cast<jit::Tiers&>(**made).statistics();
+    EXPECT_LT(statistics.entries, 50u);
+    EXPECT_LT(statistics.interpreted_blocks, 50u);
+    // The half of it on the second page becomes that of addi x2, x2, 2.
+    store_le(code, u16{0x0021});
+    machine.memory().write(ram_base + page_size, std::span(code, 2));
+    EXPECT_TRUE(machine.hart().code_changed(ram_base + page_size, 2));
+    machine.hart().run(3000, Cpu::Step::run);
+    EXPECT_EQ(machine.hart().s.x[1], 2000u);
+    EXPECT_EQ(machine.hart().s.x[2], 3000u);
+    machine.hart().set_translator(nullptr);
 }
 // The ring is full all the time.
 TEST(Translated, ACacheOfFewPages) {

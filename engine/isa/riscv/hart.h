@@ -258,7 +258,6 @@ private:
     exec::Decoded decode(const u8* bytes, u64 pc, Form form, exec::Slot& slot) override;
     unsigned instruction_length(const u8* bytes) override { return (bytes[0] & 3) == 3 ? 4 : 2; }
     void code_page_made(u64 physical_page) override;
-    void code_page_dropped() override;
 
     // mmu.cpp
     Privilege data_privilege() const;

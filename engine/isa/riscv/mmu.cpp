@@ -228,10 +228,6 @@ void Hart::protect_page(u64 physical_page) {
     for (auto& context : contexts_) context->tlb.protect(physical_page);
 }
 
-void Hart::code_page_dropped() {
-    for (auto& context : contexts_) context->fetch.flush();
-}
-
 exec::JumpTable& Hart::jump_table(u64 mode) {
     exec::JumpTable& table = jump_tables_->of(mode);
     jumps = table.entries();

@@ -37,6 +37,7 @@ exec::CpuLayout HartTranslation::layout() {
             .tlb = offset(&hart_.tlb),
             .jumps = offset(&hart_.jumps),
             .heat = offset(&hart_.heat),
+            .fetch = offset(&hart_.fetch),
             .float_flags = offset(&hart_.s.fflags),
             .address_bits = hart_.config().xlen};
 }

@@ -1,4 +1,6 @@
 // The walk over a region's blocks, their entries and exits. See compiler.h.
+#include <cstddef>
+
 #include "engine/ir/effects.h"
 #include "engine/ir/op_info.h"
 #include "engine/jit/x64/compiler.h"
@@ -255,7 +257,8 @@ void Compiler::instruction(const ir::Inst& inst) {
 void Compiler::begin_guest_instruction() {
     guest_pc_ = block_->code[at_].imm;
     has_give_up_ = false;
-    if (at_ >= supported_size_) leave_to_interpreter();
+    if (at_ >= supported_size_) return leave_to_interpreter();
+    if (region_->next_page != nullptr) check_next_page();
 }
 
 ir::ValueId Compiler::supported_size(const ir::Block& block) {
@@ -356,6 +359,26 @@ void Compiler::exit_stubs() {
 void Compiler::note_page() {
     a_.and_(Width::b64, Gpr::rcx, static_cast<i64>(~page_mask));
     a_.mov(Width::b64, at(Gpr::rsp, frame::page), Gpr::rcx);
+}
+
+// Whether the next page is still the one that the instruction was taken from.
+void Compiler::check_next_page() {
+    using exec::FetchEntry;
+    using exec::FetchTable;
+    static_assert(sizeof(FetchEntry) == 24);
+    a_.mov(Width::b64, Gpr::rcx, at(Gpr::rsp, frame::page));
+    a_.add(Width::b64, Gpr::rcx, i64{page_size});
+    a_.mov(Width::b64, Gpr::rax, Gpr::rcx);
+    a_.shr(Width::b64, Gpr::rax, page_bits);
+    a_.and_(Width::b32, Gpr::rax, i64{FetchTable::size - 1});
+    a_.lea(Width::b64, Gpr::rax, at(Gpr::rax, Gpr::rax, 2));
+    a_.shl(Width::b64, Gpr::rax, 3);
+    a_.add(Width::b64, Gpr::rax, state(layout_.fetch));
+    a_.cmp(Width::b64, Gpr::rcx, at(Gpr::rax, i32{offsetof(FetchEntry, page)}));
+    a_.jcc(Condition::ne, give_up());
+    a_.mov(Width::b64, Gpr::rcx, static_cast<i64>(reinterpret_cast<u64>(region_->next_page)));
+    a_.cmp(Width::b64, Gpr::rcx, at(Gpr::rax, i32{offsetof(FetchEntry, code)}));
+    a_.jcc(Condition::ne, give_up());
 }
 
 void Compiler::entries() {

@@ -138,6 +138,7 @@ private:
     // Whether the entry comes before the only block and falls into it.
     bool entered_at_start() const { return homes_.empty() && region_->blocks.size() == 1; }
     void note_page();
+    void check_next_page();
     void address(const ir::Inst& inst);
     void load_address(Gpr to, u64 pc);
     u32 add_exit(ExitKind kind, u64 pc, u32 rest);
