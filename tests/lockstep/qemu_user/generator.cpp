@@ -56,9 +56,29 @@ constexpr u32 c_nop = 0x0001, nop = 0x0000'0013;
 
 }  // namespace
 
-void make_nop(Piece& piece) { piece = Piece{piece.length == 2 ? c_nop : nop, piece.length, -1, -1, piece.bound}; }
+void make_nop(Piece& piece) {
+    piece = {.word = piece.length == 2 ? c_nop : nop, .length = piece.length, .bound = piece.bound};
+}
 
-void assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 (&code)[CODE_STRIDE]) {
+std::vector<u32> Block::places() const {
+    std::vector<u32> offsets;
+    u32 end = 0;
+    for (const Piece& piece : pieces) {
+        if (!piece.bound) offsets.push_back(end);
+        end += piece.length;
+    }
+    offsets.push_back(end);
+    return offsets;
+}
+
+void place(test_case& test, const Block& block, usize number) {
+    const u64 code = CODE_BASE + number * CODE_STRIDE;
+    test.block = number;
+    test.before.x[block.link] = code;
+    if (u64& x = test.before.x[block.returns]; block.returns != 0) x = code + x % CODE_STRIDE;
+}
+
+void assemble(const Block& block, unsigned xlen, u64 exit_stub, u8 (&code)[CODE_STRIDE]) {
     std::vector<u32> at;
     u32 end = 0;
     for (const Piece& piece : block.pieces) {
@@ -83,9 +103,6 @@ void assemble(const Block& block, unsigned xlen, usize index, u64 exit_stub, u8 
     emit(end + 4, 0x03u | r << 7 | (xlen == 64 ? 3u : 2u) << 12 | r << 15 | 16u << 20, 4);  // ld r, 16(r)
     emit(end + 8, 0x67 | r << 7 | r << 15, 4);                                              // jalr r, 0(r)
     emit(end + 16, exit_stub, 8);
-    emit(end + 24,
-         (xlen == 64 ? SHARED_BASE_64 : SHARED_BASE_32) + offsetof(shared_file, results) + index * sizeof(test_result),
-         8);
 }
 
 Generator::Generator(GeneratorOptions options, u64 seed)
@@ -108,6 +125,7 @@ Generator::Generator(GeneratorOptions options, u64 seed)
         at->rows.push_back(static_cast<u16>(row));
     }
     compressed_ = wanted("C") && options_.only.empty();
+    loops_ = wanted("I") && options_.only.empty();
 }
 
 std::string Generator::name_of(const Piece& piece) const {
@@ -131,11 +149,12 @@ unsigned Generator::aligned_pointer() { return random_.percent(99) ? pointers_[0
 unsigned Generator::plain_register() {
     for (int attempts = 0; attempts < 8; attempts++) {
         const unsigned r = random_.below(32);
+        if (r != 0 && (r == counter_ || r == returns_)) continue;
         if (std::find(pointers_.begin(), pointers_.end(), r) == pointers_.end() &&
             std::find(smalls_.begin(), smalls_.end(), r) == smalls_.end())
             return r;
     }
-    return random_.below(32);
+    return 0;
 }
 
 u32 Generator::steer(usize row, u32 word) {
@@ -182,22 +201,66 @@ void Generator::add_word(Block& block, usize row) {
     const InstructionInfo& info = info_of(row);
     u32 word = (static_cast<u32>(random_.next()) & ~info.encoding.mask) | info.encoding.value;
     word = steer(row, word);
-    Piece piece{word, 4, -1, -1};
-    if (info.flow == Flow::branch || info.flow == Flow::jump) piece.target = 0;  // chosen when the length is known
-    block.pieces.push_back(piece);
+    const bool jumps = info.flow == Flow::branch || info.flow == Flow::jump;
+    block.pieces.push_back({.word = word, .way = jumps ? Way::forward : Way::none});
 }
 
 void Generator::add_indirect_jump(Block& block) {
     // auipc t, 0; then jalr d, offset(t), or addi t, t, offset and c.jr t or c.jalr t
     const unsigned t = std::max(1u, plain_register());
     const int base = static_cast<int>(block.pieces.size());
-    block.pieces.push_back({0x17 | t << 7, 4, -1, -1});
+    block.pieces.push_back({.word = 0x17 | t << 7});
+    const auto add_offset = [&](u32 word) {
+        block.pieces.push_back({.word = word, .way = Way::forward, .bound = true, .target_base = base});
+    };
     if (!compressed_ || random_.percent(50)) {
-        block.pieces.push_back({0x67 | plain_register() << 7 | t << 15, 4, 0, base, true});
+        add_offset(0x67 | plain_register() << 7 | t << 15);
     } else {
-        block.pieces.push_back({0x13 | t << 7 | t << 15, 4, 0, base, true});
-        block.pieces.push_back({(random_.percent(50) ? 0x8002u : 0x9002u) | t << 7, 2, -1, -1, true});
+        add_offset(0x13 | t << 7 | t << 15);
+        block.pieces.push_back(
+            {.word = (random_.percent(50) ? 0x8002u : 0x9002u) | t << 7, .length = 2, .bound = true});
     }
+}
+
+// What jumps backwards: a branch, a jump, a return; or a call, behind which a return may go on.
+void Generator::add_loop(Block& block) {
+    const bool short_form = compressed_ && random_.percent(50);
+    const unsigned kind = random_.below(8);
+    if (kind < 2 && returns_ != 0) {
+        if (short_form && options_.xlen == 32 && returns_ == 1)
+            block.pieces.push_back({.word = 0x2001, .length = 2, .way = Way::forward});  // c.jal
+        else
+            block.pieces.push_back({.word = 0x6f | returns_ << 7, .way = Way::forward});
+        return;
+    }
+    if (compressed_ && random_.percent(50))
+        block.pieces.push_back({.word = 0x107d | counter_ << 7, .length = 2});  // c.addi counter, -1
+    else
+        block.pieces.push_back({.word = 0xfff0'0013 | counter_ << 7 | counter_ << 15});
+    if (kind < 5) {
+        block.pieces.push_back({.word = 0x4063 | counter_ << 20, .way = Way::backward, .bound = true});  // bgtz
+        return;
+    }
+    block.pieces.push_back({.word = 0x5063 | counter_ << 20, .way = Way::over, .bound = true});  // blez
+    if (kind == 5 && returns_ != 0) {
+        if (short_form)
+            block.pieces.push_back({.word = 0x8002 | returns_ << 7, .length = 2, .bound = true});
+        else
+            block.pieces.push_back({.word = 0x67 | returns_ << 15, .bound = true});
+    } else if (short_form) {
+        block.pieces.push_back({.word = 0xa001, .length = 2, .way = Way::backward, .bound = true});  // c.j
+    } else {
+        const unsigned rd = random_.percent(30) ? returns_ : random_.percent(50) ? 0 : plain_register();
+        block.pieces.push_back({.word = 0x6f | rd << 7, .way = Way::backward, .bound = true});
+    }
+}
+
+bool Generator::writes_reserved(const Piece& piece) const {
+    const u32 word =
+        piece.length == 4 ? piece.word : riscv::expand_compressed(static_cast<u16>(piece.word), options_.xlen);
+    const u32 opcode = word & 0x7f, rd = word >> 7 & 31;
+    if (opcode == 0x23 || opcode == 0x27 || opcode == 0x63 || rd == 0) return false;
+    return rd == counter_ || rd == returns_;
 }
 
 void Generator::add_compressed(Block& block) {
@@ -211,7 +274,7 @@ void Generator::add_compressed(Block& block) {
         const char* text = riscv::compressed_name(static_cast<u16>(half), options_.xlen);
         if (text == nullptr) {
             if (!random_.percent(options_.reserved_percent)) continue;
-            block.pieces.push_back({half, 2, -1, -1});
+            block.pieces.push_back({.word = half, .length = 2});
             return;
         }
         const std::string name = text;
@@ -227,9 +290,8 @@ void Generator::add_compressed(Block& block) {
         };
         if (memory && !is_pointer(word >> 15 & 31) && !random_.percent(3)) continue;
         if (!memory && info.flow == Flow::next && is_pointer(word >> 7 & 31) && !random_.percent(5)) continue;
-        Piece piece{half, 2, -1, -1};
-        if (info.flow == Flow::branch || info.flow == Flow::jump) piece.target = 0;
-        block.pieces.push_back(piece);
+        const bool jumps = info.flow == Flow::branch || info.flow == Flow::jump;
+        block.pieces.push_back({.word = half, .length = 2, .way = jumps ? Way::forward : Way::none});
         return;
     }
 }
@@ -253,20 +315,32 @@ void Generator::add_instruction(Block& block) {
         const u32 changed = piece.word ^ 1u << (2 + random_.below(30));
         const int other = decoder_.find(changed);
         // What turns into another instruction would miss its steering.
-        if (other < 0) piece = {changed, 4, -1, -1};
+        if (other < 0) piece = {.word = changed};
     }
 }
 
-Block Generator::make(usize index, test_case& test) {
+Block Generator::make() {
+    choose_roles();
     Block block;
-    link_ = 1 + random_.below(31);
     block.link = link_;
-    make_state(index, test);
+    block.counter = counter_;
+    block.returns = returns_;
     const unsigned wanted = 1 + random_.below(options_.longest);
     u32 bytes = 0;
     for (unsigned i = 0; i < wanted; i++) {
         const usize before = block.pieces.size();
-        add_instruction(block);
+        if (loops_ && random_.percent(8)) {
+            add_loop(block);
+        } else {
+            const auto spoils = [&] {
+                return std::any_of(block.pieces.begin() + static_cast<std::ptrdiff_t>(before), block.pieces.end(),
+                                   [&](const Piece& piece) { return writes_reserved(piece); });
+            };
+            do {
+                block.pieces.resize(before);
+                add_instruction(block);
+            } while (spoils());
+        }
         u32 added = 0;
         for (usize k = before; k < block.pieces.size(); k++) added += block.pieces[k].length;
         if (bytes + added > CODE_STRIDE - EXIT_BYTES - 8) {
@@ -275,15 +349,24 @@ Block Generator::make(usize index, test_case& test) {
         }
         bytes += added;
     }
+    aim(block);
+    return block;
+}
+
+// Chooses where branches and jumps go.
+void Generator::aim(Block& block) {
+    const auto pick = [this](const std::vector<int>& places) { return places[random_.below(places.size())]; };
+    std::vector<int> before, behind;
     for (usize i = 0; i < block.pieces.size(); i++) {
         Piece& piece = block.pieces[i];
-        if (piece.target < 0) continue;
-        std::vector<int> places{static_cast<int>(block.pieces.size())};
+        if (!piece.bound) before.push_back(static_cast<int>(i));
+        if (piece.way == Way::none) continue;
+        behind.clear();
         for (usize k = i + 1; k < block.pieces.size(); k++)
-            if (!block.pieces[k].bound) places.push_back(static_cast<int>(k));
-        piece.target = places[random_.below(places.size())];
+            if (!block.pieces[k].bound) behind.push_back(static_cast<int>(k));
+        behind.push_back(static_cast<int>(block.pieces.size()));
+        piece.target = piece.way == Way::over ? behind.front() : pick(piece.way == Way::forward ? behind : before);
     }
-    return block;
 }
 
 }  // namespace viv::lockstep

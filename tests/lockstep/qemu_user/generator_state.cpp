@@ -68,42 +68,73 @@ u64 Generator::random_f() {
 }
 
 void Generator::fill_vector(test_case& test) {
+    using Kind = Contents::Kind;
     const unsigned bytes = options_.vlen / 8;
-    enum class Contents : u8 { random, ones, zero, float_, small, edges };
-    for (unsigned first = 0; first < 32; first += 4) {
-        const Contents contents = static_cast<Contents>(random_.below(8) % 6);
-        const unsigned width = random_.below(4);  // log2 of bytes
-        for (unsigned number = first; number < first + 4; number++) {
-            u8* const reg = test.before.v + number * bytes;
-            index_width_[number] = contents == Contents::small ? static_cast<u8>(width) : 255;
-            for (unsigned at = 0; at < bytes; at += 8) {
-                u64 word = random_.next();
-                if (contents == Contents::ones)
-                    word = ~u64{0};
-                else if (contents == Contents::zero)
-                    word = 0;
-                else if (contents == Contents::float_ || contents == Contents::small || contents == Contents::edges) {
-                    const unsigned element = contents == Contents::float_ ? 8u << std::max(width, 1u) : 8u << width;
-                    u64 gathered = 0;
-                    for (unsigned low = 0; low < 64; low += element) {
-                        u64 value = random_.next();
-                        if (contents == Contents::float_)
-                            value = float_pattern(random_, element);
-                        else if (contents == Contents::small)
-                            value &= random_.percent(50) ? 15 : 1023;
-                        else
-                            value = random_x() >> random_.below(2);
-                        gathered |= (value & low_mask(element)) << low;
-                    }
-                    word = gathered;
+    for (unsigned number = 0; number < 32; number++) {
+        const auto [kind, width] = contents_[number / 4];
+        u8* const reg = test.before.v + number * bytes;
+        for (unsigned at = 0; at < bytes; at += 8) {
+            u64 word = random_.next();
+            if (kind == Kind::ones)
+                word = ~u64{0};
+            else if (kind == Kind::zero)
+                word = 0;
+            else if (kind == Kind::float_ || kind == Kind::small || kind == Kind::edges) {
+                const unsigned element = kind == Kind::float_ ? 8u << std::max<unsigned>(width, 1) : 8u << width;
+                u64 gathered = 0;
+                for (unsigned low = 0; low < 64; low += element) {
+                    u64 value = random_.next();
+                    if (kind == Kind::float_)
+                        value = float_pattern(random_, element);
+                    else if (kind == Kind::small)
+                        value &= random_.percent(50) ? 15 : 1023;
+                    else
+                        value = random_x() >> random_.below(2);
+                    gathered |= (value & low_mask(element)) << low;
                 }
-                std::memcpy(reg + at, &word, 8);
+                word = gathered;
             }
+            std::memcpy(reg + at, &word, 8);
         }
     }
 }
 
-void Generator::make_state(usize index, test_case& test) {
+// What the registers are for, for all states of a block.
+void Generator::choose_roles() {
+    link_ = 1 + random_.below(31);
+    pointers_.clear();
+    smalls_.clear();
+    counter_ = returns_ = vtype_register_ = 0;
+    reserved_width_ = options_.xlen == 64 ? 2 + random_.below(2) : 2;
+    const auto taken = [&](unsigned r) {
+        return r == link_ || r == counter_ || r == returns_ ||
+               std::find(pointers_.begin(), pointers_.end(), r) != pointers_.end();
+    };
+    // Compressed loads and stores know x8 to x15 and x2 only.
+    for (const unsigned r : {2u, 8 + random_.below(8), 8 + random_.below(8), 16 + random_.below(16)})
+        if (r != link_) pointers_.push_back(r);
+    if (loops_) {
+        unsigned r = link_;
+        while (taken(r)) r = 3 + random_.below(29);
+        counter_ = r;
+        // The registers by which processors, and translators, tell calls.
+        returns_ = random_.percent(50) ? 1 : 5;
+        if (returns_ == link_ || returns_ == counter_) returns_ = 0;
+    }
+    while (smalls_.size() < 2) {
+        const unsigned r = 1 + random_.below(31);
+        if (!taken(r)) smalls_.push_back(r);
+    }
+    rounding_ = random_.percent(5) ? random_.below(8) : random_.percent(50) ? 0 : random_.below(5);
+    if (options_.vlen == 0) return;
+    for (Contents& contents : contents_)
+        contents = {static_cast<Contents::Kind>(random_.below(8) % 6), static_cast<u8>(random_.below(4))};
+    do vtype_register_ = 1 + random_.below(31);
+    while (taken(vtype_register_));
+    vtype_ = first_vtype_ = random_vtype();
+}
+
+void Generator::make_state(const Block& block, usize number, test_case& test) {
     const u64 x_mask = options_.xlen == 64 ? ~u64{0} : 0xffff'ffff;
     machine_state& s = test.before;
     test.link = link_;
@@ -112,12 +143,6 @@ void Generator::make_state(usize index, test_case& test) {
     test.uses_v = options_.vlen != 0;
     for (unsigned i = 1; i < 32; i++) s.x[i] = random_x() & x_mask;
     s.x[0] = 0;
-    pointers_.clear();
-    reserved_width_ = options_.xlen == 64 ? 2 + random_.below(2) : 2;
-    smalls_.clear();
-    // Compressed loads and stores know x8 to x15 and x2 only.
-    for (const unsigned r : {2u, 8 + random_.below(8), 8 + random_.below(8), 16 + random_.below(16)})
-        if (r != link_) pointers_.push_back(r);
     for (usize i = 0; i < pointers_.size(); i++) {
         u64 offset = random_.below(WINDOW_BYTES);
         if (i == 0 || random_.percent(50)) offset &= ~u64{15};
@@ -126,27 +151,22 @@ void Generator::make_state(usize index, test_case& test) {
             offset = random_.percent(50) ? WINDOW_BYTES - random_.below(64) : 4096 - random_.below(64);
         s.x[pointers_[i]] = WINDOW_BASE + offset;
     }
-    while (smalls_.size() < 2) {
-        const unsigned r = 1 + random_.below(31);
-        if (r == link_ || std::find(pointers_.begin(), pointers_.end(), r) != pointers_.end()) continue;
-        smalls_.push_back(r);
-        s.x[r] = (static_cast<u64>(random_.below(160)) - 48) & x_mask;
+    for (const unsigned r : smalls_) s.x[r] = (static_cast<u64>(random_.below(160)) - 48) & x_mask;
+    if (counter_ != 0) s.x[counter_] = random_.percent(5) ? random_.below(40) : random_.below(8);
+    if (returns_ != 0) {
+        const std::vector<u32> places = block.places();
+        s.x[returns_] = places[random_.below(places.size())];
     }
-    s.x[link_] = CODE_BASE + index * CODE_STRIDE;
     for (u64& f : s.f) f = random_f();
-    const u64 rounding = random_.percent(5) ? random_.below(8) : random_.percent(50) ? 0 : random_.below(5);
+    // Mostly the same: code that is translated for one rounding mode is not for another.
+    const u64 rounding = random_.percent(80) ? rounding_ : random_.below(5);
     s.fcsr = rounding << 5 | (random_.percent(80) ? 0 : random_.below(32));
+    place(test, block, number);
     if (options_.vlen == 0) return;
     fill_vector(test);
     s.vcsr = random_.below(8);
-    vtype_ = random_vtype();
-    do vtype_register_ = 1 + random_.below(31);
-    while (vtype_register_ == link_ ||
-           std::find(pointers_.begin(), pointers_.end(), vtype_register_) != pointers_.end());
-    s.x[vtype_register_] = vtype_ & x_mask;
-    s.vtype = vtype_ & x_mask;
-    vtype_ = random_vtype();
-    s.vtype = vtype_ & x_mask;
+    s.x[vtype_register_] = random_vtype() & x_mask;
+    s.vtype = (random_.percent(80) ? first_vtype_ : random_vtype()) & x_mask;
     // The requested length; the real one is the guest's min(vl, VLMAX).
     const u64 longest = u64{options_.vlen};
     s.vl = random_.percent(60) ? longest * 8 : random_.percent(10) ? 0 : random_.below(longest * 2);

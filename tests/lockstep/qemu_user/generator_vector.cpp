@@ -81,7 +81,11 @@ u32 Generator::steer_vector_memory(usize row, u32 word) {
     if (indexed) {
         const unsigned group = group_of(emul);
         unsigned from = random_.below(32) & ~(group - 1);
-        for (int attempts = 0; attempts < 12 && (index_width_[from] != eew || from == 0); attempts++)
+        const auto holds_indices = [&](unsigned number) {
+            const Contents& contents = contents_[number / 4];
+            return number != 0 && contents.kind == Contents::Kind::small && contents.width == eew;
+        };
+        for (int attempts = 0; attempts < 12 && !holds_indices(from); attempts++)
             from = random_.below(32) & ~(group - 1);
         word = with_field(row, word, 20, 5, from);
     }

@@ -5,7 +5,7 @@
 #include "protocol.h"
 
 extern const uint64_t entry_stubs[32], exit_stubs[32];
-extern unsigned long vlenb;
+extern unsigned long vlenb, current_result;
 extern char exit_common[];
 void enter(const struct test_case* test, void* stub);
 long system_call(long number, long a, long b, long c, long d, long e, long f);
@@ -59,7 +59,7 @@ static uint8_t signal_stack[65536] __attribute__((aligned(16)));
 static void on_signal(int number, void* info, struct context* context) {
     (void)info;
     struct test_result* result = &shared->results[current];
-    const unsigned long offset = context->pc - (CODE_BASE + current * CODE_STRIDE);
+    const unsigned long offset = context->pc - (CODE_BASE + (unsigned long)shared->cases[current].block * CODE_STRIDE);
     if (result->fault_count < MAXIMUM_FAULTS) {
         result->faults[result->fault_count].offset = (uint32_t)offset;
         result->faults[result->fault_count].signal = (uint32_t)number;
@@ -70,7 +70,7 @@ static void on_signal(int number, void* info, struct context* context) {
         context->pc += (first & 3) == 3 ? 4 : 2;
         return;
     }
-    // Not in the case's own code: it is lost, and shows as such by its faults.
+    // Not in the case's own code, or too many: it is lost, and shows as such by its faults.
     context->x[9] = (unsigned long)result;
     context->pc = (unsigned long)exit_common;
 }
@@ -97,6 +97,7 @@ static void run_case(unsigned long i, uint64_t* window) {
     result->fault_count = 0;
     current = i;
     shared->current = i;
+    current_result = (unsigned long)result;
     vlenb = test->uses_v ? (unsigned long)shared->vlenb : 0;
     enter(test, (void*)(unsigned long)entry_stubs[test->link]);
     for (unsigned long group = 0; group < WINDOW_BYTES / 8 / 64; group++) {

@@ -92,10 +92,10 @@ entry_stub_\r:
     entry_stub \r
     .endr
 
-    // Leaves with r = address of the exit sequence + 12, before the pointer to the result.
     .macro exit_stub r
 exit_stub_\r:
-    LOAD x\r, 12(x\r)
+    la x\r, current_result
+    LOAD x\r, 0(x\r)
     .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     .if \n != \r
     STORE x\n, STATE_X + 8 * \n(x\r)
@@ -195,4 +195,7 @@ dummy:
     .skip 8
     .globl vlenb
 vlenb:
+    .skip 8
+    .globl current_result
+current_result:
     .skip 8

@@ -1,11 +1,11 @@
-// Differential fuzzing of the RISC-V interpreter against QEMU's user mode. See README.md for how to run it and what it
-// covers.
-// Without --qemu and --guest it takes the peer QEMU from the user's cache and the guest program that was built with
-// this one.
-// Exit codes: 0 no difference, 1 differences (printed, each reduced to the instructions it needs), 2 wrong usage, 77
-// QEMU or the guest program is absent, or QEMU is too old.
+// Differential fuzzing of the RISC-V interpreter, or of translated code (--jit), against QEMU's user mode. See
+// README.md for how to run it and what it covers. Without --qemu and --guest it takes the peer QEMU from the user's
+// cache and the guest program that was built with this one. Exit codes: 0 no difference, 1 differences (printed, each
+// reduced to the instructions it needs), or with --jit no code was translated, 2 wrong usage, 77 QEMU or the guest
+// program is absent, or QEMU is too old, or nothing makes code for this host.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,8 +13,10 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "engine/lang/check.h"
+#include "native/values.h"
 #include "tests/lockstep/qemu_user/compare.h"
 #include "tests/lockstep/qemu_user/generator.h"
 #include "tests/lockstep/qemu_user/ours.h"
@@ -31,7 +33,10 @@ struct Options {
     u64 instructions = 1'000'000;
     u64 seconds = ~u64{0};
     u64 seed = 1;
-    unsigned report = 5;    // differences shown before giving up
+    unsigned report = 5;           // differences shown before giving up
+    std::optional<jit::Tier> jit;  // the best that code can get; none: it is interpreted
+    u64 jit_cache = u64{16} << 20;
+    usize states = 0;       // that each block runs from, one after the other; 0: by the tier
     bool coverage = false;  // print how often each instruction was in a case, and trapped
     std::string shared_folder =
         std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string();
@@ -51,13 +56,14 @@ std::string cpu_of(const Options& options) {
     return cpu;
 }
 
-// Cases on their way through both sides.
+// Cases on their way through both sides: as many as there are states for each block, one block after the other.
 struct Batch {
     static constexpr usize size = 1024;
     std::vector<Block> blocks;
     std::unique_ptr<test_case[]> cases = std::make_unique<test_case[]>(size);
     std::unique_ptr<test_result[]> ours = std::make_unique<test_result[]>(size);
     std::vector<u8> code = std::vector<u8>(size * CODE_STRIDE);
+    const Block& block_of(usize i) const { return blocks[cases[i].block]; }
     std::vector<Ours::Outcome> outcomes;
 };
 
@@ -72,6 +78,8 @@ public:
         for (u64& word : window_) word = random_.next();
     }
 
+    // False: nothing makes code for this host.
+    Result<bool> translate();
     int run();
 
 private:
@@ -80,12 +88,18 @@ private:
     void publish(const Batch& batch);
     void compare(const Batch& batch);
     void note_coverage(const Block& block, const test_result& result);
-    void examine(const Block& original, const test_case& test);
-    bool differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs);
-    void reduce(Block& block, const test_case& test);
+    void examine(const Batch& batch, usize wrong);
+    // Runs one block on both sides, from all its states; what the first that differs came to, if any does.
+    struct Difference {
+        usize state = 0;
+        test_result ours, theirs;
+    };
+    std::unique_ptr<Difference> find_difference(const Block& block, std::span<const test_case> states);
+    void reduce(Block& block, std::span<const test_case> states);
     void list(const Block& block, const test_case& test) const;
-    void print(const Block& block, const test_case& test);
-    void put_code(const Block& block, usize index, u8* to) const;
+    void print(const Block& block, std::span<const test_case> states);
+    void put_code(const Block& block, u8* to) const;
+    bool summarize() const;
     bool enough() const { return gone_ || by_instruction_.size() >= options_.report; }
 
     Options options_;
@@ -95,7 +109,8 @@ private:
     Random random_;
     u64 window_[WINDOW_BYTES / 8] = {};
     bool gone_ = false;  // the guest program ended while a case was reduced
-    u64 executed_ = 0, cases_ = 0, faults_ = 0, left_out_ = 0, differing_ = 0;
+    u64 executed_ = 0, interpreted_ = 0, by_regions_ = 0, again_ = 0;
+    u64 blocks_ = 0, cases_ = 0, faults_ = 0, left_out_ = 0, differing_ = 0;
     struct Count {
         u64 present = 0, trapped = 0;
     };
@@ -103,23 +118,33 @@ private:
     std::map<std::string, u64> by_instruction_;  // differing cases by the instructions they were reduced to
 };
 
-void Fuzzer::put_code(const Block& block, usize index, u8* to) const {
+void Fuzzer::put_code(const Block& block, u8* to) const {
     u8 code[CODE_STRIDE];
-    assemble(block, options_.generator.xlen, index, peer_->shared().exit_stubs[block.link], code);
+    assemble(block, options_.generator.xlen, peer_->shared().exit_stubs[block.link], code);
     std::memcpy(to, code, CODE_STRIDE);
+}
+
+Result<bool> Fuzzer::translate() {
+    if (!options_.jit) return true;
+    // What is executed a second time is part of a region, if that is allowed.
+    return ours_.translate(
+        {.cache_bytes = options_.jit_cache, .highest = *options_.jit, .quick_after = 0, .full_after = 1});
 }
 
 void Fuzzer::prepare(Batch& batch) {
     batch.blocks.clear();
     batch.outcomes.clear();
     for (usize i = 0; i < Batch::size; i++) {
-        batch.blocks.push_back(generator_.make(i, batch.cases[i]));
-        put_code(batch.blocks[i], i, batch.code.data() + i * CODE_STRIDE);
+        if (i % options_.states == 0) {
+            batch.blocks.push_back(generator_.make());
+            put_code(batch.blocks.back(), batch.code.data() + (batch.blocks.size() - 1) * CODE_STRIDE);
+        }
+        generator_.make_state(batch.blocks.back(), batch.blocks.size() - 1, batch.cases[i]);
     }
     ours_.load(batch.code, window_);
     for (usize i = 0; i < Batch::size; i++) {
         batch.outcomes.push_back(
-            ours_.run(i, batch.cases[i], peer_->shared().exit_stubs[batch.blocks[i].link], batch.ours[i]));
+            ours_.run(batch.cases[i], peer_->shared().exit_stubs[batch.block_of(i).link], batch.ours[i]));
         batch.cases[i].skip = !batch.outcomes[i].comparable;
     }
 }
@@ -127,6 +152,7 @@ void Fuzzer::prepare(Batch& batch) {
 // Copies only what a case of this vector length uses.
 void copy_case(test_case& to, const test_case& from, unsigned vlen) {
     std::memcpy(&to.before, &from.before, STATE_V + usize{32} * vlen / 8);
+    to.block = from.block;
     to.link = from.link;
     to.uses_f = from.uses_f;
     to.uses_v = from.uses_v;
@@ -145,49 +171,64 @@ void Fuzzer::publish(const Batch& batch) {
 void Fuzzer::compare(const Batch& batch) {
     const shared_file& shared = peer_->shared();
     std::vector<usize> wrong;
+    blocks_ += batch.blocks.size();
     for (usize i = 0; i < Batch::size; i++) {
-        if (!batch.outcomes[i].comparable) {
+        const Ours::Outcome& outcome = batch.outcomes[i];
+        if (!outcome.comparable) {
             left_out_++;
             continue;
         }
         cases_++;
-        executed_ += batch.outcomes[i].instructions;
+        executed_ += outcome.instructions;
+        interpreted_ += std::min(outcome.interpreted, outcome.instructions);
+        if (outcome.region) by_regions_ += outcome.instructions - std::min(outcome.interpreted, outcome.instructions);
         faults_ += batch.ours[i].fault_count;
-        if (options_.coverage) note_coverage(batch.blocks[i], batch.ours[i]);
+        if (const unsigned counter = batch.block_of(i).counter; counter != 0)
+            again_ += (batch.cases[i].before.x[counter] - batch.ours[i].after.x[counter]) & 0xff;
+        if (options_.coverage) note_coverage(batch.block_of(i), batch.ours[i]);
         if (!equal(batch.cases[i], batch.ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen))
             wrong.push_back(i);
     }
     differing_ += wrong.size();
     for (const usize i : wrong)
-        if (!enough()) examine(batch.blocks[i], batch.cases[i]);
+        if (!enough()) examine(batch, i);
 }
 
-// Runs one case alone on both sides.
-bool Fuzzer::differs(const Block& block, const test_case& test, test_result& ours, test_result& theirs) {
+std::unique_ptr<Fuzzer::Difference> Fuzzer::find_difference(const Block& block, std::span<const test_case> states) {
     shared_file& shared = peer_->shared();
-    shared.count = 1;
-    copy_case(shared.cases[0], test, options_.generator.vlen);
-    shared.cases[0].before.x[test.link] = CODE_BASE;
-    put_code(block, 0, shared.code);
+    shared.count = states.size();
+    put_code(block, shared.code);
     ours_.load({shared.code, Batch::size * CODE_STRIDE}, window_);  // cases may read the code
-    if (!ours_.run(0, shared.cases[0], shared.exit_stubs[block.link], ours).comparable) return false;
+    auto ours = std::make_unique<test_result[]>(states.size());
+    for (usize i = 0; i < states.size(); i++) {
+        copy_case(shared.cases[i], states[i], options_.generator.vlen);
+        place(shared.cases[i], block, 0);
+        shared.cases[i].skip = !ours_.run(shared.cases[i], shared.exit_stubs[block.link], ours[i]).comparable;
+    }
     if (!peer_->begin() || !peer_->finish()) {
         gone_ = true;
-        return false;
+        return nullptr;
     }
-    theirs = shared.results[0];
-    return !equal(shared.cases[0], ours, theirs, options_.generator.xlen, options_.generator.vlen);
+    for (usize i = 0; i < states.size(); i++)
+        if (!shared.cases[i].skip &&
+            !equal(shared.cases[i], ours[i], shared.results[i], options_.generator.xlen, options_.generator.vlen)) {
+            auto found = std::make_unique<Difference>();
+            found->state = i;
+            found->ours = ours[i];
+            found->theirs = shared.results[i];
+            return found;
+        }
+    return nullptr;
 }
 
 // Does without every instruction that the difference does not need.
-void Fuzzer::reduce(Block& block, const test_case& test) {
-    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
+void Fuzzer::reduce(Block& block, std::span<const test_case> states) {
     for (usize i = block.pieces.size(); i-- > 0;) {
         if (block.pieces[i].bound) continue;
         Block smaller = block;
         make_nop(smaller.pieces[i]);
         for (usize k = i + 1; k < smaller.pieces.size() && smaller.pieces[k].bound; k++) make_nop(smaller.pieces[k]);
-        if (differs(smaller, test, *ours, *theirs)) block = smaller;
+        if (find_difference(smaller, states) != nullptr) block = smaller;
     }
 }
 
@@ -214,12 +255,15 @@ void Fuzzer::list(const Block& block, const test_case& test) const {
     }
 }
 
-void Fuzzer::print(const Block& block, const test_case& test) {
-    auto ours = std::make_unique<test_result>(), theirs = std::make_unique<test_result>();
-    const bool again = differs(block, test, *ours, *theirs);
-    fmt::print("---- case {}{}\n", cases_, again ? "" : " (does not differ when it is run alone)");
-    list(block, test);
-    const auto lines = differences(test, *ours, *theirs, options_.generator.xlen, options_.generator.vlen);
+void Fuzzer::print(const Block& block, std::span<const test_case> states) {
+    const auto found = find_difference(block, states);
+    fmt::print("---- case {}{}\n", cases_, found != nullptr ? "" : " (does not differ when its block is run alone)");
+    const usize state = found != nullptr ? found->state : states.size() - 1;
+    if (state != 0) fmt::print("  from the state that its block runs from {} states later\n", state);
+    list(block, states[state]);
+    if (found == nullptr) return;
+    const auto lines =
+        differences(states[state], found->ours, found->theirs, options_.generator.xlen, options_.generator.vlen);
     for (usize i = 0; i < lines.size() && i < 12; i++) fmt::print("  {}\n", lines[i]);
     if (lines.size() > 12) fmt::print("  and {} more\n", lines.size() - 12);
     std::fflush(stdout);
@@ -235,14 +279,37 @@ void Fuzzer::note_coverage(const Block& block, const test_result& result) {
     }
 }
 
-void Fuzzer::examine(const Block& original, const test_case& test) {
-    Block block = original;
-    reduce(block, test);
+void Fuzzer::examine(const Batch& batch, usize wrong) {
+    Block block = batch.block_of(wrong);
+    const usize first = wrong - wrong % options_.states;
+    const std::span<const test_case> states(&batch.cases[first], options_.states);
+    reduce(block, states);
     std::string name;
     for (const Piece& piece : block.pieces)
         if (piece.word != 0x13 && piece.word != 1) name += (name.empty() ? "" : " ") + generator_.name_of(piece);
     // Each kind is shown once; the others are counted.
-    if (by_instruction_[name]++ == 0) print(block, test);
+    if (by_instruction_[name]++ == 0) print(block, states);
+}
+
+// What was translated; false if there is nothing that should have been.
+bool Fuzzer::summarize() const {
+    const jit::Tiers* tiers = ours_.tiers();
+    if (tiers == nullptr) return true;
+    const jit::Statistics& made = tiers->statistics();
+    const u64 translated = executed_ - interpreted_;
+    const auto share = [&](u64 part) {
+        return 100 * static_cast<double>(part) / static_cast<double>(std::max(executed_, u64{1}));
+    };
+    fmt::print(
+        "by generated code {} instructions ({:.1f} %), of these by cases that began in a region {} ({:.1f} %); made {} "
+        "blocks and {} regions, {} bytes of code for a cache of {}\n",
+        translated, share(translated), by_regions_, share(by_regions_), made.translations, made.regions,
+        made.host_bytes, tiers->cache().capacity());
+    const bool regions = options_.jit == jit::Tier::full;
+    if (translated != 0 && (!regions || by_regions_ != 0)) return true;
+    fmt::print("no {} executed: nothing has been shown of translated code\n",
+               regions ? "region was" : "generated code was");
+    return false;
 }
 
 int Fuzzer::run() {
@@ -262,7 +329,7 @@ int Fuzzer::run() {
         if (!alive || !peer_->finish()) {
             const u64 at = peer_->shared().current;
             fmt::print("the guest program ended in case {} of the batch:\n", at);
-            if (at < Batch::size) list(batches[current].blocks[at], batches[current].cases[at]);
+            if (at < Batch::size) list(batches[current].block_of(at), batches[current].cases[at]);
             return 1;
         }
         compare(batches[current]);
@@ -272,11 +339,14 @@ int Fuzzer::run() {
             fmt::print(stderr, "{:.0f} s: {} instructions, {} differences\n", shown, executed_, differing_);
         }
     }
-    fmt::print("{} cases, {} instructions ({} of them trapped), {} cases differ, {} left out, {:.1f} s, seed {}\n",
-               cases_, executed_, faults_, differing_, left_out_, elapsed(), options_.seed);
+    fmt::print(
+        "{} cases of {} blocks, {} instructions ({} of them trapped, {} before a jump backwards), {} cases differ, {} "
+        "left out, {:.1f} s, seed {}\n",
+        cases_, blocks_, executed_, faults_, again_, differing_, left_out_, elapsed(), options_.seed);
+    const bool shown_enough = summarize();
     for (const auto& [name, count] : by_instruction_) fmt::print("  {:6}  {}\n", count, name);
     for (const auto& [name, count] : coverage_) fmt::print("{:9} {:9}  {}\n", count.present, count.trapped, name);
-    return differing_ == 0 ? 0 : 1;
+    return differing_ == 0 && shown_enough ? 0 : 1;
 }
 
 std::string peers_folder() {
@@ -298,12 +368,14 @@ int major_version(const std::string& qemu) {
 }
 
 int usage(const std::string& why) {
-    fmt::print(stderr,
-               "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen "
-               "0|128|256|512|1024] [--extensions I,M,V,...]\n"
-               "         [--only PREFIX] [--length N] [--reserved PERCENT] [--instructions N] [--seconds N] [--seed N] "
-               "[--report N] [--coverage yes] [--cpu PROPERTIES]\n",
-               why);
+    fmt::print(
+        stderr,
+        "{}\nusage: lockstep_qemu_user [--qemu PROGRAM] [--guest PROGRAM] [--xlen 64|32] [--vlen "
+        "0|128|256|512|1024] [--extensions I,M,V,...]\n"
+        "         [--only PREFIX] [--length N] [--reserved PERCENT] [--states N] [--jit off|quick|full] [--jit-cache "
+        "SIZE]\n"
+        "         [--instructions N] [--seconds N] [--seed N] [--report N] [--coverage yes] [--cpu PROPERTIES]\n",
+        why);
     return 2;
 }
 
@@ -340,7 +412,19 @@ int main_program(int count, char** arguments) {
             options.seed = number();
         else if (name == "--coverage")
             options.coverage = value == "yes";
-        else if (name == "--report")
+        else if (name == "--states")
+            options.states = number();
+        else if (name == "--jit-cache") {
+            const auto size = native::parse_size("--jit-cache", value);
+            if (!size) return usage(size.error().message);
+            options.jit_cache = *size;
+        } else if (name == "--jit") {
+            const auto found = std::find(std::begin(jit::tier_names), std::end(jit::tier_names), value);
+            if (found != std::end(jit::tier_names))
+                options.jit = static_cast<jit::Tier>(found - std::begin(jit::tier_names));
+            else if (value != "off")
+                return usage("--jit: is off, quick or full");
+        } else if (name == "--report")
             options.report = static_cast<unsigned>(number());
         else if (name == "--extensions") {
             for (usize at = 0; at <= value.size();) {
@@ -355,6 +439,12 @@ int main_program(int count, char** arguments) {
     const unsigned vlen = options.generator.vlen;
     if (vlen != 0 && (vlen < 128 || vlen > 1024 || !is_power_of_two(vlen)))
         return usage("--vlen: is 0, 128, 256, 512 or 1024");
+    // Code that has been translated twice is executed some times more.
+    if (options.states == 0) options.states = options.jit ? 8 : 1;
+    if (options.states > Batch::size || !is_power_of_two(options.states))
+        return usage(fmt::format("--states: is a power of two of at most {}", Batch::size));
+    if (options.jit_cache < page_size || options.jit_cache > u64{1} << 30 || options.jit_cache % page_size != 0)
+        return usage("--jit-cache: is a multiple of 4K, 1G at most");
     if (options.qemu.empty()) options.qemu = peers_folder() + fmt::format("/bin/qemu-riscv{}", options.generator.xlen);
 #ifdef VIV_LOCKSTEP_GUESTS
     if (options.guest.empty()) options.guest = fmt::format("{}/guest{}", VIV_LOCKSTEP_GUESTS, options.generator.xlen);
@@ -374,7 +464,17 @@ int main_program(int count, char** arguments) {
         fmt::print(stderr, "{}\n", peer.error().message);
         return 1;
     }
-    return Fuzzer(options, std::move(peer).value()).run();
+    Fuzzer fuzzer(options, std::move(peer).value());
+    const auto translated = fuzzer.translate();
+    if (!translated) {
+        fmt::print(stderr, "{}\n", translated.error().message);
+        return 1;
+    }
+    if (!*translated) {
+        fmt::print("skipped: nothing makes code for this host\n");
+        return 77;
+    }
+    return fuzzer.run();
 }
 
 }  // namespace viv::lockstep

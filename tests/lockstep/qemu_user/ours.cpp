@@ -2,9 +2,11 @@
 // makes run() return.
 #include "tests/lockstep/qemu_user/ours.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/isa/riscv/vector.h"
+#include "engine/jit/catalog.h"
 #include "engine/lang/check.h"
 
 namespace viv::lockstep {
@@ -15,6 +17,10 @@ constexpr u64 monitor_base = 0x6e9d'3000;
 constexpr u32 monitor[] = {0x3020'0073,   // mret
                            0x1050'0073,   // trap vector: wfi
                            0xffdf'f06f};  // j -4
+// Far more than a case executes: only a mistake of ours takes as many.
+constexpr u64 most_instructions = 200'000;
+constexpr u32 endless = 99;  // a signal that there is not
+
 constexpr u64 code_size = align_up(u64{MAXIMUM_CASES} * CODE_STRIDE, page_size);
 
 // What a Linux kernel would send the process.
@@ -83,6 +89,33 @@ Ours::Ours(unsigned xlen, unsigned vlen) {
     hart_->write_csr(csr_pmpaddr0 + 1, range(monitor_base, page_size));
     hart_->write_csr(csr_pmpaddr0 + 2, xlen == 64 ? low_mask(54) : low_mask(32));
     hart_->write_csr(csr_pmpcfg0, read_execute | none << 8 | all << 16);
+}
+
+Ours::~Ours() { hart_->set_translator(nullptr); }
+
+Result<bool> Ours::translate(const jit::Options& options) {
+    guest_ = std::make_unique<riscv::HartTranslation>(*hart_);
+    TRY_SET(translator_, jit::make_translator(options, *hart_, *guest_, code_memory_));
+    hart_->set_translator(translator_.get());
+    return translator_ != nullptr;
+}
+
+// Of what the translator has run. An interpreted block is as good as never more than one instruction, since what can be
+// translated is so at once.
+u64 Ours::interpreted() const {
+    if (translator_ == nullptr) return hart_->instructions();
+    const jit::Statistics& statistics = tiers()->statistics();
+    return statistics.exits[static_cast<usize>(jit::ExitKind::interpret)] + statistics.interpreted_blocks;
+}
+
+bool Ours::region_at(u64 code) const {
+    if (translator_ == nullptr) return false;
+    const auto all = tiers()->cache().on_page(code & ~page_mask);
+    return std::any_of(all.begin(), all.end(), [&](const jit::Translation* each) {
+        return each->tier == jit::Tier::full &&
+               std::any_of(each->entries.begin(), each->entries.end(),
+                           [&](const jit::Compiled::Entry& entry) { return entry.guest == (code & page_mask); });
+    });
 }
 
 void Ours::load(std::span<const u8> code, std::span<const u64> window) {
@@ -159,7 +192,7 @@ bool Ours::looks_far_without_a_trap(u64 code, const test_case& test) const {
     return false;
 }
 
-bool Ours::step_with_vstart() {
+bool Ours::step_with_vstart(Outcome& outcome) {
     riscv::State& s = hart_->s;
     while (s.vstart != 0 && s.privilege == riscv::Privilege::user) {
         const u32 word = word_at(s.pc);
@@ -167,15 +200,18 @@ bool Ours::step_with_vstart() {
         if (memory.whole && s.vstart >= ((word >> 29) + 1) * hart_->vlen_bytes() / memory.element_bytes) return false;
         if (memory.mask && s.vstart >= (s.vl + 7) / 8) return false;
         hart_->run(1, Cpu::Step::single);
+        outcome.interpreted++;
     }
     return true;
 }
 
-Ours::Outcome Ours::run(usize index, const test_case& test, u64 exit_stub, test_result& result) {
+Ours::Outcome Ours::run(const test_case& test, u64 exit_stub, test_result& result) {
     Outcome outcome;
     riscv::State& s = hart_->s;
     set_state(test);
-    const u64 code = CODE_BASE + index * CODE_STRIDE;
+    const u64 code = CODE_BASE + test.block * CODE_STRIDE;
+    outcome.region = region_at(code);
+    const u64 interpreted_before = interpreted();
     if (looks_far_without_a_trap(code, test)) outcome.comparable = false;
     s.mepc = code;
     result.fault_count = 0;
@@ -187,9 +223,16 @@ Ours::Outcome Ours::run(usize index, const test_case& test, u64 exit_stub, test_
         s.mstatus &= ~riscv::mstatus::mpp;
         if (s.vstart != 0) {
             hart_->run(1, Cpu::Step::single);  // the mret
-            if (!step_with_vstart()) outcome.comparable = false;
+            if (!step_with_vstart(outcome)) outcome.comparable = false;
         }
-        while (hart_->run(100'000, Cpu::Step::run) != Cpu::Exit::idle) {}
+        Cpu::Exit exit = Cpu::Exit::budget;
+        while (exit != Cpu::Exit::idle && hart_->instructions() - first < most_instructions)
+            exit = hart_->run(most_instructions, Cpu::Step::run);
+        if (exit != Cpu::Exit::idle) {
+            result.faults[0] = {static_cast<u32>(s.pc - code), endless};
+            result.fault_count = 1;
+            break;
+        }
         ours += 2;
         const u64 offset = s.mepc - code;
         if (static_cast<riscv::Cause>(s.mcause) == riscv::Cause::fetch_access && s.mepc == exit_stub) break;
@@ -200,7 +243,10 @@ Ours::Outcome Ours::run(usize index, const test_case& test, u64 exit_stub, test_
             result.faults[result.fault_count] = {static_cast<u32>(offset), signal_of(s.mcause)};
             result.fault_count++;
         }
-        if (offset >= CODE_STRIDE - EXIT_BYTES || result.fault_count == MAXIMUM_FAULTS) break;
+        if (offset >= CODE_STRIDE - EXIT_BYTES || result.fault_count == MAXIMUM_FAULTS) {
+            outcome.comparable = false;
+            break;
+        }
         const u8* at = memory_.host(s.mepc, 2);
         s.mepc += (at[0] & 3) == 3 ? 4 : 2;
     }
@@ -217,6 +263,7 @@ Ours::Outcome Ours::run(usize index, const test_case& test, u64 exit_stub, test_
         result.changed[group] = changed;
     }
     outcome.instructions = hart_->instructions() - first - ours;
+    outcome.interpreted += interpreted() - interpreted_before;
     return outcome;
 }
 

@@ -3,17 +3,17 @@
 // Read by C (guest.c), assembly (guest_entry.S) and C++. Every slot is 64 bits wide for RV32 and RV64 alike, little
 // endian.
 //  The host fills in `header`, the window, the cases and their code, and writes a byte to the guest's standard input;
-// the guest runs all cases, fills in the results and answers with a byte. Case i's code lies at CODE_BASE + i *
-// CODE_STRIDE and ends with this sequence, aligned to 8:
-//      auipc r, 0;  load r, 16(r);  jalr r, 0(r);  (4 bytes unused);  address of exit stub r;  address of result i
-// where r is the case's link register: its only register that is not compared. At entry x[r] is the address of the
-// code.
+// the guest runs all cases, fills in the results and answers with a byte. Block n of code, which any number of cases
+// start in different states, lies at CODE_BASE + n * CODE_STRIDE and ends with this sequence, aligned to 8:
+//      auipc r, 0;  load r, 16(r);  jalr r, 0(r);  (4 bytes unused);  address of exit stub r
+// where r is the link register of its cases: their only register that is not compared. At entry x[r] is the address of
+// the code.
 #pragma once
 
 // Odd places, that arithmetic seldom makes by chance.
 #define CODE_BASE 0x175a0000
-#define CODE_STRIDE 128         // bytes of code a case
-#define EXIT_BYTES 32           // of the sequence at the end
+#define CODE_STRIDE 256         // bytes a block of code
+#define EXIT_BYTES 24           // of the sequence at the end
 #define WINDOW_BASE 0x2bc66000  // two pages that may be read and written; no page around them may
 #define WINDOW_BYTES 8192
 // Where the guest maps the file, and where its program is linked (see the build).
@@ -27,9 +27,9 @@
 #else
 #define SHARED_BASE SHARED_BASE_64
 #endif
-#define MAXIMUM_CASES 4096
+#define MAXIMUM_CASES 2048
 #define MAXIMUM_VLENB 128
-#define MAXIMUM_FAULTS 32
+#define MAXIMUM_FAULTS 64
 
 // Offsets into struct machine_state for assembly.
 #define STATE_X 0
@@ -54,6 +54,7 @@ struct machine_state {
 
 struct test_case {
     struct machine_state before;
+    uint64_t block;   // of code, n
     uint64_t link;    // r
     uint64_t uses_f;  // whether FP state is to be set and read, and likewise
     uint64_t uses_v;  // vector state
@@ -61,14 +62,14 @@ struct test_case {
 };
 
 struct fault {
-    uint32_t offset;  // of the instruction in the case's code
+    uint32_t offset;  // of the instruction in its block of code
     uint32_t signal;  // as the guest's kernel numbers them
 };
 
 struct test_result {
     struct machine_state after;
     uint64_t fault_count;
-    struct fault faults[MAXIMUM_FAULTS];
+    struct fault faults[MAXIMUM_FAULTS];      // with as many the case is lost, and the state is not stored
     uint64_t changed[WINDOW_BYTES / 8 / 64];  // one bit for each 8 bytes of the window that differ from before
     uint64_t window[WINDOW_BYTES / 8];        // their new values
 };
