@@ -47,7 +47,7 @@ private:
     };
 
     // Steps up to the next trap while vstart is set; false if an instruction is one that QEMU cannot do.
-    bool step_with_vstart(Outcome& outcome);
+    bool step_with_vstart(usize block, Outcome& outcome);
     bool region_at(u64 code) const;
     u64 interpreted() const;
     bool looks_far_without_a_trap(u64 code, const test_case& test) const;
@@ -66,6 +66,7 @@ private:
     std::unique_ptr<exec::Translator> translator_;
     u64* window_ = nullptr;
     std::vector<u64> pristine_;
+    std::vector<bool> whole_with_vstart_;  // by block: see step_with_vstart()
 };
 
 }  // namespace viv::lockstep
