@@ -31,9 +31,13 @@ private:
     u64 state_;
 };
 
+// Wild code traps every second or third instruction. Tame code goes on for a dozen or more: jumps go to instructions
+// nearby, before and behind, some registers are kept for addresses of memory and of code, what is illegal is rare.
+enum class Behaviour : u8 { wild, tame };
+
 class Cases {
 public:
-    Cases(const HartConfig& config, u64 seed);
+    Cases(const HartConfig& config, u64 seed, Behaviour behaviour = Behaviour::wild);
 
     // Privilege, translation, delegation: what stays for some hundreds of cases. Writes page tables.
     void new_world(Machine& a, Machine& b);
@@ -41,6 +45,8 @@ public:
     void new_code(Machine& a, Machine& b);
     // A state at one of the instructions of new_code(). Looks at the machine for what stands where.
     State new_state(Machine& machine);
+    // Other numbers in the registers of `last`, for the same instruction in the same mode.
+    State new_numbers(const State& last, Machine& machine);
 
     static constexpr u64 code_pages = 2;
 
@@ -48,16 +54,20 @@ private:
     u64 narrow(u64 value) const { return config_.xlen == 64 ? value : value & 0xffff'ffff; }
     void map(u8* tables, u64 index, u64 physical, u64 flags);
     u32 random_word();
+    u32 tamed(u32 word, const InstructionInfo& info);
     u16 random_half();
     u64 random_address();
+    u64 code_base() const;
     u64 random_integer();
     u64 random_float();
+    void randomize_registers(State& s);
     void randomize_system(State& s);
     void randomize_vector(State& s);
     void aim(State& s, Machine& machine);
 
     HartConfig config_;
     Random random_;
+    bool tame_;
     State world_;
     u64 registers_x_[32] = {}, registers_f_[32] = {};  // of the last state; a few change from one to the next
     bool translated_ = false;

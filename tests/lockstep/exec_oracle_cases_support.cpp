@@ -5,6 +5,8 @@
 #include <map>
 #include <string_view>
 
+#include "engine/isa/riscv/rv_c.h"
+
 namespace viv::riscv::test {
 
 namespace {
@@ -68,9 +70,14 @@ constexpr u64 corners[] = {
     64,
 };
 
+// Registers of tame code for addresses of memory (compressed instructions know these), and of code.
+constexpr u32 memory_registers[] = {2, 8, 9, 10}, code_registers[] = {1, 5};
+constexpr u32 kept = 1u << 1 | 1u << 2 | 1u << 5 | 7u << 8;
+
 }  // namespace
 
-Cases::Cases(const HartConfig& config, u64 seed) : config_(config), random_(seed) {
+Cases::Cases(const HartConfig& config, u64 seed, Behaviour behaviour)
+    : config_(config), random_(seed), tame_(behaviour == Behaviour::tame) {
     std::map<std::string_view, std::vector<u16>> extensions;
     const auto table = instruction_table();
     for (usize row = 0; row < table.size(); row++) {
@@ -164,15 +171,21 @@ void Cases::new_world(Machine& a, Machine& b) {
 u16 Cases::random_half() {
     while (true) {
         const u16 half = static_cast<u16>(random_.next());
-        if ((half & 3) != 3) return half;
+        if ((half & 3) == 3) continue;
+        if (!tame_ || random_.percent(3)) return half;
+        if (compressed_name(half, config_.xlen) == nullptr || (half & 0xe07f) == 0x8002) continue;  // c.jr and the like
+        const u32 word = expand_compressed(half, config_.xlen);
+        if ((word & 0x7f) == 0x23 || (word & 0x7f) == 0x27 || (word & 0x7f) == 0x63) return half;
+        if (!bit(kept, word >> 7 & 31)) return half;
     }
 }
 
 u32 Cases::random_word() {
-    if (random_.percent(3)) return static_cast<u32>(random_.next()) | 3;
+    if (tame_ ? random_.below(400) == 0 : random_.percent(3)) return static_cast<u32>(random_.next()) | 3;
     // An extension first: most of the table is vectors.
     const auto& rows = extensions_[random_.below(extensions_.size())];
     const InstructionInfo& info = instruction_table()[rows[random_.below(rows.size())]];
+    if (tame_ && info.flow == Flow::system && !random_.percent(10)) return random_word();
     u32 word = info.encoding.value | (static_cast<u32>(random_.next()) & ~info.encoding.mask);
     if ((info.operands == Operands::csr || info.operands == Operands::csr_imm) && random_.percent(80))
         word = (word & 0xf'ffff) | u32{random_.one_of(known_csrs)} << 20;
@@ -181,6 +194,45 @@ u32 Cases::random_word() {
         random_.percent(90)) {
         const u32 mode = static_cast<u32>(random_.percent(40) ? 7 : random_.below(5)) << 12;
         word = (word & (~u32{0x7000} | info.encoding.mask)) | (mode & ~info.encoding.mask);
+    }
+    return tame_ && random_.percent(97) ? tamed(word, info) : word;
+}
+
+u32 Cases::tamed(u32 word, const InstructionInfo& info) {
+    const auto with_field = [&](unsigned low, u32 value) {
+        const u32 mask = u32{31} << low;
+        if ((info.encoding.mask & mask) == 0) word = (word & ~mask) | value << low;
+    };
+    // All bits of the offset from the sixth up are that of its sign: 64 bytes before to 62 behind.
+    const auto shorten = [&](u32 higher) { word = word >> 31 != 0 ? word | higher : word & ~higher; };
+    const u32 opcode = word & 0x7f;
+    switch (info.flow) {
+        case Flow::branch: shorten(0x7c00'0080); return word;
+        case Flow::jump:
+            shorten(0x7c1f'f000);
+            if (random_.percent(50)) with_field(7, random_.one_of(code_registers));
+            break;
+        case Flow::indirect:
+            shorten(0x7c00'0000);
+            with_field(15, random_.one_of(code_registers));
+            if (random_.percent(50)) with_field(7, random_.one_of(code_registers));
+            break;
+        default:
+            if (bit(kept, word >> 7 & 31) && opcode != 0x23) with_field(7, 16 + static_cast<u32>(random_.below(16)));
+    }
+    const bool memory = opcode == 0x03 || opcode == 0x07 || opcode == 0x23 || opcode == 0x27 || opcode == 0x2f ||
+                        info.operands == Operands::cbo;
+    if (memory) with_field(15, random_.one_of(memory_registers));
+    if (info.operands == Operands::vector && random_.percent(90)) {
+        // Groups of four registers, mostly without a mask.
+        with_field(7, word >> 7 & 28);
+        if ((word & 0x7f) == 0x57) {
+            with_field(20, word >> 20 & 28);
+            if (const u32 kind = word >> 12 & 7; kind <= 2) with_field(15, word >> 15 & 28);
+        } else if (random_.percent(80)) {
+            word &= ~(u32{7} << 29 & ~info.encoding.mask);  // one field
+        }
+        if (random_.percent(70)) word |= 1u << 25 & ~info.encoding.mask;
     }
     return word;
 }
@@ -260,8 +312,8 @@ u64 Cases::random_float() {
 
 void Cases::randomize_vector(State& s) {
     if (config_.vlen == 0) return;
-    const unsigned sew = static_cast<unsigned>(random_.below(4));
-    const int lmul = static_cast<int>(random_.below(7)) - 3;
+    const unsigned sew = tame_ ? random_.one_of({0u, 1u, 1u, 2u, 2u, 3u}) : static_cast<unsigned>(random_.below(4));
+    const int lmul = tame_ ? random_.one_of({-1, 0, 0, 0, 1}) : static_cast<int>(random_.below(7)) - 3;
     const u64 vlmax = (lmul >= 0 ? u64{config_.vlen} << lmul : u64{config_.vlen} >> -lmul) >> (sew + 3);
     if (vlmax == 0 || random_.percent(4)) {
         s.vtype = u64{1} << 63;
@@ -270,7 +322,7 @@ void Cases::randomize_vector(State& s) {
         s.vtype = (random_.next() & 0xc0) | sew << 3 | (static_cast<unsigned>(lmul) & 7);
         s.vl = random_.percent(50) ? vlmax : random_.below(vlmax + 1);
     }
-    s.vstart = random_.percent(90) ? 0 : random_.below(config_.vlen);
+    s.vstart = random_.percent(tame_ ? 99 : 90) ? 0 : random_.below(config_.vlen);
     s.vxrm = static_cast<u8>(random_.below(4));
     s.vxsat = static_cast<u8>(random_.below(2));
 }
@@ -281,10 +333,13 @@ void Cases::randomize_system(State& s) {
     if (config_.vlen != 0)
         s.mstatus |= random_.one_of({u64{0}, u64{1}, u64{2}, u64{2}, u64{2}, u64{3}, u64{3}, u64{3}})
                      << mstatus::vs_shift;
+    if (tame_ && random_.percent(90)) s.mstatus |= mstatus::fs | (config_.vlen != 0 ? mstatus::vs : 0);
     constexpr u64 free_bits = mstatus::sie | mstatus::mie | mstatus::spie | mstatus::mpie | mstatus::spp |
                               mstatus::tvm | mstatus::tw | mstatus::tsr;
     s.mstatus |= random_.next() & free_bits;
-    s.frm = static_cast<u8>(random_.percent(50) ? 0 : random_.percent(80) ? random_.below(5) : random_.below(8));
+    s.frm = static_cast<u8>(random_.percent(50)                ? 0
+                            : random_.percent(tame_ ? 95 : 80) ? random_.below(5)
+                                                               : random_.below(8));
     s.fflags = random_.percent(40) ? 0 : static_cast<u8>(random_.below(32));
     s.mtvec = narrow(random_.next()) & ~u64{2};
     s.stvec = narrow(random_.next()) & ~u64{2};
@@ -311,7 +366,7 @@ void Cases::aim(State& s, Machine& machine) {
     if (machine.read(s.pc, bytes) < 4) return;
     const u32 word = load_le<u32>(bytes), opcode = word & 0x7f;
     const bool atomic = opcode == 0x2f, memory = opcode == 0x03 || opcode == 0x07 || opcode == 0x23 || opcode == 0x27;
-    if ((!atomic && !memory) || random_.percent(20) || reg(word, 15) == 0) return;
+    if ((!atomic && !memory) || random_.percent(tame_ ? 80 : 20) || reg(word, 15) == 0) return;
     u64& address = s.x[reg(word, 15)];
     address = random_address();
     if (memory && random_.percent(50)) {
@@ -332,17 +387,39 @@ void Cases::aim(State& s, Machine& machine) {
     if (random_.percent(20)) s.reservation_value ^= u64{1} << random_.below(64);
 }
 
-State Cases::new_state(Machine& machine) {
-    State s;
-    std::memcpy(static_cast<void*>(&s), &world_, sizeof s);
+void Cases::randomize_registers(State& s) {
     for (unsigned i = 0; i < 8; i++) {
         registers_x_[1 + random_.below(31)] = narrow(random_integer());
         registers_f_[random_.below(32)] = random_float();
     }
     std::copy(std::begin(registers_x_), std::end(registers_x_), s.x);
     std::copy(std::begin(registers_f_), std::end(registers_f_), s.f);
-    const u64 code = (s.mstatus & mstatus::mprv) != 0 ? ram_base : sandbox_;
-    s.pc = code + offsets_[random_.below(offsets_.size())];
+    if (!tame_) return;
+    for (const u32 r : code_registers) s.x[r] = code_base() + offsets_[random_.below(offsets_.size())];
+    // Near the middle of two pages that can be read and written.
+    for (const u32 r : memory_registers)
+        if (random_.percent(95))
+            s.x[r] = (translated_ ? sandbox_ : ram_base) + (translated_ && random_.percent(50) ? 8 : 3) * page_size -
+                     1024 + (random_.below(2048) & (random_.percent(80) ? ~u64{15} : ~u64{0}));
+}
+
+u64 Cases::code_base() const { return (world_.mstatus & mstatus::mprv) != 0 ? ram_base : sandbox_; }
+
+State Cases::new_numbers(const State& last, Machine& machine) {
+    State s;
+    std::memcpy(static_cast<void*>(&s), &last, sizeof s);
+    randomize_registers(s);
+    s.fflags = random_.percent(40) ? 0 : static_cast<u8>(random_.below(32));
+    s.reservation_valid = false;
+    aim(s, machine);
+    return s;
+}
+
+State Cases::new_state(Machine& machine) {
+    State s;
+    std::memcpy(static_cast<void*>(&s), &world_, sizeof s);
+    randomize_registers(s);
+    s.pc = code_base() + offsets_[random_.below(offsets_.size())];
     randomize_system(s);
     if (random_.percent(10)) randomize_vector(world_);
     s.reservation_valid = random_.percent(50);

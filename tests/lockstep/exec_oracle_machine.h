@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,14 +51,17 @@ struct FixedTime final : TimeSource {
 // Remembers the accesses made to it as a hash, so that two of them can be compared.
 struct Recorder final : Mmio {
     u64 hash = 1;
+    std::function<void()> accessed = [] {};
     void note(u64 value) { hash = (hash ^ value) * 0x9e37'79b9'7f4a'7c15 + 1; }
     u64 read(u64 offset, unsigned size) override {
         note(offset << 8 | size);
+        accessed();
         return hash & low_mask(size * 8);
     }
     void write(u64 offset, unsigned size, u64 value) override {
         note(offset << 8 | size | 1 << 7);
         note(value);
+        accessed();
     }
 };
 
@@ -74,6 +78,8 @@ public:
     const u8* ram() { return memory_.host(ram_base, ram_pages * page_size); }
     Hart& hart() { return *hart_; }
     u64 device_hash() const { return device_.hash; }
+    // Called when the hart has accessed the device, from within the instruction.
+    void set_on_device_access(std::function<void()> accessed) { device_.accessed = std::move(accessed); }
 
     // Replaces the hart's whole architectural state, and what the hart derives from it.
     void set_state(const State& wanted);

@@ -1,147 +1,56 @@
-// Translated code against the interpreter: the same random worlds, code and states as in exec_oracle_test.cpp, up to
-// some dozens of instructions at a time, so that blocks are linked, left in the middle, given up and overwritten. One
-// hart interprets, the other translates everything at once; all state, memory and device accesses are compared.
-// VIV_TRANSLATED_INSTRUCTIONS sets how many instructions each test runs, VIV_TRANSLATED_SEED from where.
+// Translated code against the interpreter, and against the oracle: the same random worlds, code and states as in
+// exec_oracle_test.cpp, up to some dozens of instructions at a time, so that blocks are linked, left in the middle,
+// given up and overwritten. VIV_TRANSLATED_INSTRUCTIONS sets how many instructions each test runs, VIV_TRANSLATED_SEED
+// from where; then each says what it did.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
-#include "engine/isa/riscv/translation.h"
 #include "engine/jit/catalog.h"
 #include "engine/lang/bytes.h"
-#include "native/host_posix.h"
-#include "tests/lockstep/exec_oracle_cases.h"
+#include "tests/lockstep/translated_comparison.h"
 
 namespace viv::riscv::test {
 namespace {
 
-u64 from_environment(const char* name, u64 otherwise) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
-}
-
-class Comparison {
-public:
-    Comparison(const HartConfig& config, u64 seed, const jit::Options& options)
-        : config_(config),
-          options_(options),
-          seed_(seed),
-          a_(config),
-          b_(config),
-          cases_(config, seed),
-          random_(~seed),
-          guest_(b_.hart()) {
-        auto made = jit::make_translator(options, b_.hart(), guest_, code_memory_);
-        if (made.ok()) translator_ = std::move(*made);
-        b_.hart().set_translator(translator_.get());
+void compare(TranslatedSetup setup, u64 instructions) {
+    setup.seed = from_environment("VIV_TRANSLATED_SEED", 1) * 4 + setup.config.xlen + setup.config.vlen;
+    TranslatedComparison comparison(setup);
+    if (!comparison.usable()) return;
+    comparison.run(from_environment("VIV_TRANSLATED_INSTRUCTIONS", instructions));
+    if (std::getenv("VIV_TRANSLATED_INSTRUCTIONS") != nullptr) fmt::print("{}\n", comparison.summary());
+    if (::testing::Test::HasFailure()) return;
+    const jit::Statistics& statistics = comparison.tiers().statistics();
+    EXPECT_GT(statistics.translations, 1000u);
+    if (setup.options.highest == jit::Tier::full) {
+        EXPECT_GT(statistics.regions, setup.runs > 1 ? 1000u : 50u);
     }
-    ~Comparison() { b_.hart().set_translator(nullptr); }
-
-    bool usable() const { return translator_ != nullptr; }
-
-    // Stops at the first difference.
-    void run(u64 instructions) {
-        u64 executed = 0;
-        for (u64 step = 0; executed < instructions; step++) {
-            // Also without new code: what has been translated is then found at another address.
-            if (step % 128 == 0) cases_.new_world(a_, b_);
-            if (step % 256 == 0) cases_.new_code(a_, b_);
-            const u64 count = 1 + random_.below(random_.percent(50) ? 4 : 60);
-            if (!compare(step, count)) return;
-            executed += count;
-        }
-        const jit::Statistics& statistics = static_cast<jit::Tiers&>(*translator_).statistics();
-        EXPECT_GT(statistics.translations, 1000u);
-        if (options_.highest == jit::Tier::full) {
-            EXPECT_GT(statistics.regions, 50u);
-        }
-        for (const jit::ExitKind kind : {jit::ExitKind::jump, jit::ExitKind::budget, jit::ExitKind::interpret,
-                                         jit::ExitKind::dispatch, jit::ExitKind::left})
-            EXPECT_GT(statistics.exits[static_cast<usize>(kind)], 10u) << static_cast<unsigned>(kind);
-    }
-
-private:
-    bool compare(u64 step, u64 count) {
-        const State start = cases_.new_state(a_);
-        a_.set_state(start);
-        b_.set_state(start);
-        const u64 before_a = a_.hart().instructions(), before_b = b_.hart().instructions();
-        a_.hart().s.cycle_offset += before_a, a_.hart().s.instret_offset += before_a;
-        b_.hart().s.cycle_offset += before_b, b_.hart().s.instret_offset += before_b;
-        const Cpu::Exit exit_a = a_.hart().run(count, Cpu::Step::run), exit_b = b_.hart().run(count, Cpu::Step::run);
-
-        std::string wrong;
-        if (exit_a != exit_b) wrong += "  the exits differ\n";
-        if (a_.hart().instructions() - before_a != b_.hart().instructions() - before_b)
-            wrong += fmt::format("  the interpreter executed {} instructions, the translator {}\n",
-                                 a_.hart().instructions() - before_a, b_.hart().instructions() - before_b);
-        State end_a, end_b;
-        std::memcpy(static_cast<void*>(&end_a), &a_.hart().s, sizeof end_a);
-        std::memcpy(static_cast<void*>(&end_b), &b_.hart().s, sizeof end_b);
-        normalize(end_a, before_a);
-        normalize(end_b, before_b);
-        if (std::memcmp(&end_a, &end_b, sizeof end_a) != 0)
-            wrong += differences(end_a, "interpreted", end_b, "translated");
-        if (std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0) wrong += "  the RAM differs\n";
-        if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
-        if (wrong.empty()) return true;
-        ADD_FAILURE() << "xlen " << config_.xlen << ", seed " << seed_ << ", step " << step << ", " << count
-                      << " instructions from pc "
-                      << fmt::format("{:#x}, mstatus {:#x}, privilege {}", start.pc, start.mstatus,
-                                     static_cast<unsigned>(start.privilege))
-                      << ":\n"
-                      << wrong << listing(start, count);
-        return false;
-    }
-
-    // The course of the interpreter, once more from the start.
-    std::string listing(const State& start, u64 count) {
-        std::string text;
-        a_.set_state(start);
-        for (u64 i = 0; i < count; i++) {
-            const u64 pc = a_.hart().s.pc;
-            text += fmt::format("  {:#x}: {}\n", pc, a_.hart().disassemble(pc).text);
-            a_.hart().run(1, Cpu::Step::run);
-        }
-        return text;
-    }
-
-    HartConfig config_;
-    jit::Options options_;
-    u64 seed_;
-    Machine a_, b_;
-    Cases cases_;
-    Random random_;
-    native::PosixCodeMemory code_memory_;
-    HartTranslation guest_;
-    std::unique_ptr<exec::Translator> translator_;
-};
-
-void compare(const HartConfig& config, u64 instructions, const jit::Options& options) {
-    Comparison comparison(config, from_environment("VIV_TRANSLATED_SEED", 1) * 4 + config.xlen + config.vlen, options);
-    // A host without a backend has nothing to compare.
-    if (comparison.usable()) comparison.run(from_environment("VIV_TRANSLATED_INSTRUCTIONS", instructions));
+    for (const jit::ExitKind kind : {jit::ExitKind::jump, jit::ExitKind::budget, jit::ExitKind::interpret,
+                                     jit::ExitKind::dispatch, jit::ExitKind::left})
+        EXPECT_GT(statistics.exits[static_cast<usize>(kind)], 10u) << static_cast<unsigned>(kind);
 }
 
 constexpr u64 mebi = u64{1} << 20;
 const jit::Options quick{.cache_bytes = 16 * mebi, .highest = jit::Tier::quick, .quick_after = 0};
 // Everything that is executed a third time is part of a region.
 const jit::Options full{.cache_bytes = 16 * mebi, .highest = jit::Tier::full, .quick_after = 0, .full_after = 1};
+constexpr HartConfig rv64{.xlen = 64, .vlen = 128, .code_pages = 8}, rv32{.xlen = 32, .vlen = 128, .code_pages = 8},
+    rv64_scalar{.xlen = 64, .vlen = 0, .code_pages = 8};
 
-TEST(Translated, EveryInstruction64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, quick); }
-TEST(Translated, EveryInstruction32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, quick); }
-TEST(Translated, WithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 300'000, quick); }
-TEST(Translated, Regions64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, full); }
-TEST(Translated, Regions32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, full); }
-TEST(Translated, RegionsWithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 600'000, full); }
+TEST(Translated, EveryInstruction64) { compare({.config = rv64, .options = quick}, 600'000); }
+TEST(Translated, EveryInstruction32) { compare({.config = rv32, .options = quick}, 200'000); }
+TEST(Translated, WithoutVectors) { compare({.config = rv64_scalar, .options = quick}, 300'000); }
+TEST(Translated, Regions64) { compare({.config = rv64, .options = full}, 600'000); }
+TEST(Translated, Regions32) { compare({.config = rv32, .options = full}, 200'000); }
+TEST(Translated, RegionsWithoutVectors) { compare({.config = rv64_scalar, .options = full}, 600'000); }
 // Regions come when they are ready, and guest code may have changed by then.
 TEST(Translated, RegionsCompiledBesideTheHart) {
     native::PosixThreads threads;
     jit::CompileQueue queue(threads);
     jit::Options beside = full;
     beside.queue = &queue;
-    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, beside);
+    compare({.config = rv64, .options = beside}, 600'000);
 }
 // An instruction across a page boundary is translated, too, and known by both pages.
 TEST(Translated, ALoopOverAPageBoundary) {
@@ -179,8 +88,20 @@ TEST(Translated, ALoopOverAPageBoundary) {
 TEST(Translated, ACacheOfFewPages) {
     jit::Options small = full;
     small.cache_bytes = 32 << 10;
-    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 200'000, small);
+    compare({.config = rv64, .options = small}, 200'000);
 }
+
+// What is compared with the oracle loops, and gets into regions, since it runs eight times from the same instruction.
+void compare_with_oracle(const HartConfig& config, const jit::Options& options, u64 instructions) {
+    compare(
+        {.config = config, .options = options, .reference = Reference::oracle, .behaviour = Behaviour::tame, .runs = 8},
+        instructions);
+}
+TEST(TranslatedOracle, Quick64) { compare_with_oracle(rv64, quick, 200'000); }
+TEST(TranslatedOracle, Quick32) { compare_with_oracle(rv32, quick, 100'000); }
+TEST(TranslatedOracle, Regions64) { compare_with_oracle(rv64, full, 300'000); }
+TEST(TranslatedOracle, Regions32) { compare_with_oracle(rv32, full, 100'000); }
+TEST(TranslatedOracle, RegionsWithoutVectors) { compare_with_oracle(rv64_scalar, full, 200'000); }
 
 }  // namespace
 }  // namespace viv::riscv::test

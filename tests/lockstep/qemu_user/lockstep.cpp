@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/isa/riscv/rv_c.h"
 #include "engine/lang/check.h"
 #include "native/values.h"
 #include "tests/lockstep/qemu_user/compare.h"
@@ -243,13 +244,12 @@ void Fuzzer::list(const Block& block, const test_case& test) const {
     for (const Piece& piece : block.pieces) {
         if (piece.word != 0x13 && piece.word != 1) {
             fmt::print("  {:3}: {:0{}x}  {}", offset, piece.word, piece.length * 2, generator_.name_of(piece));
-            if (piece.length == 4) {
-                const u32 w = piece.word;
-                fmt::print("   rd/vd {}, rs1/vs1 {}, rs2/vs2 {}, vm {}", w >> 7 & 31, w >> 15 & 31, w >> 20 & 31,
-                           w >> 25 & 1);
-                fmt::print("; x{}={:#x} x{}={:#x}", w >> 15 & 31, s.x[w >> 15 & 31], w >> 20 & 31, s.x[w >> 20 & 31]);
-            }
-            fmt::print("\n");
+            const u32 w = piece.length == 4
+                              ? piece.word
+                              : riscv::expand_compressed(static_cast<u16>(piece.word), options_.generator.xlen);
+            const u32 first = w >> 15 & 31, second = w >> 20 & 31;
+            fmt::print("   rd/vd {}, rs1/vs1 {}, rs2/vs2 {}, vm {}", w >> 7 & 31, first, second, w >> 25 & 1);
+            fmt::print("; x{}={:#x} x{}={:#x}\n", first, s.x[first], second, s.x[second]);
         }
         offset += piece.length;
     }

@@ -21,7 +21,8 @@ constexpr u32 monitor[] = {0x3020'0073,   // mret
 constexpr u64 most_instructions = 200'000;
 constexpr u32 endless = 99;  // a signal that there is not
 
-constexpr u64 code_size = align_up(u64{MAXIMUM_CASES} * CODE_STRIDE, page_size);
+constexpr u64 code_size = u64{MAXIMUM_CASES} * CODE_STRIDE;
+static_assert(is_power_of_two(code_size) && CODE_BASE % code_size == 0);
 
 // What a Linux kernel would send the process.
 u32 signal_of(u64 cause) {

@@ -11,7 +11,7 @@
 #pragma once
 
 // Odd places, that arithmetic seldom makes by chance.
-#define CODE_BASE 0x175a0000
+#define CODE_BASE 0x17580000    // a multiple of the size of all code, as a protected range must be
 #define CODE_STRIDE 256         // bytes a block of code
 #define EXIT_BYTES 24           // of the sequence at the end
 #define WINDOW_BASE 0x2bc66000  // two pages that may be read and written; no page around them may
