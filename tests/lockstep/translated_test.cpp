@@ -97,11 +97,11 @@ void compare_with_oracle(const HartConfig& config, const jit::Options& options, 
         {.config = config, .options = options, .reference = Reference::oracle, .behaviour = Behaviour::tame, .runs = 8},
         instructions);
 }
-TEST(TranslatedOracle, Quick64) { compare_with_oracle(rv64, quick, 200'000); }
-TEST(TranslatedOracle, Quick32) { compare_with_oracle(rv32, quick, 100'000); }
-TEST(TranslatedOracle, Regions64) { compare_with_oracle(rv64, full, 300'000); }
-TEST(TranslatedOracle, Regions32) { compare_with_oracle(rv32, full, 100'000); }
-TEST(TranslatedOracle, RegionsWithoutVectors) { compare_with_oracle(rv64_scalar, full, 200'000); }
+TEST(TranslatedOracle, Quick64) { compare_with_oracle(rv64, quick, 100'000); }
+TEST(TranslatedOracle, Quick32) { compare_with_oracle(rv32, quick, 50'000); }
+TEST(TranslatedOracle, Regions64) { compare_with_oracle(rv64, full, 150'000); }
+TEST(TranslatedOracle, Regions32) { compare_with_oracle(rv32, full, 50'000); }
+TEST(TranslatedOracle, RegionsWithoutVectors) { compare_with_oracle(rv64_scalar, full, 100'000); }
 
 }  // namespace
 }  // namespace viv::riscv::test
