@@ -45,7 +45,7 @@ TEST(TranslatedEviction, AnyCacheAndTranslationsThatGoAtAnyMoment) {
         setup.runs = random.percent(80) ? 8 : 1;
         TranslatedComparison comparison(setup);
         if (!comparison.usable()) return;
-        comparison.run(25'000);
+        comparison.run(10'000);
         if (std::getenv("VIV_EVICTION_INSTRUCTIONS") != nullptr) fmt::print("{}\n", comparison.summary());
         if (HasFailure()) return;
         executed += comparison.executed();
