@@ -51,9 +51,9 @@ class Deterministic(unittest.TestCase):
             self.assertEqual(hash_after(*options, "--jit", "quick"), interpreted)
             self.assertEqual(hash_after(*options, "--jit", "full"), interpreted)
             # Code comes and goes all the time, and is the same.
-            for mebibytes in (1, random.SystemRandom().randrange(2, 9)):
-                with self.subTest(mebibytes=mebibytes):
-                    self.assertEqual(hash_after(*options, "--jit", "full", "--jit-cache", f"{mebibytes}M"), interpreted)
+            for kibibytes in (1024, random.SystemRandom().randrange(1028, 8192, 4)):
+                with self.subTest(kibibytes=kibibytes):
+                    self.assertEqual(hash_after(*options, "--jit", "full", "--jit-cache", f"{kibibytes}K"), interpreted)
 
 
 if __name__ == "__main__":
