@@ -1,6 +1,7 @@
 // The translator with caches of any size, from one that holds hardly a block, and with translations that are taken away
-// at any moment: the same results as the interpreter's. Sizes, tiers, thresholds and limits are drawn for each of many
-// small worlds. VIV_EVICTION_INSTRUCTIONS sets how many instructions are run in all, VIV_EVICTION_SEED from where.
+// at any moment: the same results as the interpreter's. Sizes, tiers, thresholds, limits and where regions are compiled
+// are drawn for each of many small worlds. VIV_EVICTION_INSTRUCTIONS sets how many instructions are run in all,
+// VIV_EVICTION_SEED from where.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -33,12 +34,15 @@ jit::Options random_options(Random& random) {
 TEST(TranslatedEviction, AnyCacheAndTranslationsThatGoAtAnyMoment) {
     const u64 wanted = from_environment("VIV_EVICTION_INSTRUCTIONS", 100'000);
     Random random(from_environment("VIV_EVICTION_SEED", 1));
+    native::PosixThreads threads;
+    jit::CompileQueue queue(threads);
     u64 executed = 0, forced = 0, made = 0, regions = 0, dropped = 0;
     while (executed < wanted) {
         TranslatedSetup setup;
         setup.config = {
             .xlen = random.percent(70) ? 64u : 32u, .vlen = random.percent(70) ? 128u : 0u, .code_pages = 8};
         setup.options = random_options(random);
+        if (random.percent(30)) setup.options.queue = &queue;
         setup.seed = random.next();
         setup.evictions = random.percent(80) ? Evictions::forced : Evictions::by_the_guest;
         setup.behaviour = random.percent(80) ? Behaviour::tame : Behaviour::wild;

@@ -86,7 +86,10 @@ bool TranslatedComparison::compare(u64 step, u64 count) {
     if (std::memcmp(&end_a, &end_b, sizeof end_a) != 0)
         wrong +=
             differences(end_a, setup_.reference == Reference::oracle ? "oracle" : "interpreted", end_b, "translated");
-    if (std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0) wrong += "  the RAM differs\n";
+    if (std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0)
+        for (u64 at = 0; at < ram_pages * page_size; at += 8)
+            if (const u64 one = load_host<u64>(a_.ram() + at), other = load_host<u64>(b_.ram() + at); one != other)
+                wrong += fmt::format("  RAM at {:#x}: {:#018x}, translated {:#018x}\n", ram_base + at, one, other);
     if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
     if (wrong.empty()) return true;
     ADD_FAILURE() << "xlen " << setup_.config.xlen << ", vlen " << setup_.config.vlen << ", seed " << setup_.seed
@@ -179,15 +182,17 @@ void TranslatedComparison::rewrite(u64 physical, u64 size) {
     forced_++;
 }
 
-// The course of the interpreter, once more from the start.
+// The course of the interpreter, once more from the start, as far as it is other than trapping again and again.
 std::string TranslatedComparison::listing(const State& start, u64 count) {
     std::string text;
     a_.set_state(start);
-    for (u64 i = 0; i < count; i++) {
-        const u64 pc = a_.hart().s.pc;
-        text += fmt::format("  {:#x}: {}\n", pc, a_.hart().disassemble(pc).text);
+    u64 before = ~start.pc;
+    for (u64 i = 0; i < count && a_.hart().s.pc != before; i++) {
+        before = a_.hart().s.pc;
+        text += fmt::format("  {:#x}: {}\n", before, a_.hart().disassemble(before).text);
         a_.hart().run(1, Cpu::Step::run);
     }
+    for (unsigned r = 1; r < 32; r++) text += fmt::format("  x{} {:#x}{}", r, start.x[r], r % 8 == 7 ? "\n" : ",");
     return text;
 }
 
