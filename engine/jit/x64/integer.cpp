@@ -314,10 +314,10 @@ void Compiler::convert(const ir::Inst& inst) {
         const Width w = width_of(inst.type), narrow = store_width(from_type);
         const bool single = from.uses == 1;
         if (in_memory(inst.a)) {
-            const Mem memory = memory_of(inst.a);
-            use(inst.a);
+            // Not used up before it is read: its place could be where the result's register is spilled.
             const Gpr to = result_register();
-            a_.movsx(w, narrow, to, memory);
+            a_.movsx(w, narrow, to, memory_of(inst.a));
+            use(inst.a);
             return give(at_, to, !is_narrow(inst.type));
         }
         const bool dies = from.where == Where::gpr && single;
@@ -331,10 +331,9 @@ void Compiler::convert(const ir::Inst& inst) {
         const Width narrow = store_width(inst.type);
         at_++;
         if (from.where == Where::stack) {
-            const Mem memory = memory_of(inst.a);
-            use(inst.a);
             const Gpr to = result_register();
-            a_.movsx(Width::b64, narrow, to, memory);
+            a_.movsx(Width::b64, narrow, to, memory_of(inst.a));
+            use(inst.a);
             return give(at_, to, true);
         }
         const Gpr gpr = source(inst.a);
