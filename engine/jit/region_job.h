@@ -24,8 +24,8 @@ public:
     };
 
     // Jobs of one builder are not worked on at the same time.
-    RegionJob(RegionBuilder& builder, const Backend& backend, const Request& request, std::span<const u8> page)
-        : request(request), builder_(builder), backend_(backend) {
+    RegionJob(RegionBuilder& builder, const Backend& backend, const Request& wanted, std::span<const u8> page)
+        : request(wanted), builder_(builder), backend_(backend) {
         std::copy_n(page.begin(), page_size, page_.begin());
     }
 
