@@ -49,6 +49,9 @@ private:
     void map(u8* tables, u64 index, u64 physical, u64 flags);
     u32 random_word();
     u16 random_half();
+    // One that sets vtype to a constant, and such as can be translated with that known.
+    std::vector<u32> random_vectors();
+    u32 random_vector(unsigned sew, int lmul);
     u64 random_address();
     u64 random_integer();
     u64 random_float();
@@ -63,6 +66,8 @@ private:
     bool translated_ = false;
     u64 sandbox_ = ram_base;                    // virtual address of the code pages
     std::vector<u16> offsets_;                  // of the instructions in the code pages
+    std::vector<u16> vector_offsets_;           // of those that random_vectors() begins with
+    std::vector<u16> plain_vectors_;            // rows of the instruction table that random_vector() prefers
     std::vector<std::vector<u16>> extensions_;  // rows of the instruction table that the hart has, an extension each
 };
 

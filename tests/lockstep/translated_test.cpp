@@ -51,6 +51,9 @@ public:
             if (!compare(step, count)) return;
             executed += count;
         }
+        if (config_.vlen != 0) {
+            EXPECT_GT(vectors_, instructions / 20'000) << "few blocks have vectors as IR";
+        }
         const jit::Statistics& statistics = static_cast<jit::Tiers&>(*translator_).statistics();
         EXPECT_GT(statistics.translations, 1000u);
         if (options_.highest == jit::Tier::full) {
@@ -85,6 +88,7 @@ private:
             wrong += differences(end_a, "interpreted", end_b, "translated");
         if (std::memcmp(a_.ram(), b_.ram(), ram_pages * page_size) != 0) wrong += "  the RAM differs\n";
         if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
+        if (step % 16 == 0) count_vectors(start.pc);
         if (wrong.empty()) return true;
         ADD_FAILURE() << "xlen " << config_.xlen << ", seed " << seed_ << ", step " << step << ", " << count
                       << " instructions from pc "
@@ -93,6 +97,12 @@ private:
                       << ":\n"
                       << wrong << listing(start, count);
         return false;
+    }
+
+    // Blocks with vector arithmetic among those that have been translated.
+    void count_vectors(u64 pc) {
+        for (const exec::TranslatedCode& code : b_.hart().translated_code(pc))
+            if (code.ir_after.find("= lanes.") != std::string::npos) vectors_++;
     }
 
     // The course of the interpreter, once more from the start.
@@ -109,7 +119,7 @@ private:
 
     HartConfig config_;
     jit::Options options_;
-    u64 seed_;
+    u64 seed_, vectors_ = 0;
     Machine a_, b_;
     Cases cases_;
     Random random_;
@@ -131,6 +141,9 @@ const jit::Options full{.cache_bytes = 16 * mebi, .highest = jit::Tier::full, .q
 
 TEST(Translated, EveryInstruction64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, quick); }
 TEST(Translated, EveryInstruction32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, quick); }
+TEST(Translated, WiderVectors64) { compare({.xlen = 64, .vlen = 256, .code_pages = 8}, 300'000, quick); }
+TEST(Translated, WidestVectors64) { compare({.xlen = 64, .vlen = 1024, .code_pages = 8}, 200'000, full); }
+TEST(Translated, WiderVectors32) { compare({.xlen = 32, .vlen = 512, .code_pages = 8}, 200'000, full); }
 TEST(Translated, WithoutVectors) { compare({.xlen = 64, .vlen = 0, .code_pages = 8}, 300'000, quick); }
 TEST(Translated, Regions64) { compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 600'000, full); }
 TEST(Translated, Regions32) { compare({.xlen = 32, .vlen = 128, .code_pages = 8}, 200'000, full); }
@@ -179,7 +192,7 @@ TEST(Translated, ALoopOverAPageBoundary) {
 TEST(Translated, ACacheOfFewPages) {
     jit::Options small = full;
     small.cache_bytes = 32 << 10;
-    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 200'000, small);
+    compare({.xlen = 64, .vlen = 128, .code_pages = 8}, 300'000, small);
 }
 
 }  // namespace

@@ -177,8 +177,7 @@ void Compiler::call(const ir::Inst& inst) {
     if ((call.effects & ir::effect_writes_state) != 0) {
         for (const ir::ValueId id : in_slots_) {
             if (value(id).where != Where::slot) continue;
-            source(id);
-            release();
+            hold(id);
         }
         in_slots_.clear();
     }
