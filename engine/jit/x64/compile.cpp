@@ -284,6 +284,7 @@ void Compiler::block(u32 index) {
     block_ = &block;
     values_.assign(block.code.size(), Value{});
     in_slots_.clear();
+    backed_.clear();
     for (Home& home : homes_) home.readers.clear();
     std::fill(std::begin(owner_), std::end(owner_), ir::no_value);
     std::fill(std::begin(xmm_owner_), std::end(xmm_owner_), ir::no_value);

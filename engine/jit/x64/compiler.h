@@ -46,10 +46,12 @@ private:
         Gpr gpr = Gpr::rax;
         Xmm xmm = Xmm::xmm0;
         i32 place = 0;
-        u32 uses = 0;          // that are still to come
-        i32 target = no_home;  // the home that is set to it before anything else can happen
+        u32 uses = 0;           // that are still to come
+        i32 backing = no_slot;  // of Where::xmm: a slot that holds it, too
+        i32 target = no_home;   // the home that is set to it before anything else can happen
     };
     static constexpr i32 no_home = -1;
+    static constexpr i32 no_slot = -1;
     // Where a promoted slot lives.
     struct Home {
         i32 slot = 0;
@@ -314,9 +316,11 @@ private:
     void spill_xmm(Xmm xmm);
     Xmm vector_source(ir::ValueId id);    // as source()
     void give_xmm(Xmm xmm);               // the result of the instruction in progress is there
-    void hold(ir::ValueId id);            // in a register of either kind
+    void hold(ir::ValueId id);            // in a register of either kind, since its slot is about to be written
     u64 places_of(ir::ValueId id) const;  // the spill places that it takes, as bits from the first on
     void spill_xmms();
+    void back(ir::ValueId id, i32 slot);           // the slot holds what the value is
+    void lose_backing(i32 offset, unsigned size);  // these bytes of the state are written
     bool has_vectors(const Region& region) const;
 
     // ---- float.cpp ----
@@ -374,7 +378,8 @@ private:
     u64 spill_places_ = 0;  // those in use, as bits
     ir::ValueId xmm_owner_[16] = {};
     u32 locked_xmms_ = 0;
-    u32 reserved_xmms_ = 0xf;  // homes, and those that instructions work in
+    std::vector<ir::ValueId> backed_;  // values that may have a backing
+    u32 reserved_xmms_ = 0xf;          // homes, and those that instructions work in
     std::vector<SlowTransfer> slow_transfers_;
     std::vector<VectorConstant> vector_constants_;
     Label mask_table_{};

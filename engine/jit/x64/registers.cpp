@@ -248,14 +248,21 @@ void Compiler::save_across_call() {
 }
 
 void Compiler::read_before_write(i32 offset, unsigned size) {
-    std::erase_if(in_slots_, [&](ir::ValueId id) {
+    lose_backing(offset, size);
+    // What is brought to a register may send another vector back to its slot, which then is one of these.
+    for (usize i = 0; i < in_slots_.size();) {
+        const ir::ValueId id = in_slots_[i];
         const Value& v = value(id);
-        if (v.where != Where::slot) return true;
         const i32 end = v.place + static_cast<i32>(ir::bytes_of(type_of(id)));
-        if (v.place >= offset + static_cast<i32>(size) || end <= offset) return false;
-        hold(id);
-        return true;
-    });
+        const bool there = v.where == Where::slot;
+        if (there && (v.place >= offset + static_cast<i32>(size) || end <= offset)) {
+            i++;
+            continue;
+        }
+        in_slots_[i] = in_slots_.back();
+        in_slots_.pop_back();
+        if (there) hold(id);
+    }
 }
 
 }  // namespace viv::jit::x64

@@ -92,8 +92,31 @@ Xmm Compiler::allocate_xmm() {
     return latest;
 }
 
+void Compiler::back(ir::ValueId id, i32 slot) {
+    if (value(id).where != Where::xmm) return;
+    value(id).backing = slot;
+    backed_.push_back(id);
+}
+
+void Compiler::lose_backing(i32 offset, unsigned size) {
+    std::erase_if(backed_, [&](ir::ValueId id) {
+        Value& v = value(id);
+        const bool written = v.backing < offset + static_cast<i32>(size) && v.backing + 16 > offset;
+        if (written) v.backing = no_slot;
+        return v.backing == no_slot;
+    });
+}
+
 void Compiler::spill_xmm(Xmm xmm) {
-    Value& v = value(xmm_owner_[number(xmm)]);
+    const ir::ValueId id = xmm_owner_[number(xmm)];
+    Value& v = value(id);
+    if (v.backing != no_slot) {
+        v.where = Where::slot;
+        v.place = v.backing;
+        in_slots_.push_back(id);
+        xmm_owner_[number(xmm)] = ir::no_value;
+        return;
+    }
     unsigned place = 0;
     while (place + 2 <= frame::spill_count && (spill_places_ >> place & 3) != 0) place++;
     if (place + 2 > frame::spill_count) {
@@ -131,10 +154,13 @@ Xmm Compiler::vector_source(ir::ValueId id) {
     }
     CHECK(v.where == Where::slot || v.where == Where::stack);
     a_.movups(xmm, memory_of(id));
-    if (v.where == Where::stack) spill_places_ &= ~(u64{3} << v.place);
+    const bool in_slot = v.where == Where::slot;
+    const i32 place = v.place;
+    if (!in_slot) spill_places_ &= ~(u64{3} << place);
     v.where = Where::xmm;
     v.xmm = xmm;
     xmm_owner_[number(xmm)] = id;
+    if (in_slot) back(id, place);
     return xmm;
 }
 
@@ -147,10 +173,9 @@ void Compiler::give_xmm(Xmm xmm) {
 }
 
 void Compiler::hold(ir::ValueId id) {
-    if (type_of(id) == Type::i128)
-        locked_xmms_ &= ~bit_of(vector_source(id));
-    else
-        unlock(source(id));
+    if (type_of(id) != Type::i128) return unlock(source(id));
+    locked_xmms_ &= ~bit_of(vector_source(id));
+    value(id).backing = no_slot;
 }
 
 Mem Compiler::vector_constant(u128 value) {
@@ -202,6 +227,7 @@ void Compiler::vector(const ir::Inst& inst) {
             read_before_write(static_cast<i32>(inst.imm), ir::bytes_of(inst.type));
             a_.movups(state(static_cast<i64>(inst.imm)), vector_source(inst.a));
             use(inst.a);
+            back(inst.a, static_cast<i32>(inst.imm));
             break;
         }
         case Shape::unary: {
