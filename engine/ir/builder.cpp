@@ -44,6 +44,14 @@ ValueId Builder::lane_mask(Type lane, u64 first, ValueId count) {
     return append({.op = Op::lane_mask, .type = Type::i128, .a = count, .imm = first, .imm2 = static_cast<u64>(lane)});
 }
 
+ValueId Builder::expand_bits(Type lane, u64 first, ValueId a) {
+    return append({.op = Op::expand_bits, .type = Type::i128, .a = a, .imm = first, .imm2 = static_cast<u64>(lane)});
+}
+ValueId Builder::insert_bits(Type lane, u64 first, ValueId a, ValueId b) {
+    return append(
+        {.op = Op::insert_bits, .type = Type::i128, .a = a, .b = b, .imm = first, .imm2 = static_cast<u64>(lane)});
+}
+
 unsigned Builder::float_unit(const FloatUnit& unit) {
     auto& units = block_.float_units;
     const auto found = std::find(units.begin(), units.end(), unit);

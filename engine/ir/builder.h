@@ -24,6 +24,8 @@ public:
     ValueId lanes(Op op, Type lane, ValueId a, ValueId b);
     ValueId splat(ValueId a);
     ValueId lane_mask(Type lane, u64 first, ValueId count);
+    ValueId expand_bits(Type lane, u64 first, ValueId a);
+    ValueId insert_bits(Type lane, u64 first, ValueId a, ValueId b);
 
     // The index of the block's float unit that is like `unit`; it is added if there is none yet.
     unsigned float_unit(const FloatUnit& unit);

@@ -129,6 +129,21 @@ u128 evaluate_lane_mask(Type lane, u64 first, u64 count) {
     return result;
 }
 
+u128 evaluate_expand_bits(Type lane, u64 first, u128 a) {
+    u128 result = 0;
+    for (unsigned i = 0; i < lane_count(lane); i++)
+        if ((a >> (first + i) & 1) != 0) result |= truncate(lane, ~u128{0}) << (i * bits_of(lane));
+    return result;
+}
+
+u128 evaluate_insert_bits(Type lane, u64 first, u128 a, u128 b) {
+    for (unsigned i = 0; i < lane_count(lane); i++) {
+        const u128 bit = u128{1} << (first + i);
+        a = (b >> ((i + 1) * bits_of(lane) - 1) & 1) != 0 ? a | bit : a & ~bit;
+    }
+    return a;
+}
+
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c) {
     return with_format(format, [&]<class T>() -> u128 {
         switch (op) {

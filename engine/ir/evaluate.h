@@ -22,6 +22,8 @@ u128 evaluate_convert(Op op, Type to, Type from, u128 a);  // zext, sext, trunc
 u128 evaluate_lanes(Op op, Type lane, u128 a, u128 b);
 u128 evaluate_splat(Type lane, u128 a);
 u128 evaluate_lane_mask(Type lane, u64 first, u64 count);
+u128 evaluate_expand_bits(Type lane, u64 first, u128 a);
+u128 evaluate_insert_bits(Type lane, u64 first, u128 a, u128 b);
 
 // Flags are ORed into env.flags.
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c);

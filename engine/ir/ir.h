@@ -62,8 +62,11 @@ enum class Op : u8 {
     lanes,
     splat,      // a, which is as wide as a lane, in every lane
     lane_mask,  // all ones in lane i of the Type imm2 (i1, too) if imm + i is below a, an i64; zero elsewhere
-    get,        // state slot at byte offset imm
-    set,        // state slot at byte offset imm := a; `type` is the slot's
+    // Between lanes of the Type imm2 and bits of an i128 from bit imm on, which is a multiple of their number.
+    expand_bits,  // all ones in lane i if bit imm + i of a is set; zero elsewhere
+    insert_bits,  // a, with its bit imm + i being the highest of lane i of b
+    get,          // state slot at byte offset imm
+    set,          // state slot at byte offset imm := a; `type` is the slot's
     // Guest memory at virtual address a (an i64). All may leave the block at the current guest instruction, before
     // which nothing of it has been done: the access faults, or it is not to plain memory. Little endian: other guests
     // add byte_swap.

@@ -26,6 +26,8 @@ enum class Shape : u8 {
     lanes,
     splat,
     lane_mask,
+    expand_bits,
+    insert_bits,
     get,
     set,
     load,
@@ -77,6 +79,8 @@ inline constexpr std::array<OpInfo, op_count> op_table{{
     {"lanes", Shape::lanes, 2},
     {"splat", Shape::splat, 1},
     {"lane_mask", Shape::lane_mask, 1},
+    {"expand_bits", Shape::expand_bits, 1},
+    {"insert_bits", Shape::insert_bits, 2},
     {"get", Shape::get, 0},
     {"set", Shape::set, 1},
     {"load", Shape::load, 1},
@@ -144,8 +148,9 @@ constexpr bool is_lane_operation(Op op) {
            op == Op::maxs || is_shift(op) || info_of(op).shape == Shape::compare;
 }
 constexpr bool is_lane_type(Type type) { return type >= Type::i8 && type <= Type::i64; }
-// The lanes' type of lanes and lane_mask.
+// The lanes' type of lanes, lane_mask, expand_bits and insert_bits.
 constexpr Type lane_type(const Inst& inst) { return static_cast<Type>(inst.imm2); }
+constexpr unsigned lane_count(Type lane) { return 128 / bits_of(lane); }
 // Bytes of the state, or memory, that load_lanes or store_lanes touches at most.
 constexpr u64 transferred(const Inst& inst) { return inst.imm2 * bytes_of(inst.type); }
 

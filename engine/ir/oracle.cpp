@@ -129,6 +129,10 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
             case Shape::lane_mask:
                 result = evaluate_lane_mask(lane_type(inst), inst.imm, static_cast<u64>(value(inst.a)));
                 break;
+            case Shape::expand_bits: result = evaluate_expand_bits(lane_type(inst), inst.imm, value(inst.a)); break;
+            case Shape::insert_bits:
+                result = evaluate_insert_bits(lane_type(inst), inst.imm, value(inst.a), value(inst.b));
+                break;
             case Shape::get: result = read_slot(state, inst.imm, inst.type); break;
             case Shape::set: write_slot(state, inst.imm, inst.type, value(inst.a)); break;
             case Shape::load:

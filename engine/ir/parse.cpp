@@ -311,10 +311,12 @@ private:
             }
             case Shape::splat: return operands(line, inst, 1);
             case Shape::lane_mask:
+            case Shape::expand_bits:
+            case Shape::insert_bits:
                 TRY(lane_suffix(line, inst));
                 TRY(number(line, inst.imm, "the number of the first lane"));
                 if (!line.take(',')) return wrong(line, "',' and a value");
-                return operands(line, inst, 1);
+                return operands(line, inst, info.operands);
             case Shape::transfer_lanes: {
                 Type ignored = Type::none;
                 TRY(suffix(line, inst.type));

@@ -100,7 +100,10 @@ std::string print_line(const Block& block, ValueId id, const SlotTable& slots) {
             return text + fmt::format(".{} {} {}", named(type_names, inst.imm2), op_name(inst.imm), operands(inst, 2));
         case Shape::splat: return text + ' ' + value(inst.a);
         case Shape::lane_mask:
-            return text + fmt::format(".{} {}, {}", named(type_names, inst.imm2), inst.imm, value(inst.a));
+        case Shape::expand_bits:
+        case Shape::insert_bits:
+            return text +
+                   fmt::format(".{} {}, {}", named(type_names, inst.imm2), inst.imm, operands(inst, info.operands));
         case Shape::transfer_lanes:
             return text + fmt::format(".{} {}, {}, {}", type, slot(inst.imm, slots), inst.imm2, operands(inst, 2));
         case Shape::physical:

@@ -137,6 +137,13 @@ private:
                 TRY(want(lane_type(inst) == Type::i1 || is_lane_type(lane_type(inst)), "has no lanes of this type"));
                 TRY(want(inst.imm < largest_transfer, "begins beyond all lanes"));
                 return same(inst, Type::i64, 1);
+            case Shape::expand_bits:
+            case Shape::insert_bits:
+                TRY(want(inst.type == Type::i128, "is no vector"));
+                TRY(want(is_lane_type(lane_type(inst)), "has no lanes of this type"));
+                TRY(want(inst.imm < 128 && inst.imm % lane_count(lane_type(inst)) == 0,
+                         "begins at a bit that is no multiple of the lanes"));
+                return same(inst, Type::i128, info_of(inst.op).operands);
             case Shape::transfer_lanes: {
                 TRY(want(is_lane_type(inst.type), "has no elements of this type"));
                 TRY(want(inst.imm2 > 0 && inst.imm2 <= largest_transfer, "moves nothing, or too much"));

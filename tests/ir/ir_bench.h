@@ -196,6 +196,8 @@ guest 0x800c
 %91:i128 = lanes.i16 geu %4, %89
 %92:i128 = splat %43
 %93:i128 = lane_mask.i1 128, %1
+%94:i128 = expand_bits.i64 2, %4
+%95:i128 = insert_bits.i8 16, %4, %94
 set wide_a, %4
 guest 0x800d
 load_lanes.i32 wide_a, 8, %1, %2

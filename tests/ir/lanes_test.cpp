@@ -56,6 +56,28 @@ TEST(Lanes, SomeByHand) {
     EXPECT_TRUE(evaluate_lane_mask(Type::i1, 0, 70) == ((u128{1} << 70) - 1));
 }
 
+TEST(Lanes, BitsBecomeLanesAndLanesBits) {
+    std::mt19937_64 random(2);
+    for (const Type type : lane_types)
+        for (unsigned first = 0; first < 128; first += lane_count(type))
+            for (unsigned run = 0; run < 20; run++) {
+                const u128 a = u128{random()} << 64 | random(), b = u128{random()} << 64 | random();
+                const u128 lanes = evaluate_expand_bits(type, first, a);
+                const u128 inserted = evaluate_insert_bits(type, first, a, b);
+                for (unsigned i = 0; i < lane_count(type); i++) {
+                    ASSERT_TRUE(lane(lanes, type, i) == ((a >> (first + i) & 1) != 0 ? truncate(type, ~u128{0}) : 0));
+                    ASSERT_EQ(static_cast<u64>(inserted >> (first + i) & 1),
+                              static_cast<u64>(lane(b, type, i) >> (bits_of(type) - 1)));
+                }
+                const u128 others = ~(((u128{1} << lane_count(type)) - 1) << first);
+                ASSERT_TRUE((inserted & others) == (a & others));
+                ASSERT_TRUE(evaluate_insert_bits(type, first, b, lanes) ==
+                            evaluate_insert_bits(type, first, b, evaluate_expand_bits(type, first, a)));
+            }
+    EXPECT_TRUE(evaluate_expand_bits(Type::i32, 4, 0x50) == (u128{0xffff'ffff} << 64 | 0xffff'ffff));
+    EXPECT_TRUE(evaluate_insert_bits(Type::i64, 2, 0xff, u128{1} << 63) == 0xf7);
+}
+
 // A block of one transfer with these operands, run.
 struct Transfer {
     Cpu cpu;
@@ -155,6 +177,13 @@ TEST(Lanes, WrongOnesAreRefused) {
          "IR instruction 4 (%4:i128 = lane_mask.i8 0, %2) has an operand that is no i64"},
         {"%4:i128 = lane_mask.i8 4096, %1",
          "IR instruction 4 (%4:i128 = lane_mask.i8 4096, %1) begins beyond all lanes"},
+        {"%4:i128 = expand_bits.i32 4, %3", ""},
+        {"%4:i128 = expand_bits.i32 5, %3",
+         "IR instruction 4 (%4:i128 = expand_bits.i32 5, %3) begins at a bit that is no multiple of the lanes"},
+        {"%4:i128 = insert_bits.i8 128, %3, %3",
+         "IR instruction 4 (%4:i128 = insert_bits.i8 128, %3, %3) begins at a bit that is no multiple of the lanes"},
+        {"%4:i128 = insert_bits.i8 0, %3, %1",
+         "IR instruction 4 (%4:i128 = insert_bits.i8 0, %3, %1) has an operand that is no i128"},
         {"load_lanes.i8 wide_a, 32, %1, %1", ""},
         {"load_lanes.i8 wide_a, 33, %1, %1",
          "IR instruction 4 (load_lanes.i8 wide_a, 33, %1, %1) reaches what is no slot of a vector"},

@@ -170,7 +170,17 @@ private:
     }
     void vector() {
         const Type lane = integers[below(4)];
-        switch (below(4)) {
+        switch (below(6)) {
+            case 4:
+            case 5: {
+                const unsigned first = below(bits_of(lane)) * lane_count(lane);
+                const ValueId a = any_or_constant(Type::i128);
+                if (percent(50))
+                    keep(Type::i128, b_->expand_bits(lane, first, a));
+                else
+                    keep(Type::i128, b_->insert_bits(lane, first, a, any_or_constant(Type::i128)));
+                break;
+            }
             case 0: keep(Type::i128, b_->splat(any_or_constant(lane))); break;
             case 1: {
                 const bool bits = percent(20);

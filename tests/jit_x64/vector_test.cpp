@@ -269,6 +269,37 @@ TEST_F(Vectors, WhatMakesVectorsOfNumbersAndBack) {
     }
 }
 
+TEST_F(Vectors, BitsBecomeLanesAndLanesBits) {
+    for (const Processor& processor : processors) {
+        for (const Type lane : lane_types)
+            for (unsigned first = 0; first < 128; first += ir::lane_count(lane)) {
+                Code code(guest, processor.features, block_of([&](ir::Builder& b) {
+                              const ValueId x = b.get(Type::i128, slot_v(0)), y = b.get(Type::i128, slot_v(1));
+                              b.set(Type::i128, slot_v(2), b.expand_bits(lane, first, x));
+                              b.set(Type::i128, slot_v(3), b.insert_bits(lane, first, x, y));
+                          }));
+                for (unsigned run = 0; run < 20; run++) {
+                    const u128 x = guest.cpu.v[0] = number(), y = guest.cpu.v[1] = number();
+                    ASSERT_EQ(code.run(guest), ExitKind::left);
+                    ASSERT_TRUE(guest.cpu.v[2] == ir::evaluate_expand_bits(lane, first, x)) << processor.name << first;
+                    ASSERT_TRUE(guest.cpu.v[3] == ir::evaluate_insert_bits(lane, first, x, y))
+                        << processor.name << first;
+                }
+            }
+        for (const u64 first : {0u, 1u, 64u, 128u, 300u}) {
+            Code code(guest, processor.features, block_of([&](ir::Builder& b) {
+                          b.set(Type::i128, slot_v(0), b.lane_mask(Type::i1, first, b.get(Type::i64, slot_a)));
+                      }));
+            for (unsigned run = 0; run < 600; run++) {
+                guest.cpu.a = run < 500 ? run : random() >> random() % 64;
+                ASSERT_EQ(code.run(guest), ExitKind::left);
+                ASSERT_TRUE(guest.cpu.v[0] == ir::evaluate_lane_mask(Type::i1, first, guest.cpu.a))
+                    << processor.name << ' ' << first << ' ' << guest.cpu.a;
+            }
+        }
+    }
+}
+
 u64 clobber(void* cpu, u64, u64, u64, u64) {
     // What is lazily read from the state must have been read before.
     for (u128& each : static_cast<Cpu*>(cpu)->v) each = ~each;

@@ -69,11 +69,13 @@ constexpr u64 corners[] = {
 };
 
 bool is_plain_vector(std::string_view name) {
-    const std::string_view stems[] = {"vadd.",  "vsub.",  "vrsub.", "vand.",  "vor.",   "vxor.", "vminu.",
-                                      "vmin.",  "vmaxu.", "vmax.",  "vsll.",  "vsrl.",  "vsra.", "vmul.",
-                                      "vmv.v.", "vle8.",  "vle16.", "vle32.", "vle64.", "vse8.", "vse16.",
-                                      "vse32.", "vse64.", "vl1r",   "vl2r",   "vl4r",   "vl8r",  "vs1r",
-                                      "vs2r",   "vs4r",   "vs8r",   "vmv1r",  "vmv2r",  "vmv4r", "vmv8r"};
+    const std::string_view stems[] = {
+        "vadd.",  "vsub.",   "vrsub.",  "vand.",   "vor.",   "vxor.",   "vminu.", "vmin.",   "vmaxu.", "vmseq.",
+        "vmsne.", "vmsltu.", "vmslt.",  "vmsleu.", "vmsle.", "vmsgtu.", "vmsgt.", "vmerge.", "vmacc.", "vnmsac.",
+        "vmadd.", "vnmsub.", "vmand",   "vmnand",  "vmxor",  "vmor",    "vmnor",  "vmxnor",  "vfirst", "vcpop.m",
+        "vid.",   "vmv.x.s", "vmv.s.x", "vmax.",   "vsll.",  "vsrl.",   "vsra.",  "vmul.",   "vmv.v.", "vle8.",
+        "vle16.", "vle32.",  "vle64.",  "vse8.",   "vse16.", "vse32.",  "vse64.", "vl1r",    "vl2r",   "vl4r",
+        "vl8r",   "vs1r",    "vs2r",    "vs4r",    "vs8r",   "vmv1r",   "vmv2r",  "vmv4r",   "vmv8r"};
     return std::any_of(std::begin(stems), std::end(stems),
                        [&](std::string_view stem) { return name.starts_with(stem); });
 }
@@ -216,7 +218,7 @@ u32 Cases::random_vector(unsigned sew, int lmul) {
         if (!memory) set_field(20, 31, group());
         if (!memory && (word >> 12 & 7) != 4 && (word >> 12 & 7) != 6 && (word >> 12 & 7) != 3)
             set_field(15, 31, group());
-        set_field(25, 1, random_.percent(85));
+        set_field(25, 1, random_.percent(75));
         if (memory) set_field(29, 7, 0);
     }
     if (memory && (word >> 20 & 31) == 0 && random_.percent(70)) {

@@ -58,10 +58,9 @@ public:
         if (config_.vlen != 0) {
             for (usize op = 0; op < ir::op_count; op++)
                 for (unsigned lane = 2; lane < 6 && ir::is_lane_operation(static_cast<ir::Op>(op)); lane++)
-                    if (ir::info_of(static_cast<ir::Op>(op)).shape == ir::Shape::binary) {
-                        EXPECT_GT(lanes_[op][lane], 5u) << ir::op_table[op].name << " of lane type " << lane;
-                    }
-            for (const ir::Op op : {ir::Op::splat, ir::Op::lane_mask, ir::Op::load_lanes, ir::Op::store_lanes})
+                    EXPECT_GT(lanes_[op][lane], 5u) << ir::op_table[op].name << " of lane type " << lane;
+            for (const ir::Op op : {ir::Op::splat, ir::Op::lane_mask, ir::Op::expand_bits, ir::Op::insert_bits,
+                                    ir::Op::load_lanes, ir::Op::store_lanes})
                 EXPECT_GT(vectors_[static_cast<usize>(op)], 50u) << ir::info_of(op).name;
         }
         const Machine::Accesses& made = b_.accesses();

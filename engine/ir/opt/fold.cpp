@@ -50,6 +50,15 @@ ValueId Fold::value(const Inst& inst) {
                 return constant(inst.type,
                                 evaluate_lane_mask(lane_type(inst), inst.imm, static_cast<u64>(number(inst.a))));
             break;
+        case Shape::expand_bits:
+            if (is_constant(inst.a))
+                return constant(inst.type, evaluate_expand_bits(lane_type(inst), inst.imm, number(inst.a)));
+            break;
+        case Shape::insert_bits:
+            if (is_constant(inst.a) && is_constant(inst.b))
+                return constant(inst.type,
+                                evaluate_insert_bits(lane_type(inst), inst.imm, number(inst.a), number(inst.b)));
+            break;
         case Shape::float_convert:
             if (is_constant(inst.a)) {
                 soft::Environment none;  // to classify raises no flags

@@ -52,7 +52,9 @@ constexpr bool is_pure(Op op) {
         case Shape::select:
         case Shape::lanes:
         case Shape::splat:
-        case Shape::lane_mask: return true;
+        case Shape::lane_mask:
+        case Shape::expand_bits:
+        case Shape::insert_bits: return true;
         default: return op == Op::float_classify;
     }
 }

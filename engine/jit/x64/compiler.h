@@ -290,6 +290,9 @@ private:
     void shift_bytes_by_xmm3(ir::Op op, Xmm to, Xmm a);
     void splat(const ir::Inst& inst);
     void lane_mask(const ir::Inst& inst);
+    void bit_mask(const ir::Inst& inst);
+    void expand_bits(const ir::Inst& inst);
+    void insert_bits(const ir::Inst& inst);
     void transfer_lanes(const ir::Inst& inst);
     void copy_bytes(const ir::Inst& inst, Gpr from, Gpr at, u64 bytes);
     void copy_bytes(const ir::Inst& inst, Gpr from, Gpr at, Gpr bytes);

@@ -56,8 +56,10 @@ bool Compiler::vector_supported(const ir::Inst& inst) const {
         case Shape::set:
         case Shape::lanes:
         case Shape::splat:
+        case Shape::lane_mask:
+        case Shape::expand_bits:
+        case Shape::insert_bits:
         case Shape::transfer_lanes: return true;
-        case Shape::lane_mask: return ir::lane_type(inst) != Type::i1;
         default: return false;
     }
 }
@@ -249,7 +251,9 @@ void Compiler::vector(const ir::Inst& inst) {
         case Shape::convert: vector_convert(inst); break;
         case Shape::lanes: lanes(inst); break;
         case Shape::splat: splat(inst); break;
-        case Shape::lane_mask: lane_mask(inst); break;
+        case Shape::lane_mask: ir::lane_type(inst) == Type::i1 ? bit_mask(inst) : lane_mask(inst); break;
+        case Shape::expand_bits: expand_bits(inst); break;
+        case Shape::insert_bits: insert_bits(inst); break;
         case Shape::transfer_lanes: transfer_lanes(inst); break;
         default: CHECK(false);
     }
@@ -504,6 +508,83 @@ void Compiler::lane_mask(const ir::Inst& inst) {
     const Xmm to = allocate_xmm();
     a_.movups(to, at(other, left, static_cast<u8>(size)));
     use(inst.a);
+    give_xmm(to);
+}
+
+// Ones shifted out of each half, and inverted: shifts by more than there are bits leave nothing.
+void Compiler::bit_mask(const ir::Inst& inst) {
+    const Gpr left = allocate(), zero = allocate();
+    load_to(left, inst.a);
+    use(inst.a);
+    const Xmm to = allocate_xmm();
+    const auto begin = [&](u64 first) {
+        a_.sub(Width::b64, left, static_cast<i64>(first));
+        a_.cmovcc(Condition::b, Width::b64, left, zero);
+    };
+    a_.mov(Width::b32, zero, 0);
+    if (inst.imm != 0) begin(inst.imm);
+    all_ones(Xmm::xmm0);
+    a_.movq(Xmm::xmm3, left);
+    packed(PACKED(psllq), to, Xmm::xmm0, Xmm::xmm3);
+    begin(64);
+    a_.movq(Xmm::xmm3, left);
+    packed(PACKED(psllq), Xmm::xmm1, Xmm::xmm0, Xmm::xmm3);
+    packed(PACKED(punpcklqdq), to, to, Xmm::xmm1);
+    packed(PACKED(pxor), to, to, Xmm::xmm0);
+    give_xmm(to);
+}
+
+// To each lane the byte that has its bit, and what is left of it if that bit alone is looked at.
+void Compiler::expand_bits(const ir::Inst& inst) {
+    const Type lane = ir::lane_type(inst);
+    const unsigned width = ir::bits_of(lane);
+    u128 bytes = 0, bits = 0;
+    for (unsigned i = 0; i < ir::lane_count(lane); i++) {
+        const u64 bit = inst.imm + i;
+        bits |= u128{1} << (bit % 8) << (i * width);
+        for (unsigned k = 0; k < width / 8; k++) bytes |= u128{k == 0 ? bit / 8 : 0x80} << (i * width + 8 * k);
+    }
+    const Xmm from = vector_source(inst.a), to = allocate_xmm();
+    a_.movups(Xmm::xmm0, vector_constant(bytes));
+    packed(PACKED(pshufb), to, from, Xmm::xmm0);
+    a_.movups(Xmm::xmm0, vector_constant(bits));
+    packed(PACKED(pand), to, to, Xmm::xmm0);
+    packed(direct(Op::eq, lane), to, to, Xmm::xmm0);
+    use(inst.a);
+    give_xmm(to);
+}
+
+void Compiler::insert_bits(const ir::Inst& inst) {
+    const Type lane = ir::lane_type(inst);
+    const unsigned count = ir::lane_count(lane), at_byte = static_cast<unsigned>(inst.imm / 8);
+    const Xmm from = vector_source(inst.b), before = vector_source(inst.a), to = allocate_xmm();
+    const Gpr bits = allocate();
+    a_.movaps(to, before);
+    switch (lane) {
+        case Type::i8: a_.pmovmskb(bits, from); break;
+        case Type::i16:
+            packed(PACKED(packsswb), Xmm::xmm0, from, from);
+            a_.pmovmskb(bits, Xmm::xmm0);
+            break;
+        case Type::i32: a_.movmskps(bits, from); break;
+        default: a_.movmskpd(bits, from); break;
+    }
+    if (count == 16) {
+        a_.pinsrw(to, bits, static_cast<u8>(at_byte / 2));
+    } else {
+        if (count < 8) {
+            // Their neighbours stay.
+            const unsigned shift = inst.imm % 8;
+            const Gpr byte = allocate();
+            a_.pextrb(byte, before, static_cast<u8>(at_byte));
+            a_.and_(Width::b32, byte, static_cast<i64>(0xff & ~(low_mask(count) << shift)));
+            if (shift != 0) a_.shl(Width::b32, bits, shift);
+            a_.or_(Width::b32, bits, byte);
+        }
+        a_.pinsrb(to, bits, static_cast<u8>(at_byte));
+    }
+    use(inst.a);
+    use(inst.b);
     give_xmm(to);
 }
 
