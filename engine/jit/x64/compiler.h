@@ -277,7 +277,7 @@ private:
     void physical(const ir::Inst& inst);
     void call(const ir::Inst& inst);
 
-    // ---- vector.cpp: what makes or takes an i128 ----
+    // ---- vector.cpp, transfer.cpp: what makes or takes an i128 ----
     bool is_vector(const ir::Inst& inst) const;
     bool vector_supported(const ir::Inst& inst) const;
     void vector(const ir::Inst& inst);
