@@ -31,6 +31,27 @@ ValueId Builder::select(Type type, ValueId condition, ValueId yes, ValueId no) {
     return append({.op = Op::select, .type = type, .a = condition, .b = yes, .c = no});
 }
 
+ValueId Builder::lanes(Op op, Type lane, ValueId a, ValueId b) {
+    return append({.op = Op::lanes,
+                   .type = Type::i128,
+                   .a = a,
+                   .b = b,
+                   .imm = static_cast<u64>(op),
+                   .imm2 = static_cast<u64>(lane)});
+}
+ValueId Builder::splat(ValueId a) { return append({.op = Op::splat, .type = Type::i128, .a = a}); }
+ValueId Builder::lane_mask(Type lane, u64 first, ValueId count) {
+    return append({.op = Op::lane_mask, .type = Type::i128, .a = count, .imm = first, .imm2 = static_cast<u64>(lane)});
+}
+
+ValueId Builder::expand_bits(Type lane, u64 first, ValueId a) {
+    return append({.op = Op::expand_bits, .type = Type::i128, .a = a, .imm = first, .imm2 = static_cast<u64>(lane)});
+}
+ValueId Builder::insert_bits(Type lane, u64 first, ValueId a, ValueId b) {
+    return append(
+        {.op = Op::insert_bits, .type = Type::i128, .a = a, .b = b, .imm = first, .imm2 = static_cast<u64>(lane)});
+}
+
 unsigned Builder::float_unit(const FloatUnit& unit) {
     auto& units = block_.float_units;
     const auto found = std::find(units.begin(), units.end(), unit);
@@ -63,6 +84,12 @@ ValueId Builder::load_acquire(Type type, ValueId address) {
 }
 void Builder::store_release(Type type, ValueId address, ValueId value) {
     append({.op = Op::store_release, .type = type, .a = address, .b = value});
+}
+void Builder::load_lanes(Type element, u64 slot, u64 most, ValueId address, ValueId count) {
+    append({.op = Op::load_lanes, .type = element, .a = address, .b = count, .imm = slot, .imm2 = most});
+}
+void Builder::store_lanes(Type element, u64 slot, u64 most, ValueId address, ValueId count) {
+    append({.op = Op::store_lanes, .type = element, .a = address, .b = count, .imm = slot, .imm2 = most});
 }
 ValueId Builder::exchange(Type type, ValueId address, ValueId value) {
     return append({.op = Op::exchange, .type = type, .a = address, .b = value});

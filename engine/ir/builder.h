@@ -21,6 +21,12 @@ public:
     ValueId convert(Op op, Type to, ValueId a);
     ValueId select(Type type, ValueId condition, ValueId yes, ValueId no);
 
+    ValueId lanes(Op op, Type lane, ValueId a, ValueId b);
+    ValueId splat(ValueId a);
+    ValueId lane_mask(Type lane, u64 first, ValueId count);
+    ValueId expand_bits(Type lane, u64 first, ValueId a);
+    ValueId insert_bits(Type lane, u64 first, ValueId a, ValueId b);
+
     // The index of the block's float unit that is like `unit`; it is added if there is none yet.
     unsigned float_unit(const FloatUnit& unit);
     // `format` is the operands' type; for conversions `to` is the result's.
@@ -38,6 +44,8 @@ public:
     void store(Type type, ValueId address, ValueId value);
     ValueId load_acquire(Type type, ValueId address);
     void store_release(Type type, ValueId address, ValueId value);
+    void load_lanes(Type element, u64 slot, u64 most, ValueId address, ValueId count);
+    void store_lanes(Type element, u64 slot, u64 most, ValueId address, ValueId count);
     ValueId exchange(Type type, ValueId address, ValueId value);
     ValueId fetch_op(Op op, Type type, ValueId address, ValueId value);
     ValueId compare_exchange(Type type, ValueId address, ValueId expected, ValueId desired);

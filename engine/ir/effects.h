@@ -15,6 +15,9 @@ inline Effects effects_of(const Block& block, const Inst& inst) {
         case Shape::set: return effect_writes_state;
         case Shape::load: return effect_reads_memory | effect_may_leave;
         case Shape::store: return effect_writes_memory | effect_may_leave;
+        case Shape::transfer_lanes:
+            if (inst.op == Op::load_lanes) return effect_reads_memory | effect_writes_state | effect_may_leave;
+            return effect_reads_state | effect_writes_memory | effect_may_leave;
         case Shape::exchange:
         case Shape::fetch_op:
         case Shape::compare_exchange: return effect_reads_memory | effect_writes_memory | effect_may_leave;

@@ -103,6 +103,47 @@ u128 evaluate_convert(Op op, Type to, Type from, u128 a) {
     return truncate(to, (a ^ sign) - sign);
 }
 
+u128 evaluate_lanes(Op op, Type lane, u128 a, u128 b) {
+    const unsigned width = bits_of(lane);
+    const bool compares = info_of(op).shape == Shape::compare;
+    u128 result = 0;
+    for (unsigned at = 0; at < 128; at += width) {
+        const u128 x = truncate(lane, a >> at), y = is_shift(op) ? b : truncate(lane, b >> at);
+        const u128 z = compares ? (evaluate_compare(op, lane, x, y) ? ~u128{0} : 0) : evaluate_binary(op, lane, x, y);
+        result |= truncate(lane, z) << at;
+    }
+    return result;
+}
+
+u128 evaluate_splat(Type lane, u128 a) {
+    u128 result = 0;
+    for (unsigned at = 0; at < 128; at += bits_of(lane)) result |= a << at;
+    return result;
+}
+
+u128 evaluate_lane_mask(Type lane, u64 first, u64 count) {
+    const unsigned width = bits_of(lane);
+    u128 result = 0;
+    for (unsigned i = 0; i < 128 / width; i++)
+        if (first + i < count) result |= truncate(lane, ~u128{0}) << (i * width);
+    return result;
+}
+
+u128 evaluate_expand_bits(Type lane, u64 first, u128 a) {
+    u128 result = 0;
+    for (unsigned i = 0; i < lane_count(lane); i++)
+        if ((a >> (first + i) & 1) != 0) result |= truncate(lane, ~u128{0}) << (i * bits_of(lane));
+    return result;
+}
+
+u128 evaluate_insert_bits(Type lane, u64 first, u128 a, u128 b) {
+    for (unsigned i = 0; i < lane_count(lane); i++) {
+        const u128 bit = u128{1} << (first + i);
+        a = (b >> ((i + 1) * bits_of(lane) - 1) & 1) != 0 ? a | bit : a & ~bit;
+    }
+    return a;
+}
+
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c) {
     return with_format(format, [&]<class T>() -> u128 {
         switch (op) {

@@ -18,6 +18,13 @@ u128 evaluate_binary(Op op, Type type, u128 a, u128 b);
 bool evaluate_compare(Op op, Type operands, u128 a, u128 b);
 u128 evaluate_convert(Op op, Type to, Type from, u128 a);  // zext, sext, trunc
 
+// Vectors; `lane` is the type of their lanes.
+u128 evaluate_lanes(Op op, Type lane, u128 a, u128 b);
+u128 evaluate_splat(Type lane, u128 a);
+u128 evaluate_lane_mask(Type lane, u64 first, u64 count);
+u128 evaluate_expand_bits(Type lane, u64 first, u128 a);
+u128 evaluate_insert_bits(Type lane, u64 first, u128 a, u128 b);
+
 // Flags are ORed into env.flags.
 u128 evaluate_float(Op op, Type format, soft::Environment& env, u128 a, u128 b, u128 c);
 bool evaluate_float_compare(Op op, Type format, soft::Environment& env, u128 a, u128 b);

@@ -56,8 +56,17 @@ enum class Op : u8 {
     sext,
     trunc,
     select,  // a ? b : c
-    get,     // state slot at byte offset imm
-    set,     // state slot at byte offset imm := a; `type` is the slot's
+    // A vector is an i128: lanes of 8 to 64 bits, the first lowest.
+    // Each lane of a OP that of b. OP is imm, an operation that is_lane_operation(), on lanes of the Type imm2. The
+    // lanes of a comparison are all ones or zero. The b of a shift is one value of the lanes' type, for all lanes.
+    lanes,
+    splat,      // a, which is as wide as a lane, in every lane
+    lane_mask,  // all ones in lane i of the Type imm2 (i1, too) if imm + i is below a, an i64; zero elsewhere
+    // Between lanes of the Type imm2 and bits of an i128 from bit imm on, which is a multiple of their number.
+    expand_bits,  // all ones in lane i if bit imm + i of a is set; zero elsewhere
+    insert_bits,  // a, with its bit imm + i being the highest of lane i of b
+    get,          // state slot at byte offset imm
+    set,          // state slot at byte offset imm := a; `type` is the slot's
     // Guest memory at virtual address a (an i64). All may leave the block at the current guest instruction, before
     // which nothing of it has been done: the access faults, or it is not to plain memory. Little endian: other guests
     // add byte_swap.
@@ -65,6 +74,11 @@ enum class Op : u8 {
     store,          // := b; `type` is b's
     load_acquire,   // and no later access before it
     store_release,  // and no earlier access after it
+    // Between memory at a, an i64, and the state from the i128 slot at byte offset imm on: b (an i64) elements of
+    // `type`, one behind the other in both places; none is touched if b is 0. They leave the block, too, where b is
+    // above imm2.
+    load_lanes,   // to the state; bytes of the slots that are not written stay
+    store_lanes,  // to memory
     // Atomic and sequentially consistent; `type` is the width. They leave the block, too, where the address is not a
     // multiple of the width.
     exchange,          // memory := b; the result is what was there

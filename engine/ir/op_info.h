@@ -23,10 +23,16 @@ enum class Shape : u8 {
     address,
     convert,
     select,
+    lanes,
+    splat,
+    lane_mask,
+    expand_bits,
+    insert_bits,
     get,
     set,
     load,
     store,
+    transfer_lanes,
     exchange,
     fetch_op,
     compare_exchange,
@@ -70,12 +76,19 @@ inline constexpr std::array<OpInfo, op_count> op_table{{
     {"sext", Shape::convert, 1},
     {"trunc", Shape::convert, 1},
     {"select", Shape::select, 3},
+    {"lanes", Shape::lanes, 2},
+    {"splat", Shape::splat, 1},
+    {"lane_mask", Shape::lane_mask, 1},
+    {"expand_bits", Shape::expand_bits, 1},
+    {"insert_bits", Shape::insert_bits, 2},
     {"get", Shape::get, 0},
     {"set", Shape::set, 1},
     {"load", Shape::load, 1},
     {"store", Shape::store, 2},
     {"load_acquire", Shape::load, 1},
     {"store_release", Shape::store, 2},
+    {"load_lanes", Shape::transfer_lanes, 2},
+    {"store_lanes", Shape::transfer_lanes, 2},
     {"exchange", Shape::exchange, 2},
     {"fetch_op", Shape::fetch_op, 2},
     {"compare_exchange", Shape::compare_exchange, 3},
@@ -127,10 +140,25 @@ constexpr bool is_fetch_operation(Op op) {
            op == Op::maxu || op == Op::mins || op == Op::maxs;
 }
 
+constexpr bool is_shift(Op op) { return op == Op::shl || op == Op::shr || op == Op::sar; }
+// What lanes can do: what the vector units of all hosts can, in few instructions at most. (Operations on bits are those
+// of i128.)
+constexpr bool is_lane_operation(Op op) {
+    return op == Op::add || op == Op::sub || op == Op::mul || op == Op::minu || op == Op::maxu || op == Op::mins ||
+           op == Op::maxs || is_shift(op) || info_of(op).shape == Shape::compare;
+}
+constexpr bool is_lane_type(Type type) { return type >= Type::i8 && type <= Type::i64; }
+// The lanes' type of lanes, lane_mask, expand_bits and insert_bits.
+constexpr Type lane_type(const Inst& inst) { return static_cast<Type>(inst.imm2); }
+constexpr unsigned lane_count(Type lane) { return 128 / bits_of(lane); }
+// Bytes of the state, or memory, that load_lanes or store_lanes touches at most.
+constexpr u64 transferred(const Inst& inst) { return inst.imm2 * bytes_of(inst.type); }
+
 constexpr bool makes_value(Op op) {
     switch (info_of(op).shape) {
         case Shape::set:
         case Shape::store:
+        case Shape::transfer_lanes:
         case Shape::fence:
         case Shape::guest:
         case Shape::jump:

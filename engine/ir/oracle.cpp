@@ -122,6 +122,17 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
             case Shape::address: result = inst.imm; break;
             case Shape::convert: result = evaluate_convert(inst.op, inst.type, type(inst.a), value(inst.a)); break;
             case Shape::select: result = value(inst.a) != 0 ? value(inst.b) : value(inst.c); break;
+            case Shape::lanes:
+                result = evaluate_lanes(static_cast<Op>(inst.imm), lane_type(inst), value(inst.a), value(inst.b));
+                break;
+            case Shape::splat: result = evaluate_splat(type(inst.a), value(inst.a)); break;
+            case Shape::lane_mask:
+                result = evaluate_lane_mask(lane_type(inst), inst.imm, static_cast<u64>(value(inst.a)));
+                break;
+            case Shape::expand_bits: result = evaluate_expand_bits(lane_type(inst), inst.imm, value(inst.a)); break;
+            case Shape::insert_bits:
+                result = evaluate_insert_bits(lane_type(inst), inst.imm, value(inst.a), value(inst.b));
+                break;
             case Shape::get: result = read_slot(state, inst.imm, inst.type); break;
             case Shape::set: write_slot(state, inst.imm, inst.type, value(inst.a)); break;
             case Shape::load:
@@ -132,6 +143,19 @@ Outcome Oracle::run(const Block& block, std::span<u8> state, void* cpu, OracleMe
                 to_bytes(bytes, value(inst.b));
                 if (!memory.store(static_cast<u64>(value(inst.a)), bytes)) return unmade(Outcome::Why::store);
                 break;
+            case Shape::transfer_lanes: {
+                const bool loads = inst.op == Op::load_lanes;
+                const Outcome::Why why = loads ? Outcome::Why::load : Outcome::Why::store;
+                if (value(inst.b) > inst.imm2) return unmade(why);
+                const usize size = static_cast<usize>(value(inst.b)) * bytes_of(inst.type);
+                if (size == 0) break;
+                // Slots of vectors are like memory: the first lane is lowest, hosts being little endian.
+                CHECK(range_fits(inst.imm, size, state.size()));
+                const u64 address = static_cast<u64>(value(inst.a));
+                const std::span<u8> slots = state.subspan(inst.imm, size);
+                if (loads ? !memory.load(address, slots) : !memory.store(address, slots)) return unmade(why);
+                break;
+            }
             case Shape::exchange:
             case Shape::fetch_op:
             case Shape::compare_exchange: {

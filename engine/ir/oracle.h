@@ -15,7 +15,8 @@ namespace viv::ir {
 class OracleMemory {
 public:
     virtual ~OracleMemory() = default;
-    // False: it faults, or is not to plain memory; then nothing has happened. Any alignment; 1 to 16 bytes.
+    // False: it faults, or is not to plain memory; then nothing has happened. Any alignment; 1 to 16 bytes, or
+    // all that a load_lanes or store_lanes moves.
     virtual bool load(u64 address, std::span<u8> out) = 0;
     virtual bool store(u64 address, std::span<const u8> in) = 0;
     // The plain memory behind an aligned access of `size` bytes, and its physical address; null if there is none or it

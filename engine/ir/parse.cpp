@@ -167,6 +167,21 @@ private:
         if (!line.take('.')) return wrong(line, "'.' and a type");
         return type(line, to);
     }
+    Result<void> lane_suffix(Line& line, Inst& inst) {
+        Type lane = Type::none;
+        TRY(suffix(line, lane));
+        inst.imm2 = static_cast<u64>(lane);
+        return {};
+    }
+    // The name of an operation as an immediate.
+    Result<void> operation(Line& line, u64& to) {
+        const std::string_view name = line.word();
+        const auto found =
+            std::find_if(op_table.begin(), op_table.end(), [&](const OpInfo& each) { return each.name == name; });
+        if (found == op_table.end()) return wrong_word(line, "a binary operation");
+        to = static_cast<u64>(found - op_table.begin());
+        return {};
+    }
     Result<void> operands(Line& line, Inst& inst, unsigned count) {
         ValueId* const all[] = {&inst.a, &inst.b, &inst.c};
         for (unsigned i = 0; i < count; i++) {
@@ -288,12 +303,27 @@ private:
                 TRY(slot(line, inst.imm, inst.type));
                 if (!line.take(',')) return wrong(line, "',' and a value");
                 return operands(line, inst, 1);
-            case Shape::fetch_op: {
-                const std::string_view name = line.word();
-                const auto found = std::find_if(op_table.begin(), op_table.end(),
-                                                [&](const OpInfo& each) { return each.name == name; });
-                if (found == op_table.end()) return wrong_word(line, "a binary operation");
-                inst.imm = static_cast<u64>(found - op_table.begin());
+            case Shape::fetch_op: TRY(operation(line, inst.imm)); return operands(line, inst, 2);
+            case Shape::lanes: {
+                TRY(lane_suffix(line, inst));
+                TRY(operation(line, inst.imm));
+                return operands(line, inst, 2);
+            }
+            case Shape::splat: return operands(line, inst, 1);
+            case Shape::lane_mask:
+            case Shape::expand_bits:
+            case Shape::insert_bits:
+                TRY(lane_suffix(line, inst));
+                TRY(number(line, inst.imm, "the number of the first lane"));
+                if (!line.take(',')) return wrong(line, "',' and a value");
+                return operands(line, inst, info.operands);
+            case Shape::transfer_lanes: {
+                Type ignored = Type::none;
+                TRY(suffix(line, inst.type));
+                TRY(slot(line, inst.imm, ignored));
+                if (!line.take(',')) return wrong(line, "',' and a number of elements");
+                TRY(number(line, inst.imm2, "a number of elements"));
+                if (!line.take(',')) return wrong(line, "',' and a value");
                 return operands(line, inst, 2);
             }
             case Shape::physical:

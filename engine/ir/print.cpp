@@ -96,6 +96,16 @@ std::string print_line(const Block& block, ValueId id, const SlotTable& slots) {
         case Shape::get: return text + ' ' + slot(inst.imm, slots);
         case Shape::set: return text + fmt::format(" {}, {}", slot(inst.imm, slots), value(inst.a));
         case Shape::fetch_op: return text + fmt::format(" {} {}", op_name(inst.imm), operands(inst, 2));
+        case Shape::lanes:
+            return text + fmt::format(".{} {} {}", named(type_names, inst.imm2), op_name(inst.imm), operands(inst, 2));
+        case Shape::splat: return text + ' ' + value(inst.a);
+        case Shape::lane_mask:
+        case Shape::expand_bits:
+        case Shape::insert_bits:
+            return text +
+                   fmt::format(".{} {}, {}", named(type_names, inst.imm2), inst.imm, operands(inst, info.operands));
+        case Shape::transfer_lanes:
+            return text + fmt::format(".{} {}, {}, {}", type, slot(inst.imm, slots), inst.imm2, operands(inst, 2));
         case Shape::physical:
             return text + fmt::format(".{} {} {}", type,
                                       inst.imm == static_cast<u64>(MemoryAccess::load) ? "load" : "store",

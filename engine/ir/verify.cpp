@@ -11,6 +11,9 @@ namespace viv::ir {
 
 namespace {
 
+// Lanes, or elements, in one piece: more than any guest has.
+constexpr u64 largest_transfer = 4096;
+
 constexpr bool is_integer(Type type) { return type >= Type::i8 && type <= Type::i128; }
 constexpr bool is_format(Type type) { return type == Type::i16 || type == Type::i32 || type == Type::i64; }
 constexpr bool is_format_or_byte(Type type) { return type == Type::i8 || is_format(type); }
@@ -116,6 +119,40 @@ private:
                 TRY(want(inst.type != Type::none, "has no type"));
                 TRY(want(of(inst.a) == Type::i1, "has a condition that is no i1"));
                 return want(of(inst.b) == inst.type && of(inst.c) == inst.type, "chooses among values of another type");
+            case Shape::lanes: {
+                const Type lane = lane_type(inst);
+                TRY(want(inst.type == Type::i128, "is no vector"));
+                TRY(want(is_lane_type(lane), "has no lanes of this type"));
+                TRY(want(inst.imm < op_count && is_lane_operation(static_cast<Op>(inst.imm)),
+                         "names no operation on lanes"));
+                TRY(same(inst, Type::i128, 1));
+                const Type second = is_shift(static_cast<Op>(inst.imm)) ? lane : Type::i128;
+                return want(of(inst.b) == second, "has a second operand of another type");
+            }
+            case Shape::splat:
+                TRY(want(inst.type == Type::i128, "is no vector"));
+                return want(is_lane_type(of(inst.a)), "has no lanes of this type");
+            case Shape::lane_mask:
+                TRY(want(inst.type == Type::i128, "is no vector"));
+                TRY(want(lane_type(inst) == Type::i1 || is_lane_type(lane_type(inst)), "has no lanes of this type"));
+                TRY(want(inst.imm < largest_transfer, "begins beyond all lanes"));
+                return same(inst, Type::i64, 1);
+            case Shape::expand_bits:
+            case Shape::insert_bits:
+                TRY(want(inst.type == Type::i128, "is no vector"));
+                TRY(want(is_lane_type(lane_type(inst)), "has no lanes of this type"));
+                TRY(want(inst.imm < 128 && inst.imm % lane_count(lane_type(inst)) == 0,
+                         "begins at a bit that is no multiple of the lanes"));
+                return same(inst, Type::i128, info_of(inst.op).operands);
+            case Shape::transfer_lanes: {
+                TRY(want(is_lane_type(inst.type), "has no elements of this type"));
+                TRY(want(inst.imm2 > 0 && inst.imm2 <= largest_transfer, "moves nothing, or too much"));
+                for (u64 at = 0; at < transferred(inst); at += bytes_of(Type::i128)) {
+                    const Slot* slot = slots_.at(inst.imm + at);
+                    TRY(want(slot != nullptr && slot->type == Type::i128, "reaches what is no slot of a vector"));
+                }
+                return same(inst, Type::i64, 2);
+            }
             case Shape::get:
             case Shape::set: {
                 const Slot* slot = slots_.at(inst.imm);

@@ -34,12 +34,18 @@ enum class Translated : u8 {
     as_block,   // tier 1
 };
 
+enum class Vectors : u8 {
+    none,
+    on,  // of 128 bits
+};
+
 struct CodeGroup {
     const char* name = "";  // of the file
     const char* about = "";
     Processor processor = Processor::with_avx2;
     Translated translated = Translated::as_region;
     std::vector<CodeCase> cases;
+    Vectors vectors = Vectors::none;
 };
 
 std::vector<CodeGroup> instruction_groups();

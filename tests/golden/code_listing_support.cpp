@@ -27,12 +27,17 @@ namespace {
 // within 8 bytes, or it would not be promoted.
 namespace place {
 constexpr u64 x = 0, pc = 0x100, f = 0x200, fflags = 0x300, frm = 0x301, mstatus = 0x310, reservation_valid = 0x318,
-              reservation_address = 0x320, reservation_value = 0x328;
+              reservation_address = 0x320, reservation_value = 0x328, vl = 0x330, vtype = 0x338, vstart = 0x360,
+              v = 0x1000;
 constexpr i32 budget = 0x340, tlb = 0x348, jumps = 0x350, heat = 0x400;
 constexpr u64 state_in_cpu = 0x40;
 }  // namespace place
 
-constexpr u64 mode = riscv::block_mode::rv64 | riscv::block_mode::float_on;
+// VLEN is 128.
+u64 mode_of(Vectors vectors) {
+    const u64 scalar = riscv::block_mode::rv64 | riscv::block_mode::float_on;
+    return vectors == Vectors::none ? scalar : scalar | riscv::block_mode::vector | riscv::block_mode::vector_on;
+}
 
 u64 place_of(const std::string& slot) {
     const std::map<std::string_view, u64> named{{"pc", place::pc},
@@ -41,8 +46,12 @@ u64 place_of(const std::string& slot) {
                                                 {"mstatus", place::mstatus},
                                                 {"reservation_valid", place::reservation_valid},
                                                 {"reservation_address", place::reservation_address},
-                                                {"reservation_value", place::reservation_value}};
+                                                {"reservation_value", place::reservation_value},
+                                                {"vl", place::vl},
+                                                {"vtype", place::vtype},
+                                                {"vstart", place::vstart}};
     if (const auto found = named.find(slot); found != named.end()) return found->second;
+    if (slot.starts_with("v_")) return place::v + std::strtoull(slot.c_str() + 2, nullptr, 10);
     const u64 number = std::strtoull(slot.c_str() + 1, nullptr, 10);
     CHECK(slot[0] == 'x' || slot[0] == 'f', "a new slot wants a place in the golden layout");
     return (slot[0] == 'x' ? place::x : place::f) + 8 * number;
@@ -51,7 +60,8 @@ u64 place_of(const std::string& slot) {
 // A vCPU that is translated for but never runs. Its code is one page.
 class Guest final : public exec::Translatable {
 public:
-    explicit Guest(const CodeCase& one) : builder_(64, false) {
+    Guest(const CodeCase& one, u64 its_mode)
+        : mode_(its_mode), builder_(64, (its_mode & riscv::block_mode::vector) != 0) {
         const ir::SlotTable slots = riscv::state_slots();
         for (const ir::Slot& slot : slots.all()) places_[slot.offset] = place_of(slot.name);
         usize offset = 0;
@@ -81,7 +91,7 @@ public:
     }
     ir::SlotTable slots() const override { return golden_slots(); }
     u64 pc() const override { return code_base; }
-    u64 translation_mode() const override { return mode; }
+    u64 translation_mode() const override { return mode_; }
     const exec::JumpTable& jump_table() override { return jumps_; }
     void insert_jump(u64, const u8*) override {}
     void forget_jumps(u64, const u8*, const u8*) override {}
@@ -96,7 +106,9 @@ public:
         ir::Block block =
             in_operand_order(builder_.build_block(Page(page, page_va), pc, block_mode, std::min(limit, left)));
         for (ir::Inst& inst : block.code)
-            if (inst.op == ir::Op::get || inst.op == ir::Op::set) inst.imm = places_.at(inst.imm);
+            if (inst.op == ir::Op::get || inst.op == ir::Op::set || inst.op == ir::Op::load_lanes ||
+                inst.op == ir::Op::store_lanes)
+                inst.imm = places_.at(inst.imm);
         for (ir::FloatUnit& unit : block.float_units) {
             unit.flags = places_.at(unit.flags);
             unit.rounding = places_.at(unit.rounding);
@@ -124,6 +136,7 @@ private:
         u64 address_;
     };
 
+    const u64 mode_;
     riscv::BlockBuilder builder_;
     std::array<u8, page_size> page_{};
     jit::SeenCode seen_;
@@ -226,7 +239,8 @@ ir::SlotTable golden_slots() {
 }
 
 Translation translate(const CodeGroup& group, const CodeCase& one) {
-    Guest guest(one);
+    const u64 mode = mode_of(group.vectors);
+    Guest guest(one, mode);
     const auto backend = jit::x64::make_backend(guest, features_of(group.processor));
     Translation made;
     if (group.translated == Translated::as_region) {

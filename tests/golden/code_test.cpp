@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Of, GoldenCode, ::testing::ValuesIn(all_groups()),
                          [](const auto& group) { return std::string(group.param.name); });
 
 TEST(GoldenCodeCases, TextsAreWhatTheWordsMean) {
-    riscv::test::Machine machine({.xlen = 64, .vlen = 0, .code_pages = 8});
+    riscv::test::Machine machine({.xlen = 64, .vlen = 128, .code_pages = 8});
     static_assert(code_base == riscv::test::rom_base);
     u8* const rom = machine.memory().host(code_base, page_size);
     const auto single_spaces = [](std::string_view text) {

@@ -191,7 +191,18 @@ guest 0x800c
 %86:i16 = float_from_unsigned %84 unit 1 nearest_even
 %87:i32 = float_convert %1 unit 0 to_odd
 %88:i64 = address 0x8004
+%89:i128 = lanes.i32 add %4, %4
+%90:i128 = lanes.i8 sar %4, %84
+%91:i128 = lanes.i16 geu %4, %89
+%92:i128 = splat %43
+%93:i128 = lane_mask.i1 128, %1
+%94:i128 = expand_bits.i64 2, %4
+%95:i128 = insert_bits.i8 16, %4, %94
 set wide_a, %4
+guest 0x800d
+load_lanes.i32 wide_a, 8, %1, %2
+guest 0x800e
+store_lanes.i8 wide_b, 16, %1, %2
 branch %82, 0x8000, 0x800c
 )";
 

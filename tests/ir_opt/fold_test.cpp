@@ -56,6 +56,13 @@ TEST(Fold, ConstantsAreComputed) {
     folds("%x:i64 = constant 0x10;%z:i64 = constant 0x0;%r:i64 = divu %x, %z", "%r:i64 = constant 0xffffffffffffffff");
     folds("%x:i128 = constant 0x10000000000000000;%z:i128 = constant 0x1;%r:i128 = sub %x, %z",
           "%r:i128 = constant 0xffffffffffffffff");
+    folds("%x:i128 = constant 0xff00000001;%z:i128 = constant 0x100000001;%r:i128 = lanes.i32 add %x, %z",
+          "%r:i128 = constant 0x10000000002");
+    folds("%x:i16 = constant 0x1234;%r:i128 = splat %x", "%r:i128 = constant 0x12341234123412341234123412341234");
+    folds("%x:i128 = constant 0x50;%r:i128 = expand_bits.i32 4, %x", "%r:i128 = constant 0xffffffff00000000ffffffff");
+    folds("%x:i128 = constant 0xff;%z:i128 = constant 0x8000000000000000;%r:i128 = insert_bits.i64 2, %x, %z",
+          "%r:i128 = constant 0xf7");
+    folds("%x:i64 = constant 0x9;%r:i128 = lane_mask.i16 7, %x", "%r:i128 = constant 0xffffffff");
     folds("%x:i8 = constant 0x80;%r:i64 = sext %x", "%r:i64 = constant 0xffffffffffffff80");
     folds("%x:i16 = constant 0x8001;%r:i16 = clz %x", "%r:i16 = constant 0x0");
     folds("%x:i32 = constant 0xffffffff;%z:i32 = constant 0x0;%r:i1 = lts.i32 %x, %z", "%r:i1 = constant 0x1");

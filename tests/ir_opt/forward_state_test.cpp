@@ -119,6 +119,57 @@ leave
 )");
 }
 
+TEST(ForwardState, ATransferToVectorSlotsLeavesThemUnknown) {
+    unchanged(R"(
+%n:i64 = get a
+%v:i128 = get wide_b
+%c:i128 = get wide_c
+guest 0x1004
+load_lanes.i8 wide_a, 17, %n, %n
+guest 0x1008
+%w:i128 = get wide_b
+%x:i128 = xor %v, %w
+set wide_c, %x
+leave
+)");
+    // Bytes that it does not write stay, so a set before it is not in vain; what it does not reach is known.
+    forwarded(R"(
+%n:i64 = get a
+%c:i128 = get wide_c
+set wide_a, %c
+guest 0x1004
+load_lanes.i64 wide_a, 4, %n, %n
+guest 0x1008
+%d:i128 = get wide_c
+set wide_a, %d
+leave
+)",
+              R"(
+%n:i64 = get a
+%c:i128 = get wide_c
+set wide_a, %c
+guest 0x1004
+load_lanes.i64 wide_a, 4, %n, %n
+guest 0x1008
+set wide_a, %c
+leave
+)");
+}
+
+TEST(ForwardState, ATransferFromVectorSlotsSeesASet) {
+    unchanged(R"(
+%n:i64 = get a
+%c:i128 = get wide_c
+set wide_a, %c
+guest 0x1004
+store_lanes.i64 wide_a, 2, %n, %n
+guest 0x1008
+%d:i128 = constant 0x1
+set wide_a, %d
+leave
+)");
+}
+
 TEST(ForwardState, AfterAHelperThatWritesStateNothingIsKnown) {
     unchanged(R"(
 %x:i64 = get a

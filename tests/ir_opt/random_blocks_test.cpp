@@ -103,7 +103,7 @@ private:
         constexpr Op compares[] = {Op::eq, Op::ne, Op::ltu, Op::lts, Op::geu, Op::ges};
         constexpr Op logical[] = {Op::and_, Op::or_, Op::xor_};
         const Type type = integer();
-        switch (below(16)) {
+        switch (below(18)) {
             case 0: keep(type, b_->unary(unary[below(6)], type, any(type))); break;
             case 1:
             case 2:
@@ -155,6 +155,7 @@ private:
                 keep(type, id);
                 break;
             }
+            case 12: vector(); break;
             default: {
                 const Op op =
                     static_cast<Op>(static_cast<unsigned>(Op::add) +
@@ -163,6 +164,35 @@ private:
                 const bool constant_left = percent(15);
                 const ValueId a = constant_left ? constant(type) : any(type);
                 keep(type, b_->binary(op, type, a, constant_left ? any(type) : any_or_constant(type)));
+                break;
+            }
+        }
+    }
+    void vector() {
+        const Type lane = integers[below(4)];
+        switch (below(6)) {
+            case 4:
+            case 5: {
+                const unsigned first = below(bits_of(lane)) * lane_count(lane);
+                const ValueId a = any_or_constant(Type::i128);
+                if (percent(50))
+                    keep(Type::i128, b_->expand_bits(lane, first, a));
+                else
+                    keep(Type::i128, b_->insert_bits(lane, first, a, any_or_constant(Type::i128)));
+                break;
+            }
+            case 0: keep(Type::i128, b_->splat(any_or_constant(lane))); break;
+            case 1: {
+                const bool bits = percent(20);
+                const ValueId count = percent(50) ? b_->constant(Type::i64, below(40)) : any(Type::i64);
+                keep(Type::i128, b_->lane_mask(bits ? Type::i1 : lane, below(32), count));
+                break;
+            }
+            default: {
+                const Op op = static_cast<Op>(below(static_cast<unsigned>(op_count)));
+                if (!is_lane_operation(op)) break;
+                const Type second = is_shift(op) ? lane : Type::i128;
+                keep(Type::i128, b_->lanes(op, lane, any_or_constant(Type::i128), any_or_constant(second)));
                 break;
             }
         }
@@ -186,7 +216,20 @@ private:
     }
     void leaving() {
         const Type type = integer();
-        switch (below(5)) {
+        switch (below(7)) {
+            case 5:
+            case 6: {
+                const Type element = integers[below(4)];
+                const u64 most = 1 + below(32 / bytes_of(element));
+                const u64 to = percent(50) || most * bytes_of(element) > 16 ? slot::wide_a : slot::wide_b;
+                const ValueId count = percent(80) ? b_->constant(Type::i64, below(20)) : any(Type::i64);
+                if (percent(50))
+                    b_->load_lanes(element, to, most, address(), count);
+                else
+                    b_->store_lanes(element, to, most, address(), count);
+                // It has changed something: another may not follow.
+                break;
+            }
             case 0: keep(type, b_->load(type, address())); break;
             case 1: keep(type, b_->load_acquire(type, address())); break;
             case 2: keep(Type::i64, b_->physical(type, address(), MemoryAccess::load)); break;

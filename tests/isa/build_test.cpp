@@ -225,6 +225,93 @@ TEST(Build, VectorInstructionsAreCallsThatGoOn) {
         << load;
 }
 
+// ---- Vectors as IR -------------------------------------------------------------------------------------------------
+
+constexpr u64 vectors_on = rv64 | block_mode::vector | block_mode::vector_on;
+constexpr u32 vsetvli_e32_m1 = 0x0d00'72d7;  // vsetvli t0, zero, e32, m1, ta, ma: vl is VLMAX
+constexpr u32 vsetvli_e32_m2 = 0x0d16'72d7;  // vsetvli t0, a2, e32, m2, ta, ma
+constexpr u32 vadd_3_2_1 = 0x0220'81d7;      // vadd.vv v3, v2, v1
+constexpr u32 vadd_4_2_6 = 0x0223'0257;      // vadd.vv v4, v2, v6
+
+std::string vector_text(std::initializer_list<u32> words, u64 mode = vectors_on) {
+    Code code;
+    for (const u32 word : words) code.word(word);
+    return text(code, mode, static_cast<unsigned>(words.size()));
+}
+
+TEST(BuildVectors, AreIrWhereTheTypeIsKnown) {
+    const std::string all = vector_text({vsetvli_e32_m1, vadd_3_2_1});
+    EXPECT_EQ(count(all, "call"), 0u) << all;
+    EXPECT_EQ(count(all, "= lanes.i32 add"), 1u);
+    EXPECT_EQ(count(all, "lane_mask"), 0u) << "all of the register is written";
+    EXPECT_EQ(count(all, "set mstatus"), 1u);
+    const std::string part = vector_text({vsetvli_e32_m2, vadd_4_2_6});
+    EXPECT_EQ(count(part, "call"), 0u);
+    EXPECT_EQ(count(part, "= lanes.i32 add"), 2u);
+    EXPECT_EQ(count(part, "= lane_mask.i32 0, "), 1u);
+    EXPECT_EQ(count(part, "= lane_mask.i32 4, "), 1u);
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m2, vadd_4_2_6}, vectors_on | block_mode::of_vlen(512)), "lanes.i32 add"),
+              8u);
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m2, vadd_4_2_6}, vectors_on | block_mode::of_vlen(1024)), "call vadd.vv"),
+              1u)
+        << "too long";
+}
+
+TEST(BuildVectors, AreCallsWhereItIsNot) {
+    EXPECT_EQ(count(vector_text({vadd_3_2_1}), "call vadd.vv"), 1u);
+    // VS is off.
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m1, vadd_3_2_1}, rv64 | block_mode::vector), "call "), 2u);
+    constexpr u32 vsetvl = 0x8060'f2d7;           // vsetvl t0, ra, t1
+    constexpr u32 vsetvli_illegal = 0x0200'72d7;  // e8, m1, and a reserved bit
+    for (const u32 set : {vsetvl, vsetvli_illegal}) {
+        EXPECT_EQ(count(vector_text({set, vadd_3_2_1}), "call "), 2u);
+        EXPECT_EQ(count(vector_text({vsetvli_e32_m1, set, vadd_3_2_1}), "call "), 2u) << "what was known is so no more";
+    }
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m2, vadd_3_2_1}), "call vadd.vv"), 1u) << "no group begins at v3";
+    constexpr u32 vadd_masked_to_mask = 0x0020'8057;  // vadd.vv v0, v2, v1, v0.t
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m1, vadd_masked_to_mask}), "call vadd.vv"), 1u);
+    // A helper in between takes nothing away, but for the length that a load may shorten.
+    constexpr u32 vredsum = 0x0220'a1d7, vle32ff = 0x0305'e087;
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m1, vredsum, vadd_3_2_1}), "lane_mask"), 0u);
+    EXPECT_EQ(count(vector_text({vsetvli_e32_m1, vle32ff, vadd_3_2_1}), "lane_mask"), 1u);
+}
+
+TEST(BuildVectors, TransfersNameTheRegistersAndTheirLength) {
+    constexpr u32 vle32 = 0x0205'e107, vse32 = 0x0205'6127;  // v2, (a1); v2, (a0)
+    const std::string block = vector_text({vsetvli_e32_m2, vle32, vse32});
+    EXPECT_EQ(count(block, "load_lanes.i32 v_32, 8, "), 1u) << block;
+    EXPECT_EQ(count(block, "store_lanes.i32 v_32, 8, "), 1u);
+    // Whole registers need no type, but a vstart.
+    constexpr u32 vl2re8 = 0x2285'0107, vsetivli = 0xcd82'7057;
+    EXPECT_EQ(count(vector_text({vsetivli, vl2re8}), "load_lanes.i64 v_32, 4, "), 1u);
+    EXPECT_EQ(count(vector_text({vl2re8}), "call vl2re8.v"), 1u);
+}
+
+TEST(BuildVectors, EveryInstructionBehindATypeMakesASoundBlock) {
+    const ir::SlotTable slots = state_slots();
+    u32 noise = 1;
+    unsigned written = 0;
+    for (const unsigned xlen : {64u, 32u})
+        for (const unsigned vlen : {128u, 256u, 512u, 1024u}) {
+            const BlockBuilder builder(xlen, true);
+            const u64 mode =
+                (xlen == 64 ? rv64 : 0) | block_mode::vector | block_mode::vector_on | block_mode::of_vlen(vlen);
+            for (const InstructionInfo& info : instruction_table()) {
+                if (info.operands != Operands::vector) continue;
+                for (u32 vtype = 0; vtype < 32; vtype++) {
+                    noise = noise * 1664525 + 1013904223;
+                    const u32 word = info.encoding.value | (noise & ~info.encoding.mask);
+                    const u32 set = vtype << 20 | (noise >> 8 & 31) << 15 | 0x72d7;
+                    const ir::Block block = builder.build_block(Code().word(set).word(word), 0x1000, mode, 2);
+                    const auto verified = ir::verify(block, slots);
+                    ASSERT_TRUE(verified.ok()) << info.name << ": " << verified.error().message;
+                    written += block.calls.empty() ? 1 : 0;
+                }
+            }
+        }
+    EXPECT_GT(written, 500u);
+}
+
 // ---- Floating point and the mode -----------------------------------------------------------------------------------
 
 constexpr u32 fadd_d(unsigned rd, unsigned rs1, unsigned rs2, unsigned rm) {
@@ -273,7 +360,15 @@ TEST(Build, TheModeFollowsTheHart) {
     hart.fp_dirty();
     EXPECT_EQ(block_mode_of(hart), with_frm(dirty, 3));
     Bench vectors({.vlen = 128});
+    vectors.hart.s.mstatus = 0;
     EXPECT_EQ(block_mode_of(vectors.hart), rv64 | block_mode::vector);
+    vectors.hart.s.mstatus = u64{1} << mstatus::vs_shift;
+    EXPECT_EQ(block_mode_of(vectors.hart), vectors_on);
+    vectors.hart.vector_dirty();
+    EXPECT_EQ(block_mode_of(vectors.hart), vectors_on) << "a block marks it dirty itself";
+    Bench wide({.vlen = 512});
+    wide.hart.s.mstatus = 0;
+    EXPECT_EQ(block_mode::vlen_of(block_mode_of(wide.hart)), 512u);
     Bench narrow({.xlen = 32, .vlen = 0});
     EXPECT_EQ(block_mode_of(narrow.hart), 0u);
 }

@@ -56,6 +56,9 @@ private:
     u32 random_word();
     u32 tamed(u32 word, const InstructionInfo& info);
     u16 random_half();
+    // One that sets vtype to a constant, and such as can be translated with that known.
+    std::vector<u32> random_vectors();
+    u32 random_vector(unsigned sew, int lmul);
     u64 random_address();
     u64 code_base() const;
     u64 random_integer();
@@ -73,6 +76,8 @@ private:
     bool translated_ = false;
     u64 sandbox_ = ram_base;                    // virtual address of the code pages
     std::vector<u16> offsets_;                  // of the instructions in the code pages
+    std::vector<u16> vector_offsets_;           // of those that random_vectors() begins with
+    std::vector<u16> plain_vectors_;            // rows of the instruction table that random_vector() prefers
     std::vector<std::vector<u16>> extensions_;  // rows of the instruction table that the hart has, an extension each
 };
 

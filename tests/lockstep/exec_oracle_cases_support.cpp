@@ -74,6 +74,18 @@ constexpr u64 corners[] = {
 constexpr u32 memory_registers[] = {2, 8, 9, 10}, code_registers[] = {1, 5};
 constexpr u32 kept = 1u << 1 | 1u << 2 | 1u << 5 | 7u << 8;
 
+bool is_plain_vector(std::string_view name) {
+    const std::string_view stems[] = {
+        "vadd.",  "vsub.",   "vrsub.",  "vand.",   "vor.",   "vxor.",   "vminu.", "vmin.",   "vmaxu.", "vmseq.",
+        "vmsne.", "vmsltu.", "vmslt.",  "vmsleu.", "vmsle.", "vmsgtu.", "vmsgt.", "vmerge.", "vmacc.", "vnmsac.",
+        "vmadd.", "vnmsub.", "vmand",   "vmnand",  "vmxor",  "vmor",    "vmnor",  "vmxnor",  "vfirst", "vcpop.m",
+        "vid.",   "vmv.x.s", "vmv.s.x", "vmax.",   "vsll.",  "vsrl.",   "vsra.",  "vmul.",   "vmv.v.", "vle8.",
+        "vle16.", "vle32.",  "vle64.",  "vse8.",   "vse16.", "vse32.",  "vse64.", "vl1r",    "vl2r",   "vl4r",
+        "vl8r",   "vs1r",    "vs2r",    "vs4r",    "vs8r",   "vmv1r",   "vmv2r",  "vmv4r",   "vmv8r"};
+    return std::any_of(std::begin(stems), std::end(stems),
+                       [&](std::string_view stem) { return name.starts_with(stem); });
+}
+
 }  // namespace
 
 Cases::Cases(const HartConfig& config, u64 seed, Behaviour behaviour)
@@ -85,6 +97,9 @@ Cases::Cases(const HartConfig& config, u64 seed, Behaviour behaviour)
         if (config.vlen == 0 && table[row].operands == Operands::vector) continue;
         extensions[table[row].extension].push_back(static_cast<u16>(row));
     }
+    if (config.vlen != 0)
+        for (usize row = 0; row < table.size(); row++)
+            if (is_plain_vector(table[row].name)) plain_vectors_.push_back(static_cast<u16>(row));
     for (auto& [name, rows] : extensions) extensions_.push_back(std::move(rows));
     for (unsigned r = 0; r < 32; r++) {
         if (r != 0) registers_x_[r] = narrow(random_integer());
@@ -237,12 +252,63 @@ u32 Cases::tamed(u32 word, const InstructionInfo& info) {
     return word;
 }
 
+u32 Cases::random_vector(unsigned sew, int lmul) {
+    // Any of the extension now and then: what is known must be right behind them, too.
+    if (random_.percent(15)) return random_word();
+    const InstructionInfo& info = instruction_table()[plain_vectors_[random_.below(plain_vectors_.size())]];
+    u32 word = info.encoding.value | (static_cast<u32>(random_.next()) & ~info.encoding.mask);
+    const auto set_field = [&](unsigned shift, u32 mask, u32 field) {
+        word = (word & (~(mask << shift) | info.encoding.mask)) | (field << shift & ~info.encoding.mask);
+    };
+    // Registers that a group may begin with, few, so that values meet; no mask, no segment; loads of elements of SEW.
+    const u32 step = lmul > 0 ? 1u << lmul : 1;
+    const u32 opcode = word & 0x7f;
+    const bool memory = opcode == 0x07 || opcode == 0x27;
+    if (random_.percent(95)) {
+        const auto group = [&] { return static_cast<u32>(random_.below(4)) * std::max(step, 2u) & 31; };
+        set_field(7, 31, group());
+        if (!memory) set_field(20, 31, group());
+        if (!memory && (word >> 12 & 7) != 4 && (word >> 12 & 7) != 6 && (word >> 12 & 7) != 3)
+            set_field(15, 31, group());
+        set_field(25, 1, random_.percent(75));
+        if (memory) set_field(29, 7, 0);
+    }
+    if (memory && (word >> 20 & 31) == 0 && random_.percent(70)) {
+        const u32 widths[] = {0, 5, 6, 7};
+        word = (word & ~u32{0x7000}) | widths[sew] << 12;
+    }
+    return word;
+}
+
+std::vector<u32> Cases::random_vectors() {
+    const unsigned sew = static_cast<unsigned>(random_.below(4));
+    const int lmul = static_cast<int>(random_.below(7)) - 3;
+    const u32 vtype = (static_cast<u32>(random_.next()) & 0xc0) | sew << 3 | (static_cast<u32>(lmul) & 7);
+    const u32 rd = random_.percent(50) ? 0 : static_cast<u32>(random_.below(32));
+    const u32 rs1 = random_.percent(25) ? 0 : static_cast<u32>(random_.below(32));
+    std::vector<u32> words{(random_.percent(30) ? u32{3} << 30 : 0) | vtype << 20 | rs1 << 15 | 7 << 12 | rd << 7 |
+                           0x57};
+    for (u64 count = 1 + random_.below(8); count-- > 0;) words.push_back(random_vector(sew, lmul));
+    return words;
+}
+
 void Cases::new_code(Machine& a, Machine& b) {
     std::vector<u8> ram(ram_pages * page_size);
     for (usize i = 0; i < ram.size(); i += 8)
         store_le(ram.data() + i, random_.percent(50) ? random_integer() : random_float());
     offsets_.clear();
+    vector_offsets_.clear();
     for (usize at = 0; at < code_pages * page_size;) {
+        if (config_.vlen != 0 && random_.percent(4)) {
+            vector_offsets_.push_back(static_cast<u16>(at));
+            for (const u32 word : random_vectors()) {
+                if (at + 4 > code_pages * page_size) break;
+                offsets_.push_back(static_cast<u16>(at));
+                store_le(ram.data() + at, word);
+                at += 4;
+            }
+            continue;
+        }
         offsets_.push_back(static_cast<u16>(at));
         // The last one may go on behind the code pages.
         const bool compressed = random_.percent(20);
@@ -419,7 +485,8 @@ State Cases::new_state(Machine& machine) {
     State s;
     std::memcpy(static_cast<void*>(&s), &world_, sizeof s);
     randomize_registers(s);
-    s.pc = code_base() + offsets_[random_.below(offsets_.size())];
+    const auto& starts = vector_offsets_.empty() || random_.percent(85) ? offsets_ : vector_offsets_;
+    s.pc = code_base() + starts[random_.below(starts.size())];
     randomize_system(s);
     if (random_.percent(10)) randomize_vector(world_);
     s.reservation_valid = random_.percent(50);

@@ -55,6 +55,14 @@ public:
         for (usize why = 0; why < outcomes_.size(); why++)
             EXPECT_GT(outcomes_[why], 0u) << "no block ended for reason " << why;
         EXPECT_GT(conditional_stores_, 0u);
+        if (config_.vlen != 0) {
+            for (usize op = 0; op < ir::op_count; op++)
+                for (unsigned lane = 2; lane < 6 && ir::is_lane_operation(static_cast<ir::Op>(op)); lane++)
+                    EXPECT_GT(lanes_[op][lane], 5u) << ir::op_table[op].name << " of lane type " << lane;
+            for (const ir::Op op : {ir::Op::splat, ir::Op::lane_mask, ir::Op::expand_bits, ir::Op::insert_bits,
+                                    ir::Op::load_lanes, ir::Op::store_lanes})
+                EXPECT_GT(vectors_[static_cast<usize>(op)], 50u) << ir::info_of(op).name;
+        }
         const Machine::Accesses& made = b_.accesses();
         for (const u64 count : {made.loads, made.stores, made.atomics, made.crossing, made.misaligned})
             EXPECT_GT(count, 10u);
@@ -134,6 +142,14 @@ private:
     }
 
     // Counts what happened; whether the block may have written to memory.
+    // Vector operations that have been executed.
+    void note_vectors(const Machine::Result& result) {
+        for (ir::ValueId id = 0; id < b_.block().code.size() && id < result.outcome.at; id++) {
+            const ir::Inst& inst = b_.block().code[id];
+            if (inst.op == ir::Op::lanes) lanes_[inst.imm][inst.imm2]++;
+            vectors_[static_cast<usize>(inst.op)]++;
+        }
+    }
     bool note(const State& start, const State& end, const Machine::Result& result) {
         executed_ += result.instructions;
         blocks_++;
@@ -142,6 +158,7 @@ private:
             return true;
         }
         outcomes_[static_cast<usize>(result.outcome.why)]++;
+        note_vectors(result);
         bool writes = false;
         unsigned count = 0;
         for (const ir::Inst& inst : b_.block().code) {
@@ -171,6 +188,8 @@ private:
     u64 executed_ = 0, blocks_ = 0, unbuilt_ = 0, conditional_stores_ = 0;
     std::array<u64, 9> outcomes_{};
     std::vector<u64> executed_of_;
+    std::array<std::array<u64, 7>, ir::op_count> lanes_{};  // by operation and lane type
+    std::array<u64, ir::op_count> vectors_{};
 };
 
 void compare(const HartConfig& config, u64 instructions) {

@@ -47,6 +47,7 @@ public:
     const jit::Tiers& tiers() const { return static_cast<const jit::Tiers&>(*translator_); }
     u64 executed() const { return executed_; }  // as above
     u64 forced() const { return forced_; }      // evictions
+    u64 vectors() const { return vectors_; }    // blocks seen, now and then, that had arithmetic on vectors as IR
     std::string summary() const;
 
 private:
@@ -58,6 +59,7 @@ private:
     void run_translated(u64 count);
     void evict();
     void rewrite(u64 physical, u64 size);
+    void count_vectors(u64 pc);
     std::string listing(const State& start, u64 count);
 
     TranslatedSetup setup_;
@@ -69,7 +71,7 @@ private:
     HartTranslation guest_;
     std::unique_ptr<exec::Translator> translator_;
     State last_;
-    u64 executed_ = 0, forced_ = 0, runs_ = 0;
+    u64 executed_ = 0, forced_ = 0, runs_ = 0, vectors_ = 0;
 };
 
 }  // namespace viv::riscv::test

@@ -91,6 +91,7 @@ bool TranslatedComparison::compare(u64 step, u64 count) {
             if (const u64 one = load_host<u64>(a_.ram() + at), other = load_host<u64>(b_.ram() + at); one != other)
                 wrong += fmt::format("  RAM at {:#x}: {:#018x}, translated {:#018x}\n", ram_base + at, one, other);
     if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
+    if (step % 16 == 0) count_vectors(last_.pc);
     if (wrong.empty()) return true;
     ADD_FAILURE() << "xlen " << setup_.config.xlen << ", vlen " << setup_.config.vlen << ", seed " << setup_.seed
                   << ", cache of " << setup_.options.cache_bytes << ", step " << step << ", " << wanted
@@ -180,6 +181,11 @@ void TranslatedComparison::rewrite(u64 physical, u64 size) {
     b_.memory().read(physical, bytes);
     b_.memory().write(physical, bytes);
     forced_++;
+}
+
+void TranslatedComparison::count_vectors(u64 pc) {
+    for (const exec::TranslatedCode& code : b_.hart().translated_code(pc))
+        if (code.ir_after.find("= lanes.") != std::string::npos) vectors_++;
 }
 
 // The course of the interpreter, once more from the start, as far as it is other than trapping again and again.

@@ -21,6 +21,9 @@ void compare(TranslatedSetup setup, u64 instructions) {
     comparison.run(from_environment("VIV_TRANSLATED_INSTRUCTIONS", instructions));
     if (std::getenv("VIV_TRANSLATED_INSTRUCTIONS") != nullptr) fmt::print("{}\n", comparison.summary());
     if (::testing::Test::HasFailure()) return;
+    if (setup.config.vlen != 0) {
+        EXPECT_GT(comparison.vectors(), comparison.executed() / 20'000) << "few blocks have vectors as IR";
+    }
     const jit::Statistics& statistics = comparison.tiers().statistics();
     EXPECT_GT(statistics.translations, 1000u);
     if (setup.options.highest == jit::Tier::full) {
@@ -40,6 +43,15 @@ constexpr HartConfig rv64{.xlen = 64, .vlen = 128, .code_pages = 8}, rv32{.xlen 
 
 TEST(Translated, EveryInstruction64) { compare({.config = rv64, .options = quick}, 60'000); }
 TEST(Translated, EveryInstruction32) { compare({.config = rv32, .options = quick}, 20'000); }
+TEST(Translated, WiderVectors64) {
+    compare({.config = {.xlen = 64, .vlen = 256, .code_pages = 8}, .options = quick}, 30'000);
+}
+TEST(Translated, WidestVectors64) {
+    compare({.config = {.xlen = 64, .vlen = 1024, .code_pages = 8}, .options = full}, 20'000);
+}
+TEST(Translated, WiderVectors32) {
+    compare({.config = {.xlen = 32, .vlen = 512, .code_pages = 8}, .options = full}, 20'000);
+}
 TEST(Translated, WithoutVectors) { compare({.config = rv64_scalar, .options = quick}, 30'000); }
 TEST(Translated, Regions64) { compare({.config = rv64, .options = full}, 60'000); }
 TEST(Translated, Regions32) { compare({.config = rv32, .options = full}, 20'000); }

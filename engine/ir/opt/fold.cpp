@@ -37,6 +37,28 @@ ValueId Fold::value(const Inst& inst) {
             if (inst.op == Op::zext) return zext(inst.type, inst.a);
             return inst.op == Op::sext ? sext(inst.type, inst.a) : trunc(inst.type, inst.a);
         case Shape::select: return select(inst.type, inst.a, inst.b, inst.c);
+        case Shape::lanes:
+            if (is_constant(inst.a) && is_constant(inst.b))
+                return constant(inst.type, evaluate_lanes(static_cast<Op>(inst.imm), lane_type(inst), number(inst.a),
+                                                          number(inst.b)));
+            break;
+        case Shape::splat:
+            if (is_constant(inst.a)) return constant(inst.type, evaluate_splat(type_of_value(inst.a), number(inst.a)));
+            break;
+        case Shape::lane_mask:
+            if (is_constant(inst.a))
+                return constant(inst.type,
+                                evaluate_lane_mask(lane_type(inst), inst.imm, static_cast<u64>(number(inst.a))));
+            break;
+        case Shape::expand_bits:
+            if (is_constant(inst.a))
+                return constant(inst.type, evaluate_expand_bits(lane_type(inst), inst.imm, number(inst.a)));
+            break;
+        case Shape::insert_bits:
+            if (is_constant(inst.a) && is_constant(inst.b))
+                return constant(inst.type,
+                                evaluate_insert_bits(lane_type(inst), inst.imm, number(inst.a), number(inst.b)));
+            break;
         case Shape::float_convert:
             if (is_constant(inst.a)) {
                 soft::Environment none;  // to classify raises no flags

@@ -49,7 +49,12 @@ constexpr bool is_pure(Op op) {
         case Shape::constant:
         case Shape::address:
         case Shape::convert:
-        case Shape::select: return true;
+        case Shape::select:
+        case Shape::lanes:
+        case Shape::splat:
+        case Shape::lane_mask:
+        case Shape::expand_bits:
+        case Shape::insert_bits: return true;
         default: return op == Op::float_classify;
     }
 }

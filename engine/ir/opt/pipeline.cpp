@@ -103,6 +103,9 @@ void Passes::walk(Block& block, Stages stages) {
             case Kind::access:
                 // Where it leaves the block, all state is seen.
                 state_.reads_all();
+                if (inst.op == Op::load_lanes)
+                    for (u64 at = 0; at < transferred(inst); at += bytes_of(Type::i128))
+                        state_.writes(inst.imm + at, Type::i128);
                 now = draft_.append(inst);
                 break;
             case Kind::terminator: draft_.append(folds ? fold.terminator(inst) : inst); break;

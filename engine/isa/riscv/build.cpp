@@ -26,7 +26,11 @@ const BuildRow& builders_of(usize table_index) {
 }  // namespace
 
 u64 block_mode_of(const Hart& hart) {
-    u64 mode = (hart.xlen() == 64 ? block_mode::rv64 : 0) | (hart.config().vlen != 0 ? block_mode::vector : 0);
+    u64 mode = hart.xlen() == 64 ? block_mode::rv64 : 0;
+    if (const unsigned vlen = hart.config().vlen; vlen != 0) {
+        mode |= block_mode::vector | block_mode::of_vlen(vlen);
+        if (hart.vector_on()) mode |= block_mode::vector_on;
+    }
     if (!hart.fp_on()) return mode;
     mode |= block_mode::float_on | u64{hart.s.frm} << block_mode::frm_shift;
     if ((hart.s.mstatus & mstatus::fs) == mstatus::fs) mode |= block_mode::float_dirty;
@@ -52,6 +56,7 @@ ir::Block BlockBuilder::build_block(const CodeReader& code, u64 pc, u64 mode, un
         .float_on = (mode & block_mode::float_on) != 0,
         .float_dirty = (mode & block_mode::float_dirty) != 0,
         .frm = static_cast<u8>(bits(mode, block_mode::frm_shift, 3)),
+        .vector = {.vlen_bytes = block_mode::vlen_of(mode) / 8, .on = (mode & block_mode::vector_on) != 0},
     };
     const u64 address_mask = low_mask(xlen_);
     for (unsigned count = 0; !builder.terminated(); count++) {
@@ -89,6 +94,11 @@ ir::SlotTable state_slots() {
         all.push_back({slots::x(r), ir::Type::i64, "x" + std::to_string(r)});
         all.push_back({slots::f(r), ir::Type::i64, "f" + std::to_string(r)});
     }
+    for (u64 at = 0; at < sizeof(State::v); at += 16)
+        all.push_back({slots::v + at, ir::Type::i128, "v_" + std::to_string(at)});
+    all.push_back({slots::vl, ir::Type::i64, "vl"});
+    all.push_back({slots::vtype, ir::Type::i64, "vtype"});
+    all.push_back({slots::vstart, ir::Type::i64, "vstart"});
     all.push_back({slots::pc, ir::Type::i64, "pc"});
     all.push_back({slots::fflags, ir::Type::i8, "fflags"});
     all.push_back({slots::frm, ir::Type::i8, "frm"});

@@ -4,6 +4,7 @@
 // helpers that blocks call.
 #pragma once
 
+#include <bit>
 #include <span>
 #include <vector>
 
@@ -22,8 +23,8 @@ public:
     virtual unsigned read(u64 pc, std::span<u8> out) const = 0;
 };
 
-// What a block is good for, besides its address. VS, vtype and the privilege are not here: only helpers consult them,
-// when they run.
+// What a block is good for, besides its address. vl, vtype and the privilege are not here: helpers consult them when
+// they run, and where a block sets vl and vtype itself, what follows in it knows them.
 namespace block_mode {
 constexpr u64 rv64 = 1;
 constexpr u64 vector = 2;    // the hart has the V extension
@@ -33,6 +34,11 @@ constexpr u64 float_dirty = 8;
 // Three bits: the dynamic rounding mode, which so is a static one in the block; 0 while FS is off.
 constexpr unsigned frm_shift = 4;
 constexpr u64 frm = u64{7} << frm_shift;
+constexpr u64 vector_on = 128;  // VS is not off; a block marks it dirty itself
+// Two bits: log2 of VLEN / 128; 0 without the V extension.
+constexpr unsigned vlen_shift = 8;
+constexpr u64 of_vlen(unsigned vlen) { return static_cast<u64>(std::countr_zero(vlen / 128)) << vlen_shift; }
+constexpr unsigned vlen_of(u64 mode) { return (mode & vector) != 0 ? 128u << (mode >> vlen_shift & 3) : 0; }
 }  // namespace block_mode
 
 // The mode that a block must have been built for to run on the hart as it is now.

@@ -149,15 +149,19 @@ struct Build : FloatBuild<Build<XType>> {
     template <bool (*Body)(Hart&, u32)>
     bool helper(const char* name, u32 word) {
         // The arithmetic vector instructions (OP-V) touch no memory.
-        constexpr u32 op_v = 0x57;
-        ir::Effects effects = (word & 0x7f) == op_v ? ir::Effects{state | ir::effect_may_leave} : everything;
+        constexpr u32 op_v = 0x57, load_fp = 0x07, store_fp = 0x27;
+        const u32 opcode = word & 0x7f;
+        ir::Effects effects = opcode == op_v ? ir::Effects{state | ir::effect_may_leave} : everything;
         if (t.flow != Flow::system) {
+            const bool vector = opcode == op_v || opcode == load_fp || opcode == store_fp;
+            if (vector && build_lanes(t, 8 * sizeof(X), Body, word)) return true;
             call_out(name, call_helper<Body>, word, effects);
+            if (vector) note_vector_call(t, Body);
             return true;
         }
         if (Hart::goes_on(word)) {
             t.flow = Flow::next;
-            t.float_dirty = false;  // what is written may say otherwise
+            t.float_dirty = t.vector.dirty = false;  // what is written may say otherwise
         } else {
             effects |= ir::effect_ends_block;
         }

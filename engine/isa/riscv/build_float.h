@@ -8,6 +8,7 @@
 #include "engine/float/softfloat.h"
 #include "engine/ir/builder.h"
 #include "engine/ir/values.h"
+#include "engine/isa/riscv/build_lanes.h"
 #include "engine/isa/riscv/float_exec.h"
 #include "engine/isa/riscv/formats.h"
 
@@ -23,6 +24,8 @@ constexpr u64 pc = offsetof(State, pc), fflags = offsetof(State, fflags), frm = 
 constexpr u64 reservation_valid = offsetof(State, reservation_valid),
               reservation_address = offsetof(State, reservation_address),
               reservation_value = offsetof(State, reservation_value);
+constexpr u64 v = offsetof(State, v);  // the first of as many i128 slots as make all vector registers
+constexpr u64 vl = offsetof(State, vl), vtype = offsetof(State, vtype), vstart = offsetof(State, vstart);
 }  // namespace slots
 
 // The instruction in translation, and what of the mode its body may ask.
@@ -34,6 +37,7 @@ struct Translation {
     bool float_on = false;
     bool float_dirty = false;  // FS is known to be dirty, by the mode or by an earlier instruction of the block
     u8 frm = 0;
+    VectorTranslation vector{};
 };
 
 template <class Derived>

@@ -1,4 +1,4 @@
-// The translations of the vector extensions: a helper call each.
+// The translations of the vector extensions: a helper call each, or what build_lanes.cpp makes of it.
 #include "engine/isa/riscv/build_rows.h"
 
 namespace viv::riscv {

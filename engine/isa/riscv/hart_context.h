@@ -43,7 +43,7 @@ private:
         u64 last_use = 0;
         exec::JumpTable table;
     };
-    static constexpr usize most = 4;
+    static constexpr usize most = 8;
     std::vector<std::unique_ptr<Table>> all_;
     Table* last_ = nullptr;  // the one asked for last
     u64 clock_ = 0;

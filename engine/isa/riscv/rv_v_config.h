@@ -1,6 +1,6 @@
 // V 1.0: what all vector instructions are made of, and the instructions that set vl and vtype.
-// Every vector instruction is one helper call, whatever the tier: vtype is state, so an instruction's meaning is known
-// only when it runs.
+// Every vector instruction is one helper: vtype is state, so its meaning is known only when it runs. Where a block says
+// what vtype is, build_lanes.cpp writes some as IR instead of the call.
 // Specification: RISC-V Unprivileged ISA 20240411, section 31.6.
 #pragma once
 

@@ -1,4 +1,5 @@
-// The V extension's helpers: every vector instruction is a call of one of these from its body in rv_v*.h.
+// The V extension's helpers: every vector instruction is a call of one of these from its body in rv_v*.h (but see
+// build_lanes.h).
 // Promises: a helper checks the whole encoding against vtype, does the instruction, clears vstart and marks VS dirty,
 // and returns true; or it delivers a trap and returns false, leaving vstart at the element to go on with. One helper
 // serves all forms (.vv, .vx, .vi ...) of an operation.

@@ -12,15 +12,6 @@ namespace {
 
 constexpr u64 vill = u64{1} << 63;
 
-// VLMAX of a vtype value, 0 if we do not support it. With a fractional multiplier SEW is at most that part of ELEN.
-u32 vlmax_of(u64 vtype, unsigned vlen_bytes) {
-    if (vtype >> 8 != 0) return 0;
-    const unsigned sew = vtype >> 3 & 7;  // log2 of bytes
-    const int lmul = static_cast<int>(vtype & 3) - static_cast<int>(vtype & 4);
-    if (static_cast<int>(sew) > 3 + std::min(lmul, 0) || lmul == -4) return 0;
-    return vlen_bytes << 3 << (lmul + 3) >> (sew + 6);
-}
-
 }  // namespace
 
 bool set_vl(Hart& hart, u32 word) {
@@ -29,9 +20,9 @@ bool set_vl(Hart& hart, u32 word) {
     u64 vtype = 0;
     bool immediate_length = false;
     if (word >> 31 == 0)
-        vtype = word >> 20 & 0x7ff;  // vsetvli
-    else if (word >> 30 == 3) {      // vsetivli
-        vtype = word >> 20 & 0x3ff;
+        vtype = immediate_vtype(word);  // vsetvli
+    else if (word >> 30 == 3) {         // vsetivli
+        vtype = immediate_vtype(word);
         immediate_length = true;
     } else
         vtype = o.x_unsigned(o.vs2);

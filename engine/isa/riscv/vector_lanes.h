@@ -229,7 +229,7 @@ enum class Old : u8 { ignored, read };  // whether vd is a source too
 // Whether the registers and widths obey the rules. Comparisons and instructions with a carry may read v0 as a source of
 // elements too: the specification reserves that, and processors do it.
 template <Shape S>
-bool registers_legal(const Operation& o, bool has_vs1, Old old) {
+bool registers_legal(const Fields& o, bool has_vs1, Old old) {
     constexpr bool wide = S == Shape::widen || S == Shape::widen_w || S == Shape::narrow;
     const int m = o.lmul;
     if (wide && (o.sew > 2 || m > 2)) return false;

@@ -9,23 +9,6 @@ namespace viv::riscv::vector {
 
 namespace {
 
-enum class Direction : u8 { load, store };
-
-// The width field: log2 of bytes.
-unsigned width_of(const Operation& o) {
-    const unsigned width = o.word >> 12 & 7;
-    return width == 0 ? 0 : width - 4;
-}
-
-// log2 of the multiplier of elements of `eew` when there are as many as elements of SEW.
-int effective_multiplier(const Operation& o, unsigned eew) { return static_cast<int>(eew) - o.sew + o.lmul; }
-
-// vd, or vs3, and the registers of all fields.
-bool data_registers_legal(const Operation& o, Direction direction, int emul, unsigned fields) {
-    if (!aligned(o.vd, emul) || fields * registers(emul) > 8 || o.vd + fields * registers(emul) > 32) return false;
-    return direction == Direction::store || o.clear_of_mask(o.vd);
-}
-
 // Moves `size` bytes between guest memory at `address`, which lies in one page that may be accessed directly, and a
 // register.
 // Naturally aligned words are moved at once: another hart never sees half an element.
@@ -187,7 +170,7 @@ template <Direction D>
 bool whole(Hart& hart, u32 word) {
     const Operation o(hart, word);
     const unsigned count = o.fields();
-    if (!hart.vector_on() || (o.vd & (count - 1)) != 0) return o.illegal();
+    if (!hart.vector_on() || !whole_registers_legal(o.vd, count)) return o.illegal();
     const bool ok = with_element(width_of(o), [&]<class T>() {
         return run_consecutive<D, T>(o, base_of(o), o.reg(o.vd), o.start, usize{count} * hart.vlen_bytes() / sizeof(T));
     });

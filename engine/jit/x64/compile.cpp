@@ -26,7 +26,7 @@ bool narrow(Type type) { return type == Type::i1 || type == Type::i8 || type == 
 // Decided before a guest instruction begins, since none can be given up after its first access to memory.
 bool Compiler::supported(const ir::Inst& inst) const {
     const Type type = inst.type;
-    if (type == Type::i128) return false;
+    if (is_vector(inst)) return vector_supported(inst);
     switch (ir::info_of(inst.op).shape) {
         case Shape::unary:
             if (inst.op == Op::not_) return true;
@@ -227,6 +227,7 @@ void Compiler::instruction(const ir::Inst& inst) {
         ir::for_each_operand(*block_, inst, [&](ir::ValueId id) { use(id); });
         return;
     }
+    if (is_vector(inst)) return vector(inst);
     switch (ir::info_of(inst.op).shape) {
         case Shape::unary: unary(inst); break;
         case Shape::binary: binary(inst); break;
@@ -283,8 +284,10 @@ void Compiler::block(u32 index) {
     block_ = &block;
     values_.assign(block.code.size(), Value{});
     in_slots_.clear();
+    backed_.clear();
     for (Home& home : homes_) home.readers.clear();
     std::fill(std::begin(owner_), std::end(owner_), ir::no_value);
+    std::fill(std::begin(xmm_owner_), std::end(xmm_owner_), ir::no_value);
     spill_places_ = 0;
     guest_count_ = 0;
     done_ = false;
@@ -418,10 +421,12 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     }
     slow_accesses();
     slow_windows();
+    slow_transfers();
     slow_floats();
     canonical_nans();
     exit_stubs();
     entries();
+    vector_constants();
     a_.finish();
     if (failed_ || out.exits.size() > exit_word::maximum_exits) return false;
     out.code.assign(a_.code().begin(), a_.code().end());

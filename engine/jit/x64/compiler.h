@@ -38,16 +38,20 @@ private:
         stack,    // in spill place `place`
         slot,     // in the state, at byte offset `place`, as long as nothing is written there
         home,     // in the home `place`, likewise
+        xmm,      // a vector, in `xmm`, which belongs to it alone
     };
     struct Value {
         Where where = Where::nowhere;
         bool clean = true;
         Gpr gpr = Gpr::rax;
+        Xmm xmm = Xmm::xmm0;
         i32 place = 0;
-        u32 uses = 0;          // that are still to come
-        i32 target = no_home;  // the home that is set to it before anything else can happen
+        u32 uses = 0;           // that are still to come
+        i32 backing = no_slot;  // of Where::xmm: a slot that holds it, too
+        i32 target = no_home;   // the home that is set to it before anything else can happen
     };
     static constexpr i32 no_home = -1;
+    static constexpr i32 no_slot = -1;
     // Where a promoted slot lives.
     struct Home {
         i32 slot = 0;
@@ -114,6 +118,19 @@ private:
         Xmm to_home;  // where `to` is rsp
         bool wide;
     };
+    // A transfer between memory and vector registers that missed the TLB, behind the code of the block.
+    struct SlowTransfer {
+        Label slow, opened, give_up;
+        Gpr base, entry, scratch;
+        Gpr bytes;  // or none_free: then `last`
+        i32 last;   // bytes behind the base
+        ir::MemoryAccess access;
+    };
+    // Sixteen bytes behind the code.
+    struct VectorConstant {
+        Label label;
+        u128 value;
+    };
     struct PendingExit {
         Label label;
         u32 exit;
@@ -178,7 +195,7 @@ private:
     void use(ir::ValueId id);  // one use has been made
     void lock(Gpr gpr) { locked_ |= 1u << number(gpr); }
     void unlock(Gpr gpr) { locked_ &= ~(1u << number(gpr)); }
-    void release() { locked_ = 0; }
+    void release() { locked_ = locked_xmms_ = 0; }
     void spill(Gpr gpr);
     void save_across_call();
     // Values that are to be read from these bytes of the state are read now.
@@ -260,6 +277,55 @@ private:
     void physical(const ir::Inst& inst);
     void call(const ir::Inst& inst);
 
+    // ---- vector.cpp, transfer.cpp: what makes or takes an i128 ----
+    bool is_vector(const ir::Inst& inst) const;
+    bool vector_supported(const ir::Inst& inst) const;
+    void vector(const ir::Inst& inst);
+    void vector_convert(const ir::Inst& inst);
+    void lanes(const ir::Inst& inst);
+    void lanes_of(ir::Op op, ir::Type lane, Xmm to, Xmm a, Xmm b);
+    void multiply_lanes(ir::Type lane, Xmm to, Xmm a, Xmm b);
+    void shift_lanes(const ir::Inst& inst, Xmm to, Xmm a);
+    void shift_lanes_by(ir::Op op, ir::Type lane, Xmm to, Xmm a, unsigned count);
+    void shift_bytes_by_xmm3(ir::Op op, Xmm to, Xmm a);
+    void splat(const ir::Inst& inst);
+    void lane_mask(const ir::Inst& inst);
+    void bit_mask(const ir::Inst& inst);
+    void expand_bits(const ir::Inst& inst);
+    void insert_bits(const ir::Inst& inst);
+    void transfer_lanes(const ir::Inst& inst);
+    void copy_bytes(const ir::Inst& inst, Gpr from, Gpr at, u64 bytes);
+    void copy_bytes(const ir::Inst& inst, Gpr from, Gpr at, Gpr bytes);
+    void copy_piece(const ir::Inst& inst, Mem memory, Mem state, unsigned bytes);
+    void ask_for_transfer(const SlowTransfer& transfer);
+    void slow_transfers();
+    void vector_constants();
+    // An instruction of two operands, or its form of three.
+    struct Packed {
+        void (Assembler::*sse)(Xmm, Xmm) = nullptr;
+        void (Assembler::*avx)(Xmm, Xmm, Xmm) = nullptr;
+    };
+    static Packed direct(ir::Op op, ir::Type lane);
+    void packed(Packed instruction, Xmm to, Xmm a, Xmm b);  // `to` is not b, unless a is, too
+    struct PackedShift {
+        void (Assembler::*sse)(Xmm, u8) = nullptr;
+        void (Assembler::*avx)(Xmm, Xmm, u8) = nullptr;
+    };
+    void packed(PackedShift instruction, Xmm to, Xmm from, unsigned count);
+    void all_ones(Xmm to);
+    void all_zero(Xmm to);
+    Mem vector_constant(u128 value);
+    Xmm allocate_xmm();
+    void spill_xmm(Xmm xmm);
+    Xmm vector_source(ir::ValueId id);    // as source()
+    void give_xmm(Xmm xmm);               // the result of the instruction in progress is there
+    void hold(ir::ValueId id);            // in a register of either kind, since its slot is about to be written
+    u64 places_of(ir::ValueId id) const;  // the spill places that it takes, as bits from the first on
+    void spill_xmms();
+    void back(ir::ValueId id, i32 slot);           // the slot holds what the value is
+    void lose_backing(i32 offset, unsigned size);  // these bytes of the state are written
+    bool has_vectors(const Region& region) const;
+
     // ---- float.cpp ----
     bool native_float(const ir::Inst& inst) const;
     void float_operation(const ir::Inst& inst);
@@ -313,6 +379,14 @@ private:
     ir::ValueId owner_[16] = {};
     u32 locked_ = 0;
     u64 spill_places_ = 0;  // those in use, as bits
+    ir::ValueId xmm_owner_[16] = {};
+    u32 locked_xmms_ = 0;
+    std::vector<ir::ValueId> backed_;  // values that may have a backing
+    u32 reserved_xmms_ = 0xf;          // homes, and those that instructions work in
+    std::vector<SlowTransfer> slow_transfers_;
+    std::vector<VectorConstant> vector_constants_;
+    Label mask_table_{};
+    bool has_mask_table_ = false;
     std::vector<SlowAccess> slow_;
     std::vector<SlowFloat> slow_floats_;
     std::vector<CanonicalNan> canonical_nans_;

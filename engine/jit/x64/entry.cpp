@@ -16,7 +16,7 @@ namespace {
 
 constexpr Gpr caller_saved[] = {Gpr::rax, Gpr::rcx, Gpr::rdx, Gpr::rsi, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11};
 // What a thunk that saves them has put on the stack, with its return address.
-constexpr i32 saved_xmms = 8 * 16;
+constexpr i32 saved_xmms = 16 * 16;
 constexpr i32 pushed = 8 * static_cast<i32>(std::size(caller_saved)) + saved_xmms + 8;
 static_assert(pushed % 16 == 0);
 constexpr Gpr callee_saved[] = {Gpr::rbx, Gpr::rbp, Gpr::r12, Gpr::r13, Gpr::r14, Gpr::r15};
@@ -67,11 +67,11 @@ private:
 void save_registers(Assembler& a) {
     for (const Gpr gpr : caller_saved) a.push(gpr);
     a.sub(Width::b64, Gpr::rsp, saved_xmms);
-    for (i32 i = 0; i < 16; i++) a.movsd(at(Gpr::rsp, 8 * i), static_cast<Xmm>(i));
+    for (i32 i = 0; i < 16; i++) a.movups(at(Gpr::rsp, 16 * i), static_cast<Xmm>(i));
 }
 
 void restore_registers(Assembler& a) {
-    for (i32 i = 0; i < 16; i++) a.movsd(static_cast<Xmm>(i), at(Gpr::rsp, 8 * i));
+    for (i32 i = 0; i < 16; i++) a.movups(static_cast<Xmm>(i), at(Gpr::rsp, 16 * i));
     a.lea(Width::b64, Gpr::rsp, at(Gpr::rsp, saved_xmms));
     for (usize i = std::size(caller_saved); i-- > 0;) a.pop(caller_saved[i]);
 }

@@ -17,8 +17,8 @@ using Kind = Promotion::Kind;
 
 // rax, rcx, rdx and rsi are left for values: as many as a store to memory takes.
 constexpr Gpr integer_homes[] = {Gpr::rbx, Gpr::rdi, Gpr::r8, Gpr::r9, Gpr::r10, Gpr::r11, Gpr::r13, Gpr::r14};
-// xmm0 to xmm3 are what floating-point operations work in.
-constexpr unsigned first_floating_home = 4, floating_homes = 12;
+// xmm0 to xmm3 are what floating-point and vector operations work in. Vectors are left four.
+constexpr unsigned first_floating_home = 4, floating_homes = 12, vector_registers = 4;
 
 bool swaps(ir::Op op) {
     return op == ir::Op::add || op == ir::Op::mul || op == ir::Op::and_ || op == ir::Op::or_ || op == ir::Op::xor_;
@@ -48,6 +48,7 @@ bool callee_saved(Gpr gpr) { return gpr == Gpr::rbx || gpr == Gpr::r13 || gpr ==
 void Compiler::choose_homes(const Region& region) {
     usize integers = 0;
     unsigned floats = 0;
+    const unsigned most_floats = floating_homes - (has_vectors(region) ? vector_registers : 0);
     for (const Promotion& promotion : region.promoted) {
         Home home{.slot = static_cast<i32>(promotion.slot),
                   .kind = promotion.kind,
@@ -56,8 +57,9 @@ void Compiler::choose_homes(const Region& region) {
         if (promotion.kind == Kind::integer && integers < std::size(integer_homes)) {
             home.gpr = integer_homes[integers++];
             reserved_ |= 1u << number(home.gpr);
-        } else if (promotion.kind == Kind::floating && floats < floating_homes) {
+        } else if (promotion.kind == Kind::floating && floats < most_floats) {
             home.xmm = static_cast<Xmm>(first_floating_home + floats++);
+            reserved_xmms_ |= 1u << number(home.xmm);
         } else {
             continue;
         }

@@ -175,10 +175,11 @@ void Compiler::call(const ir::Inst& inst) {
     static constexpr Gpr arguments[] = {Gpr::rsi, Gpr::rdx, Gpr::rcx, Gpr::r8};
     const ir::Call& call = block_->calls[inst.imm];
     if ((call.effects & ir::effect_writes_state) != 0) {
+        for (const ir::ValueId id : backed_) value(id).backing = no_slot;
+        backed_.clear();
         for (const ir::ValueId id : in_slots_) {
             if (value(id).where != Where::slot) continue;
-            source(id);
-            release();
+            hold(id);
         }
         in_slots_.clear();
     }

@@ -159,6 +159,7 @@ void Compiler::load_to(Gpr gpr, ir::ValueId id) {
                 default: a_.movzx(Width::b8, gpr, from); return;
             }
         }
+        case Where::xmm:
         case Where::nowhere: break;
     }
     CHECK(false);
@@ -210,7 +211,8 @@ void Compiler::use(ir::ValueId id) {
     CHECK(v.uses > 0);
     if (--v.uses != 0) return;
     if (v.where == Where::gpr) owner_[number(v.gpr)] = ir::no_value;
-    if (v.where == Where::stack) spill_places_ &= ~(u64{1} << v.place);
+    if (v.where == Where::stack) spill_places_ &= ~(places_of(id) << v.place);
+    if (v.where == Where::xmm) xmm_owner_[number(v.xmm)] = ir::no_value;
     v.where = Where::nowhere;
 }
 
@@ -242,17 +244,25 @@ Gpr Compiler::copy_for_writing(ir::ValueId id, ir::ValueId other) {
 void Compiler::save_across_call() {
     for (const Gpr gpr : caller_saved)
         if (owner_[number(gpr)] != ir::no_value) spill(gpr);
+    spill_xmms();
 }
 
 void Compiler::read_before_write(i32 offset, unsigned size) {
-    std::erase_if(in_slots_, [&](ir::ValueId id) {
+    lose_backing(offset, size);
+    // What is brought to a register may send another vector back to its slot, which then is one of these.
+    for (usize i = 0; i < in_slots_.size();) {
+        const ir::ValueId id = in_slots_[i];
         const Value& v = value(id);
-        if (v.where != Where::slot) return true;
         const i32 end = v.place + static_cast<i32>(ir::bytes_of(type_of(id)));
-        if (v.place >= offset + static_cast<i32>(size) || end <= offset) return false;
-        unlock(source(id));
-        return true;
-    });
+        const bool there = v.where == Where::slot;
+        if (there && (v.place >= offset + static_cast<i32>(size) || end <= offset)) {
+            i++;
+            continue;
+        }
+        in_slots_[i] = in_slots_.back();
+        in_slots_.pop_back();
+        if (there) hold(id);
+    }
 }
 
 }  // namespace viv::jit::x64
