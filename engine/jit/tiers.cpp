@@ -55,13 +55,14 @@ TranslatedPage& Tiers::translated(exec::CodePage& page) {
 void Tiers::translate_crossing(const exec::CodePage& page, u64 pc, Region& region) {
     const u64 next = region.virtual_page + page_size;
     const exec::CodePage* const next_page = engine_.known_code_page(next);
-    if (next_page == nullptr) return;
+    // One page, mapped twice, would have to be told apart from itself.
+    if (next_page == nullptr || next_page == &page) return;
+    engine_.will_hold_code(*next_page);
     std::array<u8, page_size + exec::Engine::longest_instruction> bytes;
     const auto end = std::copy_n(page.bytes, page_size, bytes.begin());
     std::copy_n(next_page->bytes, exec::Engine::longest_instruction, end);
     region.blocks.front() = guest_.translate_block(bytes, region.virtual_page, pc, region.mode, 1);
     region.next_page = next_page;
-    engine_.will_hold_code(*next_page);
 }
 
 const u8* Tiers::translate(const exec::CodePage& page, u64 mode, u64 pc) {
