@@ -72,6 +72,29 @@ public:
                          static_cast<off_t>(length)) == 0;
     }
 
+    Result<void> resize(u64 bytes) override {
+        if (nature_ == Nature::block_device)
+            return bytes <= size() ? Result<void>{} : failure("lengthen a block device", ENOSPC);
+        while (ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
+            if (errno != EINTR) return failure("resize", errno);
+        return {};
+    }
+
+    Extent extent_at(u64 offset) override {
+        const u64 end = size();
+        if (offset >= end) return {};
+        const off_t data = lseek(fd_, static_cast<off_t>(offset), SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? Extent{end - offset, true} : Extent{end - offset, false};
+        if (static_cast<u64>(data) > offset) return {static_cast<u64>(data) - offset, true};
+        const off_t hole = lseek(fd_, static_cast<off_t>(offset), SEEK_HOLE);
+        return {hole > data ? static_cast<u64>(hole) - offset : end - offset, false};
+    }
+
+    u64 allocated() override {
+        struct stat status {};
+        return fstat(fd_, &status) == 0 ? static_cast<u64>(status.st_blocks) * 512 : 0;
+    }
+
 private:
     Error failure(const char* action, int error_number) const {
         return Error{fmt::format("{}: cannot {}: {}", path_, action, error_text(error_number))};
@@ -127,6 +150,31 @@ bool claim(int fd, bool writing) {
 
 }  // namespace
 
+namespace {
+
+// Takes the descriptor over.
+Result<std::unique_ptr<host::File>> adopt(int fd, const std::string& path, FileAccess access) {
+    struct stat status {};
+    const bool known = fstat(fd, &status) == 0;
+    if (!known || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))) {
+        const bool directory = known && S_ISDIR(status.st_mode);
+        close(fd);
+        return Error{fmt::format("{}: is {}; a regular file or a block device is needed", path,
+                                 directory ? "a directory" : "no regular file")};
+    }
+    const bool writing = access == FileAccess::read_write;
+    if (access != FileAccess::read_only_unlocked && !claim(fd, writing)) {
+        close(fd);
+        return Error{fmt::format(
+            "{}: is in use by another program{}", path,
+            writing ? "; end that one first, or give a copy of the file" : " that writes it; end that one first")};
+    }
+    const auto nature = S_ISBLK(status.st_mode) ? Nature::block_device : Nature::regular;
+    return std::unique_ptr<host::File>(std::make_unique<PosixFile>(fd, path, nature));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access) {
     const bool writing = access == FileAccess::read_write;
     // O_NONBLOCK: the opening of a FIFO given by mistake must not hang; it means nothing to files and block devices.
@@ -137,22 +185,16 @@ Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAcces
             fmt::format("{}: cannot open: {}{}", path, error_text(errno),
                         writing && permission ? "; readonly=on or snapshot=on needs no permission to write" : "")};
     }
+    return adopt(fd, path, access);
+}
+
+Result<std::unique_ptr<host::File>> create_file(const std::string& path) {
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (fd < 0) return Error{fmt::format("{}: cannot be made: {}", path, error_text(errno))};
+    TRY_SET(auto file, adopt(fd, path, FileAccess::read_write));
     struct stat status {};
-    const bool known = fstat(fd, &status) == 0;
-    if (!known || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))) {
-        const bool directory = known && S_ISDIR(status.st_mode);
-        close(fd);
-        return Error{fmt::format("{}: is {}; a regular file or a block device is needed", path,
-                                 directory ? "a directory" : "no regular file")};
-    }
-    if (!claim(fd, writing)) {
-        close(fd);
-        return Error{fmt::format(
-            "{}: is in use by another program{}", path,
-            writing ? "; end that one first, or give a copy of the file" : " that writes it; end that one first")};
-    }
-    const auto nature = S_ISBLK(status.st_mode) ? Nature::block_device : Nature::regular;
-    return std::unique_ptr<host::File>(std::make_unique<PosixFile>(fd, path, nature));
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) TRY(file->resize(0));
+    return file;
 }
 
 }  // namespace viv::native

@@ -58,10 +58,13 @@ public:
     u64 current_id() const override;
 };
 
-enum class FileAccess : u8 { read_only, read_write };
+// unlocked: for looking at a file although somebody may be writing it.
+enum class FileAccess : u8 { read_only, read_write, read_only_unlocked };
 // A regular file or a block device, locked against a second writer (and against a writer while it is read). The error
 // names `path`.
 Result<std::unique_ptr<host::File>> open_file(const std::string& path, FileAccess access);
+// The same to be written, made if it is missing, and empty once it is locked.
+Result<std::unique_ptr<host::File>> create_file(const std::string& path);
 
 // Lines of `level` and graver go to standard error, as "viv: component: line".
 class StandardErrorLog final : public LogSink {

@@ -1,13 +1,14 @@
-// Raw images: the file's bytes are the disk's. Requests are carried out at once, so completions come before submit()
-// returns.
+// Raw images. See raw.h, and block.h for open_raw().
 // Promises: a request outside the disk, of odd size or with segments that do not add up is an io_error and touches
 // nothing.
+#include "engine/block/raw.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "engine/block/block.h"
+#include "engine/block/catalog.h"
 
 namespace viv::block {
 
@@ -15,84 +16,97 @@ namespace {
 
 constexpr u64 sector_size = 512;
 
-Status status_of(const Result<void>& result) { return result.ok() ? Status::ok : Status::io_error; }
-
-class RawDisk final : public Disk {
+class RawImage final : public Image {
 public:
-    RawDisk(std::unique_ptr<host::File> file, std::string name, u64 size, Access access)
-        : file_(std::move(file)), name_(std::move(name)), size_(size), access_(access) {}
+    RawImage(std::unique_ptr<host::File> file, std::string name, Access access, NamedBy by)
+        : Image(std::move(file), std::move(name), access), file_size_(file_->size()), by_(by) {}
 
-    u64 size() const override { return size_; }
-    bool read_only() const override { return access_ == Access::read_only; }
-    std::string_view file_name() const override { return name_; }
     std::string_view format() const override { return "raw"; }
-    void submit(Request request) override {
-        const Status status = carry_out(request);
-        if (request.done) request.done(status);
+    u64 size() const override { return align_up(file_size_, sector_size); }
+
+    Result<void> read(u64 offset, std::span<u8> out) override {
+        TRY(check_range(offset, out.size()));
+        // A file that shrinks behind our back gives errors, not zeroes.
+        return offset + out.size() <= file_size_ ? file_->read_at(offset, out) : read_padded(*file_, offset, out);
+    }
+
+    Result<void> write(u64 offset, std::span<const u8> in) override {
+        TRY(check_writable(offset, in.size()));
+        TRY(keep_raw(offset, in));
+        return file_->write_at(offset, in);
+    }
+
+    Result<void> write_zeroes(u64 offset, u64 length) override {
+        TRY(check_writable(offset, length));
+        return zero_range(*file_, offset, length);
+    }
+
+    Result<void> discard(u64 offset, u64 length) override {
+        TRY(check_writable(offset, length));
+        // What is discarded may keep its content, so a host that cannot give the space back does no harm.
+        if (length != 0) file_->punch_hole(offset, length);
+        return {};
+    }
+
+    Result<void> flush() override { return file_->flush(); }
+
+    Result<Extent> extent(u64 offset, u64 length) override {
+        TRY(check_range(offset, length));
+        if (offset >= file_size_) return Extent{Extent::Kind::zero, length, std::nullopt, false};
+        const auto found = file_->extent_at(offset);
+        Extent extent;
+        extent.kind = found.hole ? Extent::Kind::zero : Extent::Kind::data;
+        const u64 there = align_up(std::max<u64>(found.length, 1), sector_size);
+        extent.length = std::min({length, there, align_up(file_size_, sector_size) - offset});
+        extent.file_offset = offset;
+        return extent;
+    }
+
+    Result<void> resize(u64 new_size) override {
+        TRY(check_writable(0, 0));
+        TRY(file_->resize(new_size));
+        file_size_ = new_size;
+        return {};
     }
 
 private:
-    Status carry_out(const Request& request) {
-        if (request.operation == Operation::flush) return status_of(file_->flush());
-        if (!range_fits(request.offset, request.length, size_) || request.offset % sector_size != 0 ||
-            request.length % sector_size != 0)
-            return Status::io_error;
-        if (request.operation != Operation::read && read_only()) return Status::io_error;
-        switch (request.operation) {
-            case Operation::read:
-            case Operation::write: return transfer(request);
-            case Operation::discard:
-                // What is discarded may keep its content, so a host that cannot give the space back does no harm.
-                file_->punch_hole(request.offset, request.length);
-                return Status::ok;
-            case Operation::write_zeroes: return write_zeroes(request.offset, request.length);
-            case Operation::flush: break;
-        }
-        return Status::unsupported;
+    // Otherwise a guest could write a header that names any file of the host as the image below, and read that file
+    // when the image is opened the next time.
+    Result<void> keep_raw(u64 offset, std::span<const u8> in) {
+        if (by_ == NamedBy::user || offset >= sector_size || in.empty()) return {};
+        std::array<u8, sector_size> head{};
+        TRY(read_padded(*file_, 0, head));
+        std::copy_n(in.begin(), std::min<u64>(in.size(), sector_size - offset),
+                    head.begin() + static_cast<std::ptrdiff_t>(offset));
+        const auto* format = probe_format(head);
+        if (format == nullptr) return {};
+        return fault(
+            fmt::format("was taken for a raw image by its content; a first sector of a {} image is not written "
+                        "to it (format=raw allows that)",
+                        format->name));
     }
 
-    Status transfer(const Request& request) {
-        u64 total = 0;
-        for (const auto& segment : request.segments) total += segment.size();
-        if (total != request.length) return Status::io_error;
-        u64 at = request.offset;
-        for (const auto& segment : request.segments) {
-            if (segment.empty()) continue;
-            const auto result =
-                request.operation == Operation::read ? file_->read_at(at, segment) : file_->write_at(at, segment);
-            if (!result.ok()) return Status::io_error;
-            at += segment.size();
-        }
-        return Status::ok;
-    }
-
-    Status write_zeroes(u64 offset, u64 length) {
-        if (length == 0 || file_->punch_hole(offset, length)) return Status::ok;
-        static constexpr std::array<u8, 64 << 10> zeroes{};
-        while (length != 0) {
-            const u64 part = std::min<u64>(length, zeroes.size());
-            if (!file_->write_at(offset, std::span(zeroes).first(part)).ok()) return Status::io_error;
-            offset += part;
-            length -= part;
-        }
-        return Status::ok;
-    }
-
-    std::unique_ptr<host::File> file_;
-    std::string name_;
-    u64 size_;  // at opening: a file that shrinks behind our back gives io_errors
-    Access access_;
+    u64 file_size_;  // at opening, or as resize() left it
+    NamedBy by_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Disk>> open_raw(std::unique_ptr<host::File> file, std::string name, Access access) {
-    const u64 size = file->size();
+std::unique_ptr<Image> open_raw_image(std::unique_ptr<host::File> file, std::string name, Access access, NamedBy by) {
+    return std::make_unique<RawImage>(std::move(file), std::move(name), access, by);
+}
+
+Result<void> check_raw_size(u64 size, std::string_view name) {
     if (size == 0) return Error{fmt::format("disk image '{}' is empty", name)};
     if (size % sector_size != 0)
         return Error{
             fmt::format("disk image '{}' has {} bytes; a raw image has a multiple of {}", name, size, sector_size)};
-    return Result<std::unique_ptr<Disk>>(std::make_unique<RawDisk>(std::move(file), std::move(name), size, access));
+    return {};
+}
+
+Result<std::unique_ptr<Disk>> open_raw(std::unique_ptr<host::File> file, std::string name, Access access) {
+    TRY(check_raw_size(file->size(), name));
+    return make_disk(open_raw_image(std::move(file), std::move(name), access, NamedBy::user));
 }
 
 }  // namespace viv::block

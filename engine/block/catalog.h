@@ -1,0 +1,101 @@
+// The formats of disk images: the one list of them, opening by name or by content, and making new ones.
+// Promises: content is looked at in the first 512 bytes only; an image that is found to be raw by its content keeps
+// looking so (raw.h); a chain of images is at most deepest_chain long and holds no file twice; images below are opened
+// for reading, by a FileOpener that may refuse; an image that names others is refused where there is no opener.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/block/image.h"
+
+namespace viv::block {
+
+inline constexpr unsigned deepest_chain = 64;
+
+// Opens the files that images name. The names come from the images: whoever implements this decides what they may
+// reach.
+class FileOpener {
+public:
+    struct Opened {
+        std::unique_ptr<host::File> file;
+        std::string name;      // for messages, and for names relative to it
+        std::string identity;  // the same for two names of one file
+    };
+    virtual ~FileOpener() = default;
+    // `named_by`: Opened::name of the image that names it.
+    virtual Result<Opened> open(const std::string& name, const std::string& named_by) = 0;
+};
+
+enum class Chain : u8 {
+    whole,
+    first_only,  // what is below is not opened and reads as zero: for looking at an image, or for checking it
+};
+
+struct OpenOptions {
+    std::string_view format;  // empty: by content
+    Access access = Access::read_only;
+    Chain chain = Chain::whole;
+    FileOpener* opener = nullptr;  // null: images with others below them are refused
+    // Opened by a check that will repair it: marks of damage do not matter.
+    enum class Damage : u8 { refused, expected } damage = Damage::refused;
+};
+
+// What a format's open() is called with.
+struct OpenContext {
+    std::string name;
+    Access access = Access::read_only;
+    OpenOptions::Damage damage = OpenOptions::Damage::refused;
+    // Null result: the chain is not wanted.
+    std::function<Result<std::unique_ptr<Image>>(const std::string& name, const std::string& format)> open_backing;
+};
+
+enum class Compression : u8 { zlib, zstd };
+
+struct CreateOptions {
+    u64 size = 0;          // bytes, a multiple of 512
+    u64 cluster_size = 0;  // bytes; 0: as the format has it
+    unsigned version = 0;  // of the format; 0: the newest
+    unsigned refcount_bits = 16;
+    bool lazy_refcounts = false;
+    Compression compression = Compression::zlib;
+    bool fixed = false;  // all of it allocated at once: VDI's static images, VHD's fixed ones
+    std::string backing_file, backing_format;
+};
+
+// The names that `-o` knows, which a format has or not.
+enum class CreateOption : u16 {
+    cluster_size = 1 << 0,
+    version = 1 << 1,
+    refcount_bits = 1 << 2,
+    lazy_refcounts = 1 << 3,
+    compression = 1 << 4,
+    fixed = 1 << 5,
+    backing = 1 << 6,
+    subformat = 1 << 7,
+};
+
+struct FormatKind {
+    std::string_view name, title;
+    bool (*probe)(std::span<const u8, 512> head);
+    Result<std::unique_ptr<Image>> (*open)(std::unique_ptr<host::File> file, OpenContext context);  // null: cannot
+    // Into an empty file. Null: cannot.
+    Result<void> (*create)(host::File& file, const CreateOptions& options);
+    u16 create_options = 0;  // CreateOption
+    bool has(CreateOption option) const { return (create_options & static_cast<u16>(option)) != 0; }
+};
+
+std::span<const FormatKind> formats();
+// By its name; the error names those there are.
+Result<const FormatKind*> find_format(std::string_view name);
+// What the first bytes of a file say; null: nothing known, which is raw.
+const FormatKind* probe_format(std::span<const u8, 512> head);
+
+Result<std::unique_ptr<Image>> open_image(FileOpener::Opened file, const OpenOptions& options);
+
+// The error of a raw image whose size is that of no disk.
+Result<void> check_raw_size(u64 size, std::string_view name);
+
+}  // namespace viv::block
