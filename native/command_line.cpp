@@ -10,8 +10,8 @@
 namespace viv::native {
 
 struct CommandLine::Implementation {
-    explicit Implementation(std::string name, std::string about)
-        : verb(std::move(name)), app(std::move(about), "viv " + verb) {
+    Implementation(std::string name, std::string about, const std::string& program)
+        : verb(std::move(name)), app(std::move(about), program + " " + verb) {
         app.set_help_flag("-h,--help", "This text");
         app.get_formatter()->column_width(34);
     }
@@ -38,7 +38,7 @@ struct CommandLine::Implementation {
     Error translate(const CLI::ParseError& problem) const {
         const std::string text = problem.what();
         // "--memory: 1 required SIZE missing"
-        if (const auto colon = text.find(": "); colon != std::string::npos && text.starts_with("--")) {
+        if (const auto colon = text.find(": "); colon != std::string::npos && text.starts_with('-')) {
             const auto name = text.substr(0, colon);
             const CLI::Option* option = app.get_option_no_throw(name);
             if (option != nullptr && option->count() > 1 && option->get_expected_max() == 1)
@@ -56,8 +56,8 @@ struct CommandLine::Implementation {
     mutable std::vector<std::string> longs;  // what the views in option_names() point to
 };
 
-CommandLine::CommandLine(std::string verb, std::string description)
-    : implementation_(std::make_unique<Implementation>(std::move(verb), std::move(description))) {}
+CommandLine::CommandLine(std::string verb, std::string description, std::string program)
+    : implementation_(std::make_unique<Implementation>(std::move(verb), std::move(description), program)) {}
 CommandLine::~CommandLine() = default;
 
 void CommandLine::group(std::string heading) { implementation_->heading = std::move(heading); }
@@ -91,6 +91,10 @@ void CommandLine::positional(std::string name, std::optional<std::string>& into,
     auto* option = implementation_->app.add_option_function<std::string>(
         name, [&into](const std::string& text) { into = text; }, help);
     option->type_name("");
+}
+
+void CommandLine::positionals(std::string name, std::vector<std::string>& into, std::string help) {
+    implementation_->app.add_option(name, into, help)->type_name("");
 }
 
 Result<CommandLine::Parsed> CommandLine::parse(std::span<const std::string> arguments) {

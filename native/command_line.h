@@ -17,17 +17,19 @@ namespace viv::native {
 
 class CommandLine {
 public:
-    CommandLine(std::string verb, std::string description);
+    CommandLine(std::string verb, std::string description, std::string program = "viv");
     ~CommandLine();
     CommandLine(const CommandLine&) = delete;
     CommandLine& operator=(const CommandLine&) = delete;
 
-    // `form` names the value in the help: "SIZE". The options that follow a group() belong under its heading.
+    // A name may have a short form: "-f,--format", or be one: "-f". `form` names the value in the help: "SIZE". The
+    // options that follow a group() belong under its heading.
     void group(std::string heading);
     void value(std::string name, std::optional<std::string>& into, std::string form, std::string help);
     void values(std::string name, std::vector<std::string>& into, std::string form, std::string help);
     void flag(std::string name, bool& into, std::string help);
     void positional(std::string name, std::optional<std::string>& into, std::string help);
+    void positionals(std::string name, std::vector<std::string>& into, std::string help);
 
     enum class Parsed : u8 { options, help_asked };
     Result<Parsed> parse(std::span<const std::string> arguments);

@@ -6,46 +6,33 @@
 #include <array>
 #include <cstring>
 
+#include "engine/block/catalog.h"
 #include "engine/dev/catalog.h"
 #include "native/folder_posix.h"
-#include "native/host_posix.h"
+#include "native/image_files.h"
 
 namespace viv::native {
 
 namespace {
 
-// Images that would look like an empty or broken disk if their bytes were taken as they are.
-struct ImageFormat {
-    std::string_view name;
-    std::string_view magic;
-    usize offset = 0;
-};
-constexpr ImageFormat foreign_formats[] = {
-    {"qcow2", std::string_view("QFI\xfb", 4)},
-    {"VMDK", "KDMV"},
-    {"VMDK", "# Disk DescriptorFile"},
-    {"VDI", "<<< ", 0},
-    {"VHDX", "vhdxfile"},
-    {"VHD", "conectix"},
-    {"gzip", "\x1f\x8b"},
-    {"xz", std::string_view("\xfd"
-                            "7zXZ\0",
-                            6)},
-    {"zstd", "\x28\xb5\x2f\xfd"},
-};
-
-Result<void> check_format(host::File& file, std::string_view option, const std::string& path) {
+// Files that hold an image inside: as they are they would look like a broken disk.
+Result<void> check_packed(host::File& file, std::string_view option, const std::string& path) {
+    struct Packed {
+        std::string_view name, magic;
+    };
+    constexpr Packed packings[] = {{"gzip", "\x1f\x8b"},
+                                   {"xz",
+                                    {"\xfd"
+                                     "7zXZ\0",
+                                     6}},
+                                   {"zstd", "\x28\xb5\x2f\xfd"}};
     std::array<u8, 512> head{};
-    if (file.size() < head.size()) return {};  // open_raw() has its own words for that
-    TRY(file.read_at(0, head));
-    for (const auto& format : foreign_formats) {
-        if (std::memcmp(head.data() + format.offset, format.magic.data(), format.magic.size()) != 0) continue;
-        return Error{
-            fmt::format("{} {}: is a {} image; only raw images can be used: convert it (qemu-img convert -O raw), or "
-                        "say format=raw if its "
-                        "bytes are meant as they are",
-                        option, path, format.name)};
-    }
+    TRY(block::read_padded(file, 0, head));
+    for (const auto& packing : packings)
+        if (std::memcmp(head.data(), packing.magic.data(), packing.magic.size()) == 0)
+            return Error{
+                fmt::format("{} {}: is a {} file; unpack it, or say format=raw if its bytes are meant as they are",
+                            option, path, packing.name)};
     return {};
 }
 
@@ -90,15 +77,23 @@ Result<DeviceSpec> plug(const DeviceOption& option) {
 
 Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk) {
     const bool writes_file = disk.read_only == OnOff::off && disk.snapshot == OnOff::off;
-    auto file = open_file(disk.file, writes_file ? FileAccess::read_write : FileAccess::read_only);
+    const auto access = writes_file ? block::Access::read_write : block::Access::read_only;
+    ImageFiles files;
+    auto file = files.open_named(disk.file, access);
     if (!file.ok()) return with_option(option, file.error());
-    if (disk.format == DiskOption::Format::by_content) TRY(check_format(**file, option, disk.file));
-    auto raw = block::open_raw(std::move(*file), disk.file,
-                               writes_file ? block::Access::read_write : block::Access::read_only);
-    if (!raw.ok()) return with_option(option, raw.error());
+    if (disk.format.empty()) TRY(check_packed(*file->file, option, disk.file));
+    block::OpenOptions how;
+    how.format = disk.format;
+    how.access = access;
+    how.opener = disk.backing == OnOff::on ? &files : nullptr;
+    auto image = block::open_image(std::move(*file), how);
+    if (!image.ok()) return with_option(option, image.error());
+    const u64 size = (*image)->format() == "raw" ? (*image)->file().size() : (*image)->size();
+    if (const auto good = block::check_raw_size(size, disk.file); !good.ok()) return with_option(option, good.error());
+    auto opened = block::make_disk(std::move(*image));
     if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off)
-        return block::make_temporary_overlay(std::move(*raw));
-    return std::move(*raw);
+        return block::make_temporary_overlay(std::move(opened));
+    return opened;
 }
 
 Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
@@ -108,7 +103,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         for (const auto& image : guest->disks) {
             DiskOption disk;
             disk.file = image.file;
-            disk.format = DiskOption::Format::raw;
+            disk.format = "raw";
             disk.snapshot = image.writes == Guest::Disk::Writes::discard ? OnOff::on : OnOff::off;
             DeviceSpec spec;
             // A recipe names the device; which of its kinds the board knows.

@@ -42,7 +42,8 @@ constexpr Topic topics[] = {
      "--disk F or --disk file=F,key=value,...  (a comma inside a value is written twice)\n"
      "  readonly=on   the guest cannot write; needs no permission to write\n"
      "  snapshot=on   what the guest writes is kept in memory and forgotten at the end\n"
-     "  format=raw    the file's bytes are the disk's, whatever they look like\n"
+     "  format=NAME   the image's format, instead of what its first bytes say; raw: the bytes are the disk's\n"
+     "  backing=off   an image that names another file below it is refused\n"
      "  serial=TEXT   the serial number that the guest sees\n"
      "The first --disk is the first disk of the guest, after those that a guest of the catalogue brings along.\n"},
     {"share", "sharing a host folder",

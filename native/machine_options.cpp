@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/block/catalog.h"
 #include "native/values.h"
 
 namespace viv::native {
@@ -28,19 +29,26 @@ Result<OnOff> take_switch(Properties& properties, std::string_view option, const
     return on ? OnOff::on : OnOff::off;
 }
 
-// file, format, snapshot and readonly of a disk; `file` has been taken already.
+// format, snapshot, readonly and backing of a disk; `file` has been taken already.
 Result<DiskOption> take_disk(Properties& properties, std::string_view option, std::string file) {
     DiskOption disk;
     disk.file = std::move(file);
     if (const auto format = take(properties, "format"); format) {
-        if (*format != "raw")
+        const auto known = block::find_format(*format);
+        if (!known.ok()) return Error{fmt::format("{} {}: {}", option, disk.file, known.error().message)};
+        if ((*known)->open == nullptr)
             return Error{
-                fmt::format("{} {}: format={}: only raw images can be used; convert it with `qemu-img convert -O raw`",
+                fmt::format("{} {}: format={}: such images cannot be opened by this version; convert it with "
+                            "`qemu-img convert -O qcow2`",
                             option, disk.file, *format)};
-        disk.format = DiskOption::Format::raw;
+        disk.format = *format;
     }
     TRY_SET(disk.snapshot, take_switch(properties, option, "snapshot"));
     TRY_SET(disk.read_only, take_switch(properties, option, "readonly"));
+    if (const auto backing = take(properties, "backing")) {
+        TRY_SET(const bool on, parse_switch(option, "backing", *backing));
+        disk.backing = on ? OnOff::on : OnOff::off;
+    }
     return disk;
 }
 
@@ -53,9 +61,10 @@ std::string escaped(std::string_view value) {
 
 std::string disk_argument(const DiskOption& disk) {
     std::string text = "file=" + escaped(disk.file);
-    if (disk.format == DiskOption::Format::raw) text += ",format=raw";
+    if (!disk.format.empty()) text += ",format=" + disk.format;
     if (disk.snapshot == OnOff::on) text += ",snapshot=on";
     if (disk.read_only == OnOff::on) text += ",readonly=on";
+    if (disk.backing == OnOff::off) text += ",backing=off";
     for (const auto& [key, value] : disk.device_properties) text += fmt::format(",{}={}", key, escaped(value));
     return text;
 }
@@ -78,11 +87,12 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (file->empty())
         return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "serial"};
+    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
-            return Error{fmt::format("{} {}: {} is not known; file, format, snapshot, readonly and serial are{}",
-                                     option, text, key, suggestion(key, known))};
+            return Error{
+                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing and serial are{}",
+                            option, text, key, suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;
 }

@@ -23,15 +23,14 @@ namespace viv::native {
 
 enum class OnOff : u8 { off, on };
 
-// --disk [file=]F,format=raw,snapshot=on,readonly=on; what remains are properties of the device (serial=...).
+// --disk [file=]F,format=qcow2,snapshot=on,readonly=on,backing=off; what remains are properties of the device
+// (serial=...).
 struct DiskOption {
     std::string file;
-    enum class Format : u8 {
-        by_content,
-        raw
-    } format = Format::by_content;  // by content: raw, but an image of another format is refused
+    std::string format;  // of engine/block/catalog.h; empty: by content
     OnOff snapshot = OnOff::off;
     OnOff read_only = OnOff::off;
+    OnOff backing = OnOff::on;  // off: an image that names another below it is refused
     std::map<std::string, std::string> device_properties;
 };
 

@@ -56,9 +56,9 @@ TEST(Options, DisksAreTakenApart) {
     const auto& disks = options.machine.disks;
     ASSERT_EQ(disks.size(), 3u);
     EXPECT_EQ(disks[0].file, "a.img");
-    EXPECT_EQ(disks[0].format, DiskOption::Format::by_content);
+    EXPECT_EQ(disks[0].format, "");
     EXPECT_EQ(disks[1].file, "b,c.img");
-    EXPECT_EQ(disks[1].format, DiskOption::Format::raw);
+    EXPECT_EQ(disks[1].format, "raw");
     EXPECT_EQ(disks[1].snapshot, OnOff::on);
     EXPECT_EQ(disks[1].read_only, OnOff::off);
     EXPECT_EQ(disks[1].device_properties.at("serial"), "s1");
@@ -259,11 +259,13 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "readonly=on"},
          "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly and serial are; did you mean "
-         "readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing and serial are; did "
+         "you mean readonly?"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
-        {{"run", "g", "--disk", "a,format=qcow2"},
-         "--disk a: format=qcow2: only raw images can be used; convert it with `qemu-img convert -O raw`"},
+        {{"run", "g", "--disk", "a,format=qed"},
+         "--disk a: format=qed: such images cannot be opened by this version; convert it with `qemu-img convert -O "
+         "qcow2`"},
+        {{"run", "g", "--disk", "a,backing=maybe"}, "--disk backing=maybe: on or off is needed"},
         {{"run", "g", "--disk", "a,serial=1,serial=2"}, "--disk a,serial=1,serial=2: serial is given twice"},
         {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
@@ -384,7 +386,7 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "--cpus",
                          "3",
                          "--disk",
-                         "file=x,,y,format=raw,snapshot=on,serial=1",
+                         "file=x,,y,format=qcow2,snapshot=on,backing=off,serial=1",
                          "--net",
                          "loopback",
                          "--share",

@@ -134,12 +134,14 @@ class BadInputTest(ProgramTest):
 
     def test_disks_and_shares(self):
         (self.folder / "odd").write_bytes(bytes(1000))
-        (self.folder / "image").write_bytes(b"QFI\xfb" + bytes(1 << 16))
+        (self.folder / "image").write_bytes(b"QFI\xfb\0\0\0\1" + bytes(1 << 16))
         (self.folder / "disk").write_bytes(bytes(1 << 16))
         run = self.run_args("--serial", "null")
         self.refused("--disk missing: cannot open: No such file or directory", *run, "--disk", "missing")
         self.refused("odd", *run, "--disk", "odd")
-        self.refused("--disk image: is a qcow2 image; only raw images can be used", *run, "--disk", "image")
+        self.refused("--disk image: is a qcow image, and that format cannot be opened by this version", *run, "--disk",
+                     "image")
+        self.refused("--disk image: is a qcow2 image of version 1; there are 2 and 3", *run, "--disk", "image,format=qcow2")
         self.refused("--disk .: is a directory", *run, "--disk", ".")
         self.refused("missing", *run, "--share", "missing:tag")
         with open(self.folder / "disk", "r+b") as held:

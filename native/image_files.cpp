@@ -1,0 +1,48 @@
+// See image_files.h.
+#include "native/image_files.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace viv::native {
+
+namespace {
+
+std::string identity_of(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return path;
+    return fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+}  // namespace
+
+Result<std::string> ImageFiles::path_of(const std::string& name, const std::string& named_by) {
+    std::string_view path = name;
+    if (path.starts_with("file:")) path.remove_prefix(5);
+    // "json:", "nbd:", "https:": what comes before a colon without a slash is a protocol in such names.
+    const auto colon = path.find(':');
+    if (colon != std::string_view::npos && path.find('/') > colon && !name.starts_with("file:"))
+        return Error{fmt::format("{}: is no path of a file; only files can be below an image", name)};
+    if (path.empty()) return Error{"the name of the image below is empty"};
+    const auto slash = named_by.rfind('/');
+    if (path.front() == '/' || slash == std::string::npos) return std::string(path);
+    return named_by.substr(0, slash + 1) + std::string(path);
+}
+
+Result<block::FileOpener::Opened> ImageFiles::open(const std::string& name, const std::string& named_by) {
+    TRY_SET(const auto path, path_of(name, named_by));
+    return open_named(path, block::Access::read_only);
+}
+
+Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path, block::Access access) {
+    const FileAccess how = access == block::Access::read_write ? FileAccess::read_write
+                           : locking_ == Locking::unlocked     ? FileAccess::read_only_unlocked
+                                                               : FileAccess::read_only;
+    Opened opened;
+    TRY_SET(opened.file, open_file(path, how));
+    opened.name = path;
+    opened.identity = identity_of(path);
+    return opened;
+}
+
+}  // namespace viv::native

@@ -1,0 +1,265 @@
+// What the verbs share. See tool.h.
+#include "native/img/tool.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <csignal>
+
+#include "native/values.h"
+
+namespace viv::native::img {
+
+namespace {
+
+volatile std::sig_atomic_t caught_signal = 0;
+void note_signal(int number) { caught_signal = number; }
+
+void write_all(int descriptor, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t count = write(descriptor, text.data(), text.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return;
+        text.remove_prefix(static_cast<usize>(count));
+    }
+}
+
+}  // namespace
+
+void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
+void complain(std::string_view line) { write_all(STDERR_FILENO, fmt::format("viv-img: {}\n", line)); }
+
+CommandLine options_of(std::string_view verb) {
+    const auto found = std::find_if(verbs().begin(), verbs().end(), [&](const auto& v) { return v.name == verb; });
+    return CommandLine(std::string(verb), std::string(found->help), "viv-img");
+}
+
+Result<std::optional<int>> parse(CommandLine& options, Arguments arguments) {
+    TRY_SET(const auto parsed, options.parse(arguments));
+    if (parsed == CommandLine::Parsed::options) return std::optional<int>();
+    print(options.help());
+    return std::optional(exit_good);
+}
+
+Result<std::unique_ptr<block::Image>> open(const Source& source) {
+    ImageFiles files(source.locking);
+    TRY_SET(auto file, files.open_named(source.path, source.access));
+    block::OpenOptions options;
+    options.format = source.format;
+    options.access = source.access;
+    options.chain = source.chain;
+    options.opener = &files;
+    options.damage = source.damage;
+    return block::open_image(std::move(file), options);
+}
+
+Result<Found> look_through(block::Image& image, u64 offset, u64 length) {
+    Found found;
+    found.layer = &image;
+    TRY_SET(found.extent, image.extent(offset, length));
+    while (found.extent.kind == block::Extent::Kind::absent && found.layer->backing() != nullptr) {
+        auto& below = *found.layer->backing();
+        if (offset >= below.size()) {
+            // Behind the end of the image below there are zeroes.
+            found.extent.kind = block::Extent::Kind::absent;
+            return found;
+        }
+        const u64 most = std::min(found.extent.length, below.size() - offset);
+        TRY_SET(found.extent, below.extent(offset, most));
+        found.layer = &below;
+        found.depth++;
+    }
+    return found;
+}
+
+Result<u64> parse_bytes(std::string_view option, std::string_view text) {
+    double number = 0;
+    u64 whole = 0;
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto parsed = std::from_chars(begin, end, whole);
+    const char* rest = parsed.ptr;
+    bool good = parsed.ec == std::errc{};
+    const bool fraction = good && rest != end && *rest == '.';
+    if (fraction) {
+        const auto again = std::from_chars(begin, end, number, std::chars_format::fixed);
+        good = again.ec == std::errc{};
+        rest = again.ptr;
+    }
+    const std::string_view suffix(rest, static_cast<usize>(end - rest));
+    constexpr std::string_view letters = "bkmgtpe";
+    const auto letter = suffix.empty()       ? 0
+                        : suffix.size() == 1 ? letters.find(static_cast<char>(suffix[0] | 0x20))
+                                             : std::string_view::npos;
+    if (!good || letter == std::string_view::npos || (fraction && letter == 0))
+        return Error{fmt::format("{} {}: is no size; write bytes, or a number with k, M, G, T, P or E, as in 10G",
+                                 option, text)};
+    const auto shift = static_cast<unsigned>(letter * 10);
+    const double value = (fraction ? number : static_cast<double>(whole)) * std::ldexp(1.0, static_cast<int>(shift));
+    if (value >= std::ldexp(1.0, 62)) return Error{fmt::format("{} {}: is too large", option, text)};
+    return fraction ? static_cast<u64>(value) : whole << shift;
+}
+
+std::string bytes_text(u64 bytes) {
+    constexpr std::string_view units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double value = static_cast<double>(bytes);
+    usize unit = 0;
+    while (value >= 1000 && unit + 1 < std::size(units)) {
+        value /= 1024;
+        unit++;
+    }
+    return fmt::format("{:.3g} {}", value, units[unit]);
+}
+
+namespace {
+
+Result<bool> on_or_off(std::string_view key, std::string_view value) {
+    if (value == "on" || value == "true" || value == "yes") return true;
+    if (value == "off" || value == "false" || value == "no") return false;
+    return Error{fmt::format("-o {}={}: on or off is needed", key, value)};
+}
+
+Result<void> set_option(NewImage& image, const block::FormatKind& kind, const std::string& key,
+                        const std::string& value) {
+    using block::CreateOption;
+    auto& options = image.options;
+    const auto wrong = [&](std::string_view right) {
+        return Error{fmt::format("-o {}={}: {} is needed", key, value, right)};
+    };
+    const auto has = [&](CreateOption option) -> Result<void> {
+        if (kind.has(option)) return {};
+        return Error{fmt::format("-o {}: a {} image has no such option", key, kind.name)};
+    };
+    if (key == "size") {
+        TRY_SET(options.size, parse_bytes("-o size", value));
+    } else if (key == "cluster_size") {
+        TRY(has(CreateOption::cluster_size));
+        TRY_SET(options.cluster_size, parse_bytes("-o cluster_size", value));
+        if (options.cluster_size == 0) return wrong("a power of two");
+    } else if (key == "compat") {
+        TRY(has(CreateOption::version));
+        if (value != "0.10" && value != "v2" && value != "1.1" && value != "v3") return wrong("0.10 or 1.1");
+        options.version = value == "0.10" || value == "v2" ? 2 : 3;
+    } else if (key == "lazy_refcounts") {
+        TRY(has(CreateOption::lazy_refcounts));
+        TRY_SET(options.lazy_refcounts, on_or_off(key, value));
+    } else if (key == "refcount_bits") {
+        TRY(has(CreateOption::refcount_bits));
+        const auto parsed = std::from_chars(value.data(), value.data() + value.size(), options.refcount_bits);
+        if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
+            return wrong("1, 2, 4, 8, 16, 32 or 64");
+    } else if (key == "compression_type") {
+        TRY(has(CreateOption::compression));
+        if (value != "zlib" && value != "zstd") return wrong("zlib or zstd");
+        options.compression = value == "zstd" ? block::Compression::zstd : block::Compression::zlib;
+    } else if (key == "backing_file" || key == "backing_fmt") {
+        TRY(has(CreateOption::backing));
+        (key == "backing_file" ? options.backing_file : options.backing_format) = value;
+    } else if (key == "static") {
+        TRY(has(CreateOption::fixed));
+        TRY_SET(options.fixed, on_or_off(key, value));
+    } else if (key == "subformat") {
+        TRY(has(CreateOption::subformat));
+        const std::string_view fixed = kind.name == "vpc" ? "fixed" : "",
+                               dynamic = kind.name == "vpc" ? "dynamic" : "monolithicSparse";
+        if (value != dynamic && (fixed.empty() || value != fixed))
+            return wrong(fixed.empty() ? std::string(dynamic) : fmt::format("{} or {}", dynamic, fixed));
+        options.fixed = value == fixed;
+    } else if (key == "preallocation") {
+        if (value != "off") return wrong("off (this version allocates when something is written)");
+    } else {
+        constexpr std::string_view known[] = {"size",          "cluster_size",     "compat",       "lazy_refcounts",
+                                              "refcount_bits", "compression_type", "backing_file", "backing_fmt",
+                                              "static",        "subformat",        "preallocation"};
+        return Error{fmt::format("-o {}: is no option of a {} image{}", key, kind.name, suggestion(key, known))};
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> parse_create_options(const std::string& list, NewImage& image) {
+    TRY_SET(const auto* kind, block::find_format(image.format));
+    if (kind->create == nullptr)
+        return Error{fmt::format("{}: such images cannot be made by this version", image.format)};
+    if (list.empty()) return {};
+    TRY_SET(const auto properties, parse_properties("-o", list, Head::optional));
+    if (!properties.head.empty()) TRY(set_option(image, *kind, properties.head, "on"));
+    for (const auto& [key, value] : properties.properties) TRY(set_option(image, *kind, key, value));
+    return {};
+}
+
+Result<void> check_backing(NewImage& image, bool size_given) {
+    auto& options = image.options;
+    if (options.backing_file.empty()) {
+        if (!options.backing_format.empty()) return Error{"a format of the image below is given, but no image (-b)"};
+        return {};
+    }
+    TRY_SET(const auto* kind, block::find_format(image.format));
+    if (!kind->has(block::CreateOption::backing))
+        return Error{fmt::format("-b {}: a {} image has none below it", options.backing_file, image.format)};
+    TRY_SET(const auto path, ImageFiles::path_of(options.backing_file, image.path));
+    Source below;
+    below.path = path;
+    below.format = options.backing_format;
+    auto opened = open(below);
+    if (!opened.ok()) return Error{fmt::format("-b {}: {}", options.backing_file, opened.error().message)};
+    if (options.backing_format.empty())
+        return Error{
+            fmt::format("-b {}: say its format with -F; it looks like {}", options.backing_file, (*opened)->format())};
+    if (!size_given) options.size = (*opened)->size();
+    return {};
+}
+
+Result<Made> make(const NewImage& image) {
+    TRY_SET(const auto* kind, block::find_format(image.format));
+    if (kind->create == nullptr)
+        return Error{fmt::format("{}: such images cannot be made by this version", image.format)};
+    const bool there = access(image.path.c_str(), F_OK) == 0;
+    TRY_SET(auto file, create_file(image.path));
+    auto options = image.options;
+    options.size = align_up(options.size, 512);
+    if (auto made = kind->create(*file, options); !made.ok()) {
+        file.reset();
+        if (!there) unlink(image.path.c_str());
+        return Error{fmt::format("{}: {}", image.path, made.error().message)};
+    }
+    return there ? Made::over_another : Made::anew;
+}
+
+Result<Output> parse_output(const std::optional<std::string>& text) {
+    if (!text || *text == "human") return Output::human;
+    if (*text == "json") return Output::json;
+    return Error{fmt::format("--output {}: human or json is needed", *text)};
+}
+
+Progress::Progress(Shown shown, u64 total)
+    : shown_(shown == Shown::yes && isatty(STDERR_FILENO) == 1 && total != 0), total_(total) {}
+Progress::~Progress() {
+    if (shown_) write_all(STDERR_FILENO, "\r\033[K");
+}
+void Progress::at(u64 done) {
+    if (!shown_) return;
+    const auto tenths = static_cast<unsigned>(static_cast<double>(done) / static_cast<double>(total_) * 1000);
+    if (tenths == last_) return;
+    last_ = tenths;
+    const unsigned filled = std::min(tenths / 25, 40u);
+    write_all(STDERR_FILENO, fmt::format("\r[{}{}] {:5.1f} %", std::string(filled, '#'), std::string(40 - filled, '.'),
+                                         tenths / 10.0));
+}
+
+Interruption::Interruption() {
+    caught_signal = 0;
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, note_signal);
+}
+Interruption::~Interruption() {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, SIG_DFL);
+}
+int Interruption::signal() { return caught_signal; }
+
+}  // namespace viv::native::img

@@ -1,0 +1,108 @@
+// viv-img, the program for disk images: its verbs, and what they share.
+// Promises: every error is one line, "viv-img: ..."; exit codes are those of qemu-img.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/block/catalog.h"
+#include "native/command_line.h"
+#include "native/image_files.h"
+
+namespace viv::native::img {
+
+inline constexpr int exit_good = 0, exit_failed = 1;
+
+using Arguments = std::span<const std::string>;
+
+// Each returns its exit code, or an error, which is exit_failed.
+struct Verb {
+    std::string_view name, help;
+    Result<int> (*run)(Arguments arguments);
+};
+std::span<const Verb> verbs();
+
+Result<int> create(Arguments arguments);
+Result<int> info(Arguments arguments);
+Result<int> check(Arguments arguments);
+Result<int> convert(Arguments arguments);
+Result<int> compare(Arguments arguments);
+Result<int> map(Arguments arguments);
+Result<int> measure(Arguments arguments);
+Result<int> resize(Arguments arguments);
+Result<int> snapshot(Arguments arguments);
+Result<int> rebase(Arguments arguments);
+Result<int> commit(Arguments arguments);
+
+// A verb's options: parses, and answers --help. The code that it returns, if any, is the verb's.
+CommandLine options_of(std::string_view verb);
+Result<std::optional<int>> parse(CommandLine& options, Arguments arguments);
+
+struct Source {
+    std::string path, format;  // format empty: by content
+    block::Access access = block::Access::read_only;
+    block::Chain chain = block::Chain::whole;
+    ImageFiles::Locking locking = ImageFiles::Locking::locked;
+    block::OpenOptions::Damage damage = block::OpenOptions::Damage::refused;
+};
+Result<std::unique_ptr<block::Image>> open(const Source& source);
+// What is at `offset` of the disk, whatever layer it is in; `depth` says which.
+struct Found {
+    block::Extent extent;
+    unsigned depth = 0;
+    block::Image* layer = nullptr;
+};
+Result<Found> look_through(block::Image& image, u64 offset, u64 length);
+
+// "10G", "1.5M", "512": bytes, rounded up to sectors by those who need that.
+Result<u64> parse_bytes(std::string_view option, std::string_view text);
+std::string bytes_text(u64 bytes);  // "1.5 GiB"
+
+// -o key=value,... and the options of their own that mean the same.
+struct NewImage {
+    std::string path, format = "raw";
+    block::CreateOptions options;
+};
+Result<void> parse_create_options(const std::string& list, NewImage& image);
+// Makes the file and the image in it. Says whether the file is new.
+enum class Made : u8 { anew, over_another };
+Result<Made> make(const NewImage& image);
+// Makes sure that the image below is there, and sets the size if none was given.
+Result<void> check_backing(NewImage& image, bool size_given);
+
+enum class Output : u8 { human, json };
+Result<Output> parse_output(const std::optional<std::string>& text);
+
+void print(std::string_view text);  // to standard output
+void complain(std::string_view line);
+
+// A bar on standard error, if that is a terminal and one is wanted.
+class Progress {
+public:
+    enum class Shown : u8 { no, yes };
+    Progress(Shown shown, u64 total);
+    ~Progress();
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    void at(u64 done);
+
+private:
+    bool shown_;
+    u64 total_;
+    unsigned last_ = ~0u;
+};
+
+// While one lives, Ctrl-C and SIGTERM are noted instead of ending the program.
+class Interruption {
+public:
+    Interruption();
+    ~Interruption();
+    Interruption(const Interruption&) = delete;
+    Interruption& operator=(const Interruption&) = delete;
+    static int signal();  // 0: none came
+};
+
+}  // namespace viv::native::img
