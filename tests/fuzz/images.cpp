@@ -1,0 +1,120 @@
+// Disk images of any origin: opened by their content or as each format, read, written, checked, mended and resized. The
+// first bytes choose what is done; the rest is the file.
+#include <algorithm>
+
+#include "engine/block/catalog.h"
+
+using namespace viv;
+
+namespace {
+
+constexpr u64 largest_file = 64 << 20;
+
+// A sparse file of any size below a limit.
+class FuzzFile final : public host::File {
+public:
+    explicit FuzzFile(std::span<const u8> content) : bytes_(content.begin(), content.end()) {}
+    u64 size() override { return bytes_.size(); }
+    Result<void> read_at(u64 offset, std::span<u8> out) override {
+        if (!range_fits(offset, out.size(), size())) return Error{"behind the end"};
+        std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+        return {};
+    }
+    Result<void> write_at(u64 offset, std::span<const u8> in) override {
+        if (!range_fits(offset, in.size(), largest_file)) return Error{"no space"};
+        if (offset + in.size() > size()) bytes_.resize(offset + in.size());
+        std::copy(in.begin(), in.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
+        return {};
+    }
+    Result<void> flush() override { return {}; }
+    bool punch_hole(u64 offset, u64 length) override {
+        if (offset < size())
+            std::fill_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), std::min(length, size() - offset), u8{0});
+        return true;
+    }
+    Result<void> resize(u64 size) override {
+        if (size > largest_file) return Error{"no space"};
+        bytes_.resize(size);
+        return {};
+    }
+
+private:
+    std::vector<u8> bytes_;
+};
+
+// Whatever an image names, it gets itself or an empty file.
+class Opener final : public block::FileOpener {
+public:
+    explicit Opener(std::span<const u8> content) : content_(content) {}
+    Result<Opened> open(const std::string& name, const std::string&) override {
+        Opened opened;
+        opened.name = name;
+        opened.identity = name;
+        opened.file = std::make_unique<FuzzFile>(name.size() % 2 == 0 ? content_ : content_.first(0));
+        return opened;
+    }
+
+private:
+    std::span<const u8> content_;
+};
+
+void use(block::Image& image, u8 choice) {
+    (void)image.details();
+    const u64 size = image.size();
+    std::vector<u8> bytes(96 << 10, choice);
+    for (u64 at = 0, steps = 0; at < size && steps < 64; steps++) {
+        const auto extent = image.extent(at, size - at);
+        if (!extent.ok() || extent.value().length == 0) break;
+        const auto some = std::span(bytes).first(std::min<u64>(4096, extent.value().length));
+        (void)image.read(at, some);
+        at += extent.value().length;
+    }
+    const auto part = std::span(bytes).first(std::min<u64>(bytes.size(), size));
+    (void)image.read(size - part.size(), part);
+    if (image.read_only()) {
+        (void)image.show_snapshot("1");
+        (void)image.read(0, std::span(bytes).first(std::min<u64>(512, image.size())));
+        (void)image.check(block::Repair::nothing);
+        return;
+    }
+    (void)image.write(size / 2, std::span(bytes).first(std::min<u64>(70000, size - size / 2)));
+    (void)image.flush();
+    (void)image.write_zeroes(0, std::min<u64>(size, 200000));
+    (void)image.discard(size / 3, std::min<u64>(size - size / 3, 100000));
+    const u64 cluster = image.details().cluster_size;
+    if (cluster != 0 && cluster <= size) (void)image.write_compressed(0, std::vector<u8>(cluster, 7));
+    (void)image.write(0, part);
+    (void)image.flush();
+    if ((choice & 1) != 0) (void)image.create_snapshot("new", 1, 2);
+    if ((choice & 2) != 0) (void)image.apply_snapshot("1");
+    if ((choice & 4) != 0) (void)image.delete_snapshot("1");
+    (void)image.write(size - part.size(), part);
+    if ((choice & 8) != 0) (void)image.resize(align_down(std::min<u64>(size * 2, u64{1} << 32), 512));
+    if ((choice & 16) != 0) (void)image.set_backing("other", "raw");
+    (void)image.flush();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
+    if (size < 2) return 0;
+    const std::span<const u8> content(data + 2, size - 2);
+    Opener opener(content);
+    block::OpenOptions options;
+    const auto formats = block::formats();
+    const usize format = data[0] % (formats.size() + 1);
+    if (format < formats.size() && formats[format].open != nullptr) options.format = formats[format].name;
+    options.access = (data[0] & 0x80) != 0 ? block::Access::read_write : block::Access::read_only;
+    options.opener = &opener;
+    const auto file = [&] { return block::FileOpener::Opened{std::make_unique<FuzzFile>(content), "image", "image"}; };
+    if (auto image = block::open_image(file(), options); image.ok()) use(**image, data[1]);
+    if ((data[0] & 0x40) == 0) return 0;
+    options.damage = block::OpenOptions::Damage::expected;
+    options.chain = block::Chain::first_only;
+    options.access = block::Access::read_write;
+    if (auto image = block::open_image(file(), options); image.ok()) {
+        const auto report = (*image)->check((data[1] & 1) != 0 ? block::Repair::everything : block::Repair::leaks);
+        if (report.ok()) (void)(*image)->check(block::Repair::nothing);
+    }
+    return 0;
+}
