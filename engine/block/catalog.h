@@ -4,6 +4,7 @@
 // for reading, by a FileOpener that may refuse; an image that names others is refused where there is no opener.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <span>
 #include <string>
@@ -63,6 +64,8 @@ struct CreateOptions {
     Compression compression = Compression::zlib;
     bool fixed = false;  // all of it allocated at once: VDI's static images, VHD's fixed ones
     std::string backing_file, backing_format;
+    std::string file_name;        // without its folder, for formats that name their own file
+    std::array<u8, 32> unique{};  // random: what tells this image from all others
 };
 
 // The names that `-o` knows, which a format has or not.

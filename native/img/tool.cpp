@@ -224,6 +224,8 @@ Result<Made> make(const NewImage& image) {
     TRY_SET(auto file, create_file(image.path));
     auto options = image.options;
     options.size = align_up(options.size, 512);
+    options.file_name = image.path.substr(image.path.rfind('/') + 1);
+    PosixEntropy().fill(options.unique);
     if (auto made = kind->create(*file, options); !made.ok()) {
         file.reset();
         if (!there) unlink(image.path.c_str());
