@@ -10,6 +10,7 @@
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/raw.h"
 #include "engine/block/vdi/vdi.h"
+#include "engine/block/vmdk/vmdk.h"
 #include "engine/lang/bytes.h"
 #include "engine/lang/nearest.h"
 
@@ -49,7 +50,7 @@ constexpr FormatKind kinds[] = {
     {"qcow2", "QEMU's copy-on-write images, versions 2 and 3", is_qcow2, qcow2::open, qcow2::create,
      CreateOption::cluster_size | CreateOption::version | CreateOption::refcount_bits | CreateOption::lazy_refcounts |
          CreateOption::compression | CreateOption::backing},
-    {"vmdk", "VMware's images", is_vmdk, nullptr, nullptr, 0},
+    {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat)},
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
     {"vpc", "Virtual PC's and Hyper-V's older images (VHD)", is_vhd, nullptr, nullptr, 0},
     {"vhdx", "Hyper-V's newer images", is_vhdx, nullptr, nullptr, 0},
