@@ -62,7 +62,8 @@ private:
         u64 entries = 0;
         for (const auto& snapshot : snapshots_) {
             entries += snapshot.l1_entries;
-            if (entries > u64{1} << 26) return Error{fmt::format("{}: has too many snapshots to be checked", name_)};
+            if (entries > most_l1_entries_together)
+                return Error{fmt::format("{}: has too many snapshots to be checked", name_)};
             TRY_SET(auto l1, walk_.read_l1(snapshot.l1_offset, snapshot.l1_entries));
             if (!l1.empty()) TRY(add_bytes(snapshot.l1_offset, l1.size() * 8));
             tables_.snapshot_l1.push_back(std::move(l1));

@@ -19,6 +19,7 @@ inline constexpr u32 magic = 0x514649fb;
 inline constexpr unsigned smallest_cluster_bits = 9, largest_cluster_bits = 21;
 inline constexpr u64 most_l1_bytes = 32 << 20, most_reftable_bytes = 8 << 20;
 inline constexpr u64 most_snapshots = 65536, most_snapshot_bytes = 64 << 20, most_snapshot_extra = 1024;
+inline constexpr u64 most_l1_entries_together = u64{1} << 26;  // of the disk and its snapshots
 inline constexpr u64 most_backing_name = 1023;
 inline constexpr u64 largest_offset = u64{1} << 56;  // entries have room for no more
 

@@ -53,9 +53,13 @@ Result<void> Tables::load(Access access, ReadFor purpose) {
         if (place_of(entry) != 0) refcounts_->protect(place_of(entry) >> geometry_.cluster_bits, 1);
     if (snapshot_bytes != 0)
         refcounts_->protect(header_.snapshots_offset >> geometry_.cluster_bits, geometry_.clusters_of(snapshot_bytes));
-    for (const auto& snapshot : snapshots_)
+    u64 entries = l1_.size();
+    for (const auto& snapshot : snapshots_) {
+        entries += snapshot.l1_entries;
+        if (entries > most_l1_entries_together) return fault("has too many snapshots to be written");
         refcounts_->protect(snapshot.l1_offset >> geometry_.cluster_bits,
                             geometry_.clusters_of(u64{snapshot.l1_entries} * 8));
+    }
     lazy_ = header_.version >= 3 && (header_.compatible & compatible::lazy_refcounts) != 0;
     if (header_.autoclear == 0) return {};
     // Whoever changes an image without knowing what these bits mean takes them away, so that others know.

@@ -13,7 +13,6 @@ namespace viv::block::qcow2 {
 
 namespace {
 
-constexpr u64 most_l1_entries = u64{1} << 26;  // of all L1 tables together
 constexpr u64 most_bitmaps = 65535, most_bitmap_directory = 64 << 20, most_bitmap_table_bytes = 64 << 20;
 
 }  // namespace
@@ -96,7 +95,8 @@ Result<void> Walk::count(const TableSet& tables, ReferenceCounts& counts, WalkSt
     u64 entries = 0;
     const auto note = [&](const std::vector<u64>& l1, bool of_disk) -> Result<void> {
         entries += l1.size();
-        if (entries > most_l1_entries) return Error{fmt::format("{}: has too many snapshots to be checked", name_)};
+        if (entries > most_l1_entries_together)
+            return Error{fmt::format("{}: has too many snapshots to be checked", name_)};
         for (usize i = 0; i < l1.size(); i++) {
             const u64 table = l1[i] & entry_offset;
             if (table == 0) continue;
