@@ -258,5 +258,50 @@ const history_of_runs = [
    "viv full": 13.855578135997348,
    "qemu": 26.461872824998864
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "a4de9c332",
+  "file": "2026-11-22-a4de9c332",
+  "means": {
+   "viv full": {
+    "integer": 3.088432142748155,
+    "floating point": 3.295483402156694,
+    "memory": 2.8015930199080583,
+    "control flow": 5.5524942444402905,
+    "system": 6.182662682561192,
+    "integer, memory and control flow": 3.6896113566316395,
+    "all": 4.007601081048435
+   },
+   "qemu": {
+    "integer": 7.992073764775835,
+    "floating point": 21.857869338124793,
+    "memory": 23.77895587706464,
+    "control flow": 24.94394692893331,
+    "system": 23.21298467002194,
+    "integer, memory and control flow": 17.972187203343893,
+    "all": 19.322516183109833
+   }
+  },
+  "against_qemu": {
+   "viv full": {
+    "integer": 2.5877446533969533,
+    "floating point": 6.632674685546936,
+    "memory": 8.487655311850043,
+    "control flow": 4.492385913575629,
+    "system": 3.7545287300723107,
+    "integer, memory and control flow": 4.871024470108758,
+    "all": 4.821466955502178
+   }
+  },
+  "real": {},
+  "boots": {
+   "viv full": 2.445453432002978,
+   "qemu": 6.587549137999304
+  },
+  "disk_boots": {
+   "viv full": 19.553595883000526,
+   "qemu": 37.68806050499552
+  }
  }
 ];
