@@ -66,6 +66,9 @@ struct Region {
     u64 mode = 0;
     std::vector<ir::Block> blocks;
     std::vector<Promotion> promoted;  // the heaviest first
+    // For each block, the slots that hold addresses in the same page most times that the innermost loop around the
+    // block goes round, ascending (see steady_slots); empty if that has not been asked for.
+    std::vector<std::vector<u64>> steady;
     // The counter in exec::HeatTable of the first block, or none: then nothing is counted.
     static constexpr u32 not_counted = ~u32{0};
     u32 heat = not_counted;

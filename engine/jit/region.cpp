@@ -1,4 +1,4 @@
-// Finding blocks, loops, and slots worth a register. See region.h.
+// Finding blocks, and slots worth a register. See region.h.
 #include "engine/jit/region.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "engine/ir/effects.h"
 #include "engine/ir/op_info.h"
+#include "engine/jit/loops.h"
 #include "engine/lang/check.h"
 
 namespace viv::jit {
@@ -41,64 +42,6 @@ bool is_call(const ir::Inst& inst) {
     return (inst.op == Op::jump || inst.op == Op::jump_indirect) && inst.hint == ir::JumpHint::call;
 }
 
-// Strongly connected components among the blocks of `among`, those of a single block without an edge to itself left
-// out. Tarjan's algorithm; regions are small, so recursion is bounded by RegionLimits::blocks.
-class Components {
-public:
-    Components(const std::vector<std::vector<u32>>& edges, const std::vector<bool>& among)
-        : edges_(edges), among_(among), index_(edges.size(), unseen), low_(edges.size(), 0), open_(edges.size()) {
-        for (u32 block = 0; block < edges.size(); block++)
-            if (among[block] && index_[block] == unseen) visit(block);
-    }
-    std::vector<std::vector<u32>> found;
-
-private:
-    static constexpr u32 unseen = ~u32{0};
-
-    void visit(u32 block) {
-        index_[block] = low_[block] = next_++;
-        stack_.push_back(block);
-        open_[block] = true;
-        bool itself = false;
-        for (const u32 to : edges_[block]) {
-            if (!among_[to]) continue;
-            itself = itself || to == block;
-            if (index_[to] == unseen) {
-                visit(to);
-                low_[block] = std::min(low_[block], low_[to]);
-            } else if (open_[to]) {
-                low_[block] = std::min(low_[block], index_[to]);
-            }
-        }
-        if (low_[block] != index_[block]) return;
-        std::vector<u32> component;
-        u32 member = unseen;
-        while (member != block) {
-            member = stack_.back();
-            stack_.pop_back();
-            open_[member] = false;
-            component.push_back(member);
-        }
-        if (component.size() > 1 || itself) found.push_back(std::move(component));
-    }
-
-    const std::vector<std::vector<u32>>& edges_;
-    const std::vector<bool>& among_;
-    std::vector<u32> index_, low_, stack_;
-    std::vector<bool> open_;
-    u32 next_ = 0;
-};
-
-std::vector<std::vector<u32>> edges_of(const Region& region) {
-    std::vector<std::vector<u32>> edges(region.blocks.size());
-    for (u32 block = 0; block < edges.size(); block++) {
-        const Successors next = successors_of(region, block);
-        for (const u32 to : {next.target, next.other, next.returned})
-            if (to != Successors::none) edges[block].push_back(to);
-    }
-    return edges;
-}
-
 }  // namespace
 
 RegionBuilder::RegionBuilder(const exec::Translatable& guest, const Backend& backend)
@@ -112,27 +55,6 @@ Successors successors_of(const Region& region, u32 block) {
     if (last.op == Op::branch) next.other = region.block_at(last.imm2);
     if (is_call(last)) next.returned = region.block_at(from.pc + from.size);
     return next;
-}
-
-std::vector<unsigned> loop_depths(const Region& region) {
-    const auto edges = edges_of(region);
-    std::vector<unsigned> depths(region.blocks.size(), 0);
-    // A component is a loop; without its first block, by address, what is left of it are the loops within.
-    std::vector<std::vector<bool>> work{std::vector<bool>(edges.size(), true)};
-    while (!work.empty()) {
-        const std::vector<bool> among = std::move(work.back());
-        work.pop_back();
-        for (const auto& component : Components(edges, among).found) {
-            std::vector<bool> inner(edges.size(), false);
-            for (const u32 block : component) {
-                depths[block]++;
-                inner[block] = true;
-            }
-            inner[*std::min_element(component.begin(), component.end())] = false;
-            work.push_back(std::move(inner));
-        }
-    }
-    return depths;
 }
 
 void RegionBuilder::discover(std::span<const u8> page, u64 pc, const SeenCode& seen, const RegionLimits& limits,
@@ -184,10 +106,11 @@ void RegionBuilder::promote(Region& region) {
         bool written = false;
     };
     std::map<u64, Use> uses;
-    const auto depths = loop_depths(region);
+    const Loops loops = loops_of(region);
+    region.steady = steady_slots(region, loops);
     for (usize i = 0; i < region.blocks.size(); i++) {
         const ir::Block& block = region.blocks[i];
-        const i64 weight = i64{1} << (3 * std::min(depths[i], 6u));
+        const i64 weight = i64{1} << (3 * std::min(loops.depths[i], 6u));
         // What is done with each value: more than 0 for floating-point units. Where it is loaded from and stored to
         // does not matter.
         std::vector<i64> floating(block.code.size(), 0);
@@ -230,8 +153,12 @@ void RegionBuilder::promote(Region& region) {
 
 Region RegionBuilder::build(std::span<const u8> page, u64 physical_page, u64 virtual_page, u64 mode, u64 pc,
                             const SeenCode& seen, const RegionLimits& limits) {
-    Region region{
-        .physical_page = physical_page, .virtual_page = virtual_page, .mode = mode, .blocks = {}, .promoted = {}};
+    Region region{.physical_page = physical_page,
+                  .virtual_page = virtual_page,
+                  .mode = mode,
+                  .blocks = {},
+                  .promoted = {},
+                  .steady = {}};
     discover(page, pc, seen, limits, region);
     for (ir::Block& block : region.blocks) optimize(block);
     promote(region);

@@ -54,7 +54,4 @@ struct Successors {
 };
 Successors successors_of(const Region& region, u32 block);
 
-// How many loops a block lies in, for each block of the region.
-std::vector<unsigned> loop_depths(const Region& region);
-
 }  // namespace viv::jit

@@ -66,8 +66,12 @@ void Tiers::translate_crossing(const exec::CodePage& page, u64 pc, Region& regio
 }
 
 const u8* Tiers::translate(const exec::CodePage& page, u64 mode, u64 pc) {
-    Region region{
-        .physical_page = page.physical, .virtual_page = pc & ~page_mask, .mode = mode, .blocks = {}, .promoted = {}};
+    Region region{.physical_page = page.physical,
+                  .virtual_page = pc & ~page_mask,
+                  .mode = mode,
+                  .blocks = {},
+                  .promoted = {},
+                  .steady = {}};
     region.blocks.push_back(
         guest_.translate_block(std::span(page.bytes, page_size), region.virtual_page, pc, mode, options_.block_limit));
     if (region.blocks.front().code.empty()) translate_crossing(page, pc, region);

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
+#include <utility>
 
 #include "engine/lang/bits.h"
 #include "engine/mem/guest_memory.h"
@@ -22,6 +24,14 @@ struct TlbEntry {
 };
 static_assert(sizeof(TlbEntry) == 32);
 
+// The page that one access in generated code used last, where that is likely to be the next one's, too: looked at
+// before the entries are, at an address that does not depend on the access's.
+struct TlbSite {
+    u64 page = TlbEntry::invalid;
+    std::uintptr_t addend = 0;
+};
+static_assert(sizeof(TlbSite) == 16);
+
 class Tlb {
 public:
     static constexpr unsigned index_bits = 12;
@@ -29,6 +39,14 @@ public:
     static constexpr usize victims = 8;
 
     static constexpr usize index(u64 address) { return (address >> page_bits) & (size - 1); }
+
+    // Sites of accesses, as many for loads as for stores; generated code fills them from entries, and then makes what
+    // lies at `sites_filled` not 0. Offsets are in bytes from entries(). A site holds nothing that the TLB does not
+    // hold.
+    static constexpr usize sites = 64;
+    static constexpr usize sites_filled = size * sizeof(TlbEntry);
+    static constexpr usize load_site(usize number) { return sites_filled + 8 + number % sites * sizeof(TlbSite); }
+    static constexpr usize store_site(usize number) { return load_site(number) + sites * sizeof(TlbSite); }
 
     TlbEntry* entries() { return entries_.data(); }
     // The place for `address` in a table: one shift and one mask, as generated code does it.
@@ -42,12 +60,15 @@ public:
     // Puts an entry in its place; the one it displaces goes to a victim.
     void insert(u64 address, const TlbEntry& entry) {
         TlbEntry& place = entries_[index(address)];
+        TlbEntry lost = place;
         if (place.physical != TlbEntry::invalid && page_of(place) != page_of(entry))
-            victims_[next_victim_++ % victims] = place;
+            lost = std::exchange(victims_[next_victim_++ % victims], place);
         note_filled(index(address));
         place = entry;
         for (TlbEntry& victim : victims_)
-            if (victim.physical != TlbEntry::invalid && page_of(victim) == page_of(entry)) victim = TlbEntry{};
+            if (victim.physical != TlbEntry::invalid && page_of(victim) == page_of(entry))
+                lost = std::exchange(victim, TlbEntry{});
+        if (lost.physical != TlbEntry::invalid) forget_sites();
     }
 
     // Brings a victim for the page of `address` back into its place; null if there is none.
@@ -70,9 +91,11 @@ public:
         for_each_filled([](TlbEntry& entry) { entry = TlbEntry{}; });
         filled_ = 0;
         victims_.fill(TlbEntry{});
+        forget_sites();
     }
     void flush_page(u64 address) {
         const u64 page = address & ~page_mask;
+        forget_sites();
         drop_if(entries_[index(address)], page);
         for (TlbEntry& victim : victims_) drop_if(victim, page);
     }
@@ -81,6 +104,7 @@ public:
         const auto protect_entry = [&](TlbEntry& entry) {
             if (entry.physical == physical_page) entry.write = TlbEntry::invalid;
         };
+        forget_sites();
         for_each_filled(protect_entry);
         std::for_each(victims_.begin(), victims_.end(), protect_entry);
     }
@@ -104,7 +128,16 @@ private:
         }
     }
 
+    void forget_sites() {
+        static_assert(offsetof(Tlb, sites_filled_) == sites_filled && offsetof(Tlb, sites_) == load_site(0));
+        if (sites_filled_ == 0) return;
+        sites_filled_ = 0;
+        sites_.fill(TlbSite{});
+    }
+
     std::array<TlbEntry, size> entries_;
+    u64 sites_filled_ = 0;
+    std::array<TlbSite, 2 * sites> sites_;
     std::array<TlbEntry, victims> victims_;
     unsigned next_victim_ = 0;
     u64 filled_ = 0;  // groups, as bits

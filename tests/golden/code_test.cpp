@@ -16,6 +16,7 @@
 #include "engine/ir/verify.h"
 #include "engine/isa/riscv/build.h"
 #include "engine/isa/riscv/rv_c.h"
+#include "engine/jit/loops.h"
 #include "engine/jit/region.h"
 #include "tests/golden/code_listing.h"
 #include "tests/lockstep/exec_oracle_machine.h"
@@ -115,7 +116,7 @@ TEST(GoldenCodeCases, LoopsAreLoops) {
     for (const CodeGroup& group : loop_groups())
         for (const CodeCase& one : group.cases) {
             const Translation made = translate(group, one);
-            const std::vector<unsigned> depths = jit::loop_depths(made.region);
+            const std::vector<unsigned> depths = jit::loops_of(made.region).depths;
             EXPECT_GT(*std::max_element(depths.begin(), depths.end()), 0u) << one.name;
         }
 }

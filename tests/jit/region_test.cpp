@@ -1,4 +1,4 @@
-// Regions: which blocks belong to one, how they are cut, their loops, and what is promoted.
+// Regions: which blocks belong to one, how they are cut, and what is promoted.
 #include "engine/jit/region.h"
 
 #include <gtest/gtest.h>
@@ -131,13 +131,6 @@ TEST_F(RegionTest, GoesOnBehindCalls) {
 TEST_F(RegionTest, StaysWithinItsLimits) {
     EXPECT_EQ(build({0xc2, 0xf1, 0xc4, 0xf1, 0xc6, 0xf1, 0xf1}, 0, {.blocks = 2}).blocks.size(), 2u);
     EXPECT_EQ(build({1, 1, 1, 1, 1, 1}, 0, {.instructions = 4}).blocks[0].size, 4u);
-}
-
-TEST_F(RegionTest, KnowsNestedLoops) {
-    // 0 | 1: outer | 2: inner, branches to itself | 4: branches to 1 | 5
-    const Region region = build({0x81, 1, 2, 0xc2, 0xc1, 0xf1});
-    EXPECT_EQ(starts(region), (List{0, 1, 2, 4, 5}));
-    EXPECT_EQ(loop_depths(region), (std::vector<unsigned>{0, 1, 2, 1, 0}));
 }
 
 TEST_F(RegionTest, PromotesWhatInnerLoopsUseMost) {

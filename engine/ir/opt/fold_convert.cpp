@@ -55,8 +55,11 @@ ValueId Fold::trunc(Type to, ValueId a) {
     switch (from.op) {
         case Op::constant: return constant(to, number(a));
         case Op::trunc: return trunc(to, from.a);
-        case Op::zext: return zext_or_trunc(to, from.a);
-        case Op::sext: return sext_or_trunc(to, from.a);
+        case Op::zext:
+        case Op::sext:
+            // What was narrower still would have to be extended anew, and hosts have the low part for nothing.
+            if (bits_of(type_of_value(from.a)) < bits_of(to)) break;
+            return zext_or_trunc(to, from.a);
         case Op::and_:
             if (is_constant(from.b) && (number(from.b) & low) == low) return trunc(to, from.a);
             break;

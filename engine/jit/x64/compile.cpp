@@ -419,6 +419,7 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
         block_offsets_.push_back(static_cast<u32>(a_.size()));
         block(i);
     }
+    missed_sites();
     slow_accesses();
     slow_windows();
     slow_transfers();

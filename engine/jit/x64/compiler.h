@@ -47,7 +47,7 @@ private:
         Xmm xmm = Xmm::xmm0;
         i32 place = 0;
         u32 uses = 0;           // that are still to come
-        i32 backing = no_slot;  // of Where::xmm: a slot that holds it, too
+        i32 backing = no_slot;  // of Where::gpr and Where::xmm: a slot that holds it, too
         i32 target = no_home;   // the home that is set to it before anything else can happen
     };
     static constexpr i32 no_home = -1;
@@ -93,6 +93,15 @@ private:
         unsigned thunk;
         i32 first, last;
         ir::MemoryAccess access;
+    };
+    // A question to the site of an access (see Tlb::sites), and what comes behind the code of the block: one to the
+    // TLB, on to `slow` if that cannot answer it either. From `hit` on, `entry` is the addend.
+    struct Site {
+        Label miss, hit, slow;
+        Gpr base, entry, scratch;
+        i32 first, last;  // bytes off the base; so many as an access has at most
+        ir::MemoryAccess access;
+        i32 place = 0;
     };
     // An access of a window that is not open.
     struct SlowWindowed {
@@ -197,6 +206,9 @@ private:
     void unlock(Gpr gpr) { locked_ &= ~(1u << number(gpr)); }
     void release() { locked_ = locked_xmms_ = 0; }
     void spill(Gpr gpr);
+    void hold(ir::ValueId id);            // in a register of either kind, since its slot is about to be written
+    void back(ir::ValueId id, i32 slot);  // the slot holds what the value is
+    void lose_backing(i32 offset, unsigned size);  // these bytes of the state are written
     void save_across_call();
     // Values that are to be read from these bytes of the state are read now.
     void read_before_write(i32 offset, unsigned size);
@@ -264,6 +276,14 @@ private:
     static constexpr Gpr none_free = Gpr::rsp;
     void slow_windows();
 
+    // ---- sites.cpp ----
+    // Whether an access at this address, a value of the block, is likely to be in the page of the one before it.
+    bool is_steady(ir::ValueId address) const;
+    // `scratch` is the address of the first byte; both it and `entry` are overwritten.
+    void ask_site(Site site);
+    Mem steady_memory(ir::ValueId address, unsigned bytes, ir::MemoryAccess access);
+    void missed_sites();
+
     // ---- memory.cpp ----
     enum class Aligned : u8 { no, yes };
     // Asks the TLB; returns the offset of the entry, in a register of its own.
@@ -319,11 +339,8 @@ private:
     void spill_xmm(Xmm xmm);
     Xmm vector_source(ir::ValueId id);    // as source()
     void give_xmm(Xmm xmm);               // the result of the instruction in progress is there
-    void hold(ir::ValueId id);            // in a register of either kind, since its slot is about to be written
     u64 places_of(ir::ValueId id) const;  // the spill places that it takes, as bits from the first on
     void spill_xmms();
-    void back(ir::ValueId id, i32 slot);           // the slot holds what the value is
-    void lose_backing(i32 offset, unsigned size);  // these bytes of the state are written
     bool has_vectors(const Region& region) const;
 
     // ---- float.cpp ----
@@ -365,6 +382,7 @@ private:
     ir::ValueId supported_size_ = 0;  // up to which the block is translated
     std::vector<Window> windows_;
     std::vector<Windowed> windowed_;  // by instruction
+    std::vector<Site> sites_;
     std::vector<SlowWindow> slow_windows_;
     std::vector<SlowWindowed> slow_windowed_;
     u64 guest_pc_ = 0;          // the guest instruction in progress

@@ -498,6 +498,7 @@ void Compiler::set(const ir::Inst& inst) {
     else
         a_.mov(w, state(offset), source(inst.a));
     use(inst.a);
+    back(inst.a, offset);
 }
 
 }  // namespace viv::jit::x64

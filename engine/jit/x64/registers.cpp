@@ -113,9 +113,40 @@ void Compiler::give(ir::ValueId id, Gpr gpr, bool clean) {
     owner_[number(gpr)] = id;
 }
 
+void Compiler::back(ir::ValueId id, i32 slot) {
+    // Operations change the flags without a set.
+    if ((value(id).where != Where::xmm && value(id).where != Where::gpr) || slot == layout_.float_flags) return;
+    value(id).backing = slot;
+    backed_.push_back(id);
+}
+
+void Compiler::lose_backing(i32 offset, unsigned size) {
+    std::erase_if(backed_, [&](ir::ValueId id) {
+        Value& v = value(id);
+        const bool written = v.backing < offset + static_cast<i32>(size) && v.backing + 16 > offset;
+        if (written) v.backing = no_slot;
+        return v.backing == no_slot;
+    });
+}
+
+void Compiler::hold(ir::ValueId id) {
+    if (type_of(id) == ir::Type::i128)
+        locked_xmms_ &= ~(1u << number(vector_source(id)));
+    else
+        unlock(source(id));
+    value(id).backing = no_slot;
+}
+
 void Compiler::spill(Gpr gpr) {
     const ir::ValueId id = owner_[number(gpr)];
     Value& v = value(id);
+    if (v.backing != no_slot) {
+        v.where = Where::slot;
+        v.place = v.backing;
+        in_slots_.push_back(id);
+        owner_[number(gpr)] = ir::no_value;
+        return;
+    }
     unsigned place = static_cast<unsigned>(std::countr_one(spill_places_));
     if (place >= frame::spill_count) {
         failed_ = true;  // what is made from here on is thrown away
@@ -182,11 +213,12 @@ Gpr Compiler::bring(ir::ValueId id) {
     i64 ignored = 0;
     if (is_constant(id, ignored)) return gpr;
     if (v.where == Where::stack) spill_places_ &= ~(u64{1} << v.place);
-    const bool clean = v.where == Where::slot || v.clean;
+    const bool in_slot = v.where == Where::slot;
     v.where = Where::gpr;
     v.gpr = gpr;
-    v.clean = clean;
+    v.clean = v.clean || in_slot;
     owner_[number(gpr)] = id;
+    if (in_slot) back(id, v.place);
     return gpr;
 }
 

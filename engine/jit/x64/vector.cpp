@@ -88,21 +88,6 @@ Xmm Compiler::allocate_xmm() {
     return latest;
 }
 
-void Compiler::back(ir::ValueId id, i32 slot) {
-    if (value(id).where != Where::xmm) return;
-    value(id).backing = slot;
-    backed_.push_back(id);
-}
-
-void Compiler::lose_backing(i32 offset, unsigned size) {
-    std::erase_if(backed_, [&](ir::ValueId id) {
-        Value& v = value(id);
-        const bool written = v.backing < offset + static_cast<i32>(size) && v.backing + 16 > offset;
-        if (written) v.backing = no_slot;
-        return v.backing == no_slot;
-    });
-}
-
 void Compiler::spill_xmm(Xmm xmm) {
     const ir::ValueId id = xmm_owner_[number(xmm)];
     Value& v = value(id);
@@ -166,12 +151,6 @@ void Compiler::give_xmm(Xmm xmm) {
     v.where = Where::xmm;
     v.xmm = xmm;
     xmm_owner_[number(xmm)] = at_;
-}
-
-void Compiler::hold(ir::ValueId id) {
-    if (type_of(id) != Type::i128) return unlock(source(id));
-    locked_xmms_ &= ~bit_of(vector_source(id));
-    value(id).backing = no_slot;
 }
 
 Mem Compiler::vector_constant(u128 value) {

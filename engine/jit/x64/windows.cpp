@@ -3,6 +3,7 @@
 // Promises: accesses are made in their order, each with the rights that it needs; the TLB is filled for the access in
 // progress only, so that page tables are walked, and their bits set, as without windows.
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 #include "engine/ir/effects.h"
@@ -107,10 +108,25 @@ void Compiler::open_window(Window& window, const Windowed& windowed, unsigned by
     const Gpr entry = allocate(), scratch = allocate();
     const i32 first = static_cast<i32>(window.first), last = static_cast<i32>(window.last);
     const Label slow = a_.make_label(), opened = a_.make_label();
-    ask_tlb(base, first, last, 1, window.access, entry, scratch);
-    a_.jcc(Condition::ne, slow);
-    a_.mov(Width::b64, entry, at(Gpr::r15, entry, 1, offsetof(TlbEntry, addend)));
-    a_.bind(opened);
+    const unsigned size = static_cast<unsigned>(last - first + 1);
+    if (is_steady(window.base) && std::has_single_bit(size) && size <= 8) {
+        // Accesses of one place: what it is now and will be then.
+        a_.lea(Width::b64, scratch, at(base, first));
+        ask_site({.miss = a_.make_label(),
+                  .hit = opened,
+                  .slow = slow,
+                  .base = base,
+                  .entry = entry,
+                  .scratch = scratch,
+                  .first = first,
+                  .last = last,
+                  .access = window.access});
+    } else {
+        ask_tlb(base, first, last, 1, window.access, entry, scratch);
+        a_.jcc(Condition::ne, slow);
+        a_.mov(Width::b64, entry, at(Gpr::r15, entry, 1, offsetof(TlbEntry, addend)));
+        a_.bind(opened);
+    }
     slow_windows_.push_back({slow, opened, give_up(), base, entry, scratch, windowed.offset,
                              frame::fill_thunk(bytes, access == MemoryAccess::store), first, last, window.access});
     unlock(scratch);
@@ -120,7 +136,8 @@ void Compiler::open_window(Window& window, const Windowed& windowed, unsigned by
 Compiler::Place Compiler::find_place(ir::ValueId address, unsigned bytes, MemoryAccess access) {
     const Windowed windowed = windowed_[at_];
     if (windowed.window == no_window) {
-        const Mem memory = host_memory(address, bytes, access, Aligned::no);
+        const Mem memory = is_steady(address) ? steady_memory(address, bytes, access)
+                                              : host_memory(address, bytes, access, Aligned::no);
         use(address);
         return {.memory = memory};
     }
@@ -149,7 +166,8 @@ void Compiler::slow_windows() {
         a_.bind(window.slow);
         a_.lea(Width::b64, window.scratch, at(window.base, window.offset));
         a_.mov(Width::b64, at(Gpr::rsp, frame::address), window.scratch);
-        a_.call(at(Gpr::rsp, frame::fill + 8 * static_cast<i32>(window.thunk)));
+        // Which asks the TLB first: a window across two pages fails here each time, with both of them in the TLB.
+        a_.call(at(Gpr::rsp, frame::resolve + 8 * static_cast<i32>(window.thunk)));
         a_.jcc(Condition::e, window.give_up);
         const Label closed = a_.make_label();
         ask_tlb(window.base, window.first, window.last, 1, window.access, window.entry, window.scratch);
