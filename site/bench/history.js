@@ -303,5 +303,90 @@ const history_of_runs = [
    "viv full": 19.553595883000526,
    "qemu": 37.68806050499552
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "1ddf8b6e7",
+  "file": "2026-11-22-1ddf8b6e7",
+  "means": {
+   "viv interpreter": {
+    "integer": 13.019280802843609,
+    "floating point": 32.77072064433905,
+    "memory": 11.406349983025462,
+    "control flow": 14.574472859419252,
+    "system": 13.715589786465287,
+    "integer, memory and control flow": 12.92766010926804,
+    "all": 14.6836293716953
+   },
+   "viv quick": {
+    "integer": 4.920463697146697,
+    "floating point": 5.975821529971744,
+    "memory": 4.375581817760045,
+    "control flow": 6.975920792895314,
+    "system": 7.472674734344341,
+    "integer, memory and control flow": 5.352997554952769,
+    "all": 5.777459843621206
+   },
+   "viv full": {
+    "integer": 2.755445606760568,
+    "floating point": 3.060578126196034,
+    "memory": 2.6250311563603703,
+    "control flow": 5.463887543368528,
+    "system": 6.528712681086023,
+    "integer, memory and control flow": 3.472540405508908,
+    "all": 3.8476948732522454
+   },
+   "qemu": {
+    "integer": 7.940290342489617,
+    "floating point": 21.404952918094445,
+    "memory": 26.598236828188007,
+    "control flow": 26.448396183164487,
+    "system": 26.686257978385235,
+    "integer, memory and control flow": 19.088612221796584,
+    "all": 20.619379601685832
+   }
+  },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.6098870177802248,
+    "floating point": 0.653173091626596,
+    "memory": 2.3318797746667936,
+    "control flow": 1.8147068808784605,
+    "system": 1.9456879648529264,
+    "integer, memory and control flow": 1.4765713253948916,
+    "all": 1.404242716819896
+   },
+   "viv quick": {
+    "integer": 1.6137280612585503,
+    "floating point": 3.581926403045651,
+    "memory": 6.078788589948988,
+    "control flow": 3.791384244227814,
+    "system": 3.57117885189562,
+    "integer, memory and control flow": 3.5659669233615037,
+    "all": 3.568935165244174
+   },
+   "viv full": {
+    "integer": 2.881671960066233,
+    "floating point": 6.993761320740562,
+    "memory": 10.132541384791297,
+    "control flow": 4.840582089809787,
+    "system": 4.087522193417476,
+    "integer, memory and control flow": 5.497016590941324,
+    "all": 5.358891565187289
+   }
+  },
+  "real": {},
+  "boots": {
+   "viv interpreter": 7.465795862008235,
+   "viv quick": 4.257802602995071,
+   "viv full": 4.027325615999871,
+   "qemu": 9.431232832997921
+  },
+  "disk_boots": {
+   "viv interpreter": 36.382987627002876,
+   "viv quick": 19.514285145996837,
+   "viv full": 30.21717625101155,
+   "qemu": 74.2647210139985
+  }
  }
 ];
