@@ -135,7 +135,8 @@ std::vector<u64> steady_slots_of(const Region& region, const std::vector<u32>& l
 
 Loops loops_of(const Region& region) {
     const auto edges = edges_of(region);
-    Loops loops{.depths = std::vector<unsigned>(edges.size(), 0), .innermost{edges.size()}};
+    Loops loops{.depths = std::vector<unsigned>(edges.size(), 0),
+                .innermost = std::vector<std::vector<u32>>(edges.size())};
     // A component is a loop; without its first block, by address, what is left of it are the loops within.
     std::vector<std::vector<bool>> work{std::vector<bool>(edges.size(), true)};
     while (!work.empty()) {
