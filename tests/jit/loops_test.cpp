@@ -78,9 +78,9 @@ TEST(SteadySlots, GoOnByWayOfOthers) {
 
 TEST(SteadySlots, AreNotWhatComesFromOthers) {
     // b is anything, and a becomes it.
-    const Region region = region_of({"%a:i64 = get a;%b:i64 = get b;set a, %b;jump 0x20",
-                                     "%b:i64 = get b;%p:i64 = mul %b, %b;set b, %p;%z:i1 = get z;branch %z, 0x10, 0x30",
-                                     "leave"});
+    const Region region =
+        region_of({"%a:i64 = get a;%b:i64 = get b;set a, %b;jump 0x20",
+                   "%b:i64 = get b;%p:i64 = mul %b, %b;set b, %p;%z:i1 = get z;branch %z, 0x10, 0x30", "leave"});
     EXPECT_EQ(steady(region), (std::vector<List>{{}, {}, {}}));
 }
 

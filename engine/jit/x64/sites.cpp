@@ -1,7 +1,7 @@
 // Accesses in loops off pointers that stay in a page for a while: each has a place of its own that remembers the page
 // which it used last. See TlbSite and steady_slots.
-// Promises: what such a place answers is what the TLB would answer. It costs fewer instructions than asking the TLB, and
-// the load of the addend does not wait for the address.
+// Promises: what such a place answers is what the TLB would answer. It costs fewer instructions than asking the TLB,
+// and the load of the addend does not wait for the address.
 #include <algorithm>
 #include <cstddef>
 
@@ -48,8 +48,8 @@ Mem Compiler::steady_memory(ir::ValueId address, unsigned bytes, ir::MemoryAcces
                     .access = access};
     a_.mov(Width::b64, scratch, base);
     ask_site(site);
-    slow_.push_back({site.slow, site.miss, give_up(), base,
-                     frame::fill_thunk(bytes, access == ir::MemoryAccess::store), 1});
+    slow_.push_back(
+        {site.slow, site.miss, give_up(), base, frame::fill_thunk(bytes, access == ir::MemoryAccess::store), 1});
     unlock(scratch);
     return at(entry, base);
 }
