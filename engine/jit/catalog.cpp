@@ -1,9 +1,25 @@
 // See catalog.h.
 #include "engine/jit/catalog.h"
 
+// A backend is compiled where its code can run: its layouts of the vCPU are those of its own host.
+#ifdef __wasm__
+#define VIV_BACKENDS_OF_WASM 1
+#else
 #include "engine/jit/x64/backend.h"
+#endif
 
 namespace viv::jit {
+
+#ifdef VIV_BACKENDS_OF_WASM
+
+bool has_backend(host::Architecture) { return false; }
+
+Result<std::unique_ptr<exec::Translator>> make_translator(const Options&, exec::Engine&, exec::Translatable&,
+                                                          host::CodeMemory&) {
+    return std::unique_ptr<exec::Translator>{};
+}
+
+#else
 
 bool has_backend(host::Architecture architecture) { return architecture == host::Architecture::x64; }
 
@@ -18,5 +34,7 @@ Result<std::unique_ptr<exec::Translator>> make_translator(const Options& options
     return std::unique_ptr<exec::Translator>(
         std::make_unique<Tiers>(options, engine, guest, std::move(backend), std::move(block)));
 }
+
+#endif
 
 }  // namespace viv::jit

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Packages of any Debian suite and architecture, fetched into the cache with a private apt state.
+"""Packages of any Debian suite and architecture, and source packages, fetched into the cache with a private apt state.
 
 Promises: every package is verified by the archive's signatures (apt checks the index with the Debian archive keyring,
 and the package with the index's SHA-256); the system's own package lists, sources and status are neither read nor
@@ -98,6 +98,8 @@ def one_line(output: str, program: str) -> str:
 class Archive:
     """One view of the archive: an architecture, and the suites whose newest packages count."""
 
+    LINE = "deb [signed-by={keyring} arch={architecture}] {mirror} {suite} main\n"
+
     def __init__(self, suites: list[str], architecture: str, steps: cache.Steps):
         for word in [*suites, architecture]:
             if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word):
@@ -119,7 +121,7 @@ class Archive:
             (state / folder).mkdir(parents=True, exist_ok=True)
         (state / "status").touch()
         mirror = machine_mirror()
-        sources = "".join(f"deb [signed-by={KEYRING} arch={self.architecture}] {mirror} {suite} main\n"
+        sources = "".join(self.LINE.format(keyring=KEYRING, architecture=self.architecture, mirror=mirror, suite=suite)
                           for suite in self.suites)
         cache.write_atomically(state / "sources.list", sources.encode())
         machine = [line for line in run_quietly(["apt-config", "dump"]).splitlines()
@@ -256,6 +258,61 @@ class Archive:
         return packages
 
 
+class Sources(Archive):
+    """The source packages of a suite: what their authors published, and what Debian adds to it."""
+
+    LINE = "deb-src [signed-by={keyring}] {mirror} {suite} main\n"
+
+    def __init__(self, suite: str, steps: cache.Steps):
+        super().__init__([suite], "amd64", steps)
+        self.name = f"{suite}-source"
+        self.state = cache.root() / "debian" / "state" / self.name
+
+    def resolve(self, names: list[str], closure: bool = False) -> list[Package]:
+        """The files of the named source packages, each as a Package of architecture 'source'."""
+        if not (self.state / "updated").exists():
+            self.update(if_missing=True)
+        files = []
+        for name in names:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
+                raise cache.UserError(f"'{name}' is not the name of a Debian source package")
+            command = ["-qq", "--print-uris", "--only-source", "source", name]
+            try:
+                printed = self.apt(command)
+            except cache.UserError as refused:
+                if self.current:
+                    raise
+                try:
+                    self.update()
+                except cache.UserError:
+                    raise refused from None
+                printed = self.apt(command)
+            rows = [re.fullmatch(r"'(\S+)' (\S+) (\d+) SHA256:([0-9a-f]{64})", line.strip())
+                    for line in printed.splitlines()]
+            description = next((row for row in rows if row and row[2].endswith(".dsc")), None)
+            if not description:
+                raise cache.UserError(f"apt named no files for the source package {name}")
+            version = urllib.parse.unquote(description[2].removesuffix(".dsc").partition("_")[2])
+            files += [Package(name, version, "source", row[2], int(row[3]), row[4]) for row in rows if row]
+        return files
+
+    def download(self, packages: list[Package], folder: pathlib.Path) -> None:
+        for name, version in sorted({(package.name, package.version) for package in packages}):
+            # apt checks each file with the index, which the archive has signed.
+            self.apt(["-q", "--download-only", "--only-source", "source", name], folder)
+            if not any(folder.glob(f"{name}_*.dsc")):
+                raise cache.UserError(f"{name}: the archive has no source of version {version}")
+
+    def unpacked(self, name: str, folder: pathlib.Path) -> str:
+        """Unpacks the source package, Debian's changes made, into `folder`, which must not exist; returns its version."""
+        files = self.installed([name], closure=False)
+        description = next(file for file in files if file.file_name.endswith(".dsc"))
+        # The files were compared with the signed index; the maintainer's own signature needs no second look.
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        run_quietly(["dpkg-source", "--no-check", "--no-copy", "-x", str(description.path), str(folder)])
+        return description.version
+
+
 class Contents:
     """The files of a package as a stream of (TarInfo, reader); paths have no leading './'."""
 
@@ -306,11 +363,22 @@ def read_files(package: Package, wanted) -> dict[str, bytes]:
     return files
 
 
-def unpack(packages: list[Package], target: pathlib.Path, steps: cache.Steps) -> None:
-    """All files of the packages under `target`, a folder of the caller's scratch."""
+def unpack(packages: list[Package], target: pathlib.Path, steps: cache.Steps, without: list[str] | None = None) -> None:
+    """The files of the packages under `target`, a folder of the caller's scratch; `without`: patterns of tar(1) for
+    paths to leave out."""
+    target.mkdir(parents=True, exist_ok=True)
+    leave_out = [f"--exclude=./{pattern}" for pattern in without or []]
     for number, package in enumerate(packages):
         steps.percent("unpacking", 100 * number / len(packages))
-        run_quietly(["dpkg-deb", "-x", str(package.path), str(target)])
+        if not leave_out:
+            run_quietly(["dpkg-deb", "-x", str(package.path), str(target)])
+            continue
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package.path)], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as stream:
+            tar = subprocess.run(["tar", "-x", "-C", str(target), "--anchored", *leave_out], stdin=stream.stdout,
+                                 capture_output=True, text=True, check=False)
+        if stream.returncode != 0 or tar.returncode != 0:
+            raise cache.UserError(f"{package.path}: cannot be unpacked: {one_line(tar.stderr, 'tar')}")
     steps.clear()
 
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "engine/lang/atomic_ref.h"
 #include "engine/lang/check.h"
 
 namespace viv::virtio {
@@ -19,8 +20,8 @@ constexpr u64 largest_chain_bytes = 0xffff'ffff;
 
 // The areas are aligned as the specification wants (checked in locate()), and regions of guest memory are page aligned
 // on the host.
-std::atomic_ref<u16> shared_u16(std::span<u8> area, usize offset) {
-    return std::atomic_ref<u16>(*reinterpret_cast<u16*>(area.data() + offset));
+AtomicRef<u16> shared_u16(std::span<u8> area, usize offset) {
+    return AtomicRef<u16>(*reinterpret_cast<u16*>(area.data() + offset));
 }
 
 u16 from_le(u16 value) { return std::endian::native == std::endian::little ? value : byte_swap(value); }

@@ -1,0 +1,73 @@
+// What JavaScript calls: plain functions over a Session, texts and bytes as a place in memory and a size.
+// Promises: every function but viv_new takes what viv_new has returned; results that are places in memory are valid until
+// the next call for the same session. web/js/engine.mjs is the only caller and gives these their types.
+#include <emscripten.h>
+
+#include <string>
+
+#include "web/worker/session.h"
+
+namespace {
+
+using viv::u64;
+using viv::u8;
+using viv::web::Session;
+
+struct Handle {
+    Session session;
+    std::string text;  // what was last returned
+};
+
+u64 size_of_text(const Handle& handle) { return handle.text.size(); }
+
+}  // namespace
+
+extern "C" {
+
+EMSCRIPTEN_KEEPALIVE Handle* viv_new() { return new Handle; }
+EMSCRIPTEN_KEEPALIVE void viv_free(Handle* handle) { delete handle; }
+
+// The text that the call before this one has left: an error, answers, a hash.
+EMSCRIPTEN_KEEPALIVE const char* viv_text(Handle* handle) { return handle->text.data(); }
+EMSCRIPTEN_KEEPALIVE unsigned viv_text_size(Handle* handle) { return static_cast<unsigned>(size_of_text(*handle)); }
+
+EMSCRIPTEN_KEEPALIVE u8* viv_file(Handle* handle, const char* name, unsigned name_size, double size) {
+    return handle->session.make_file(std::string(name, name_size), static_cast<u64>(size));
+}
+
+// 1, or 0 and the text says why not.
+EMSCRIPTEN_KEEPALIVE int viv_start(Handle* handle, const char* description, unsigned size) {
+    const auto started = handle->session.start({description, size});
+    handle->text = started.ok() ? std::string() : started.error().message;
+    return started.ok();
+}
+
+EMSCRIPTEN_KEEPALIVE double viv_run(Handle* handle, double milliseconds, double last_instruction) {
+    const u64 last = last_instruction < 9e15 ? static_cast<u64>(last_instruction) : ~u64{0};
+    return handle->session.run(milliseconds, last);
+}
+
+EMSCRIPTEN_KEEPALIVE int viv_exit_code(Handle* handle) { return handle->session.machine().exit_code(); }
+EMSCRIPTEN_KEEPALIVE double viv_instructions(Handle* handle) {
+    return static_cast<double>(handle->session.machine().instructions());
+}
+
+EMSCRIPTEN_KEEPALIVE void viv_type(Handle* handle, const u8* bytes, unsigned size) {
+    handle->session.serial().type({bytes, size});
+}
+// What the guest has printed, as text() of bytes.
+EMSCRIPTEN_KEEPALIVE void viv_take_output(Handle* handle) {
+    const auto bytes = handle->session.serial().take_output();
+    handle->text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+EMSCRIPTEN_KEEPALIVE void viv_qmp(Handle* handle, const char* bytes, unsigned size) {
+    handle->session.qmp({bytes, size});
+    handle->text = handle->session.take_qmp();
+}
+// Events that no request has asked for.
+EMSCRIPTEN_KEEPALIVE void viv_take_events(Handle* handle) { handle->text = handle->session.take_qmp(); }
+
+EMSCRIPTEN_KEEPALIVE void viv_hash(Handle* handle) { handle->text = handle->session.machine().hash().hex(); }
+
+}  // extern "C"

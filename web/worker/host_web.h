@@ -1,0 +1,48 @@
+// The host services of a JavaScript worker (or of Node) for the engine's interfaces in engine/host.
+// Promises: nothing here needs threads, shared memory or the page; guest memory that was never touched takes none of
+// the machine's; running out of memory is an error with a message.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "engine/host/clock.h"
+#include "engine/host/entropy.h"
+#include "engine/host/memory.h"
+#include "engine/lang/log.h"
+
+namespace viv::web {
+
+// performance.now() and Date.now(): as exact as the page's isolation allows, 5 or 100 microseconds.
+class WebClock final : public host::Clock {
+public:
+    u64 monotonic_ns() override;
+    u64 realtime_ns() override;
+};
+
+// crypto.getRandomValues().
+class WebEntropy final : public host::Entropy {
+public:
+    void fill(std::span<u8> out) override;
+};
+
+// In the module's own linear memory, which grows and never shrinks.
+class WebMemory final : public host::Memory {
+public:
+    Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override;
+};
+
+// Lines of `level` and graver go to the console.
+class ConsoleLog final : public LogSink {
+public:
+    explicit ConsoleLog(LogLevel level) : level_(level) {}
+    void write(LogLevel level, std::string_view component, std::string_view line) override;
+
+private:
+    LogLevel level_;
+};
+
+// Whether so many bytes more can be had, below what a module can address; nothing is allocated.
+bool fits_in_memory(u64 bytes);
+
+}  // namespace viv::web

@@ -1,0 +1,65 @@
+// A machine in a worker: made from a description in JSON and files that the page has fetched, run in slices between turns
+// of the event loop. Promises: run() returns within its time; nothing else runs while it does not; what is wrong with a
+// description is one line that names the field.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/control/commands/command.h"
+#include "engine/control/machine.h"
+#include "engine/control/qmp.h"
+#include "web/worker/host_web.h"
+#include "web/worker/serial_web.h"
+
+namespace viv::web {
+
+class Session final : public CommandHost {
+public:
+    Session();
+    ~Session() override;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // Room for the file that the description calls by this name; null if there is no memory for it. Before start().
+    u8* make_file(std::string name, u64 size);
+    // The description: an object with any of
+    //   board, cpu, append: strings; memory (bytes), cpus, seed: numbers; deterministic: boolean;
+    //   kernel, initrd, bios: names of files given to make_file(), which are then used up.
+    Result<void> start(std::string_view description);
+
+    // Runs for about so long. Returns after how many milliseconds there is something to do again, infinite if only input
+    // can bring that, negative when the machine is off. No instruction past `last_instruction` is executed.
+    double run(double milliseconds, u64 last_instruction);
+
+    bool started() const { return machine_ != nullptr; }
+    Machine& machine() { return *machine_; }
+    WebSerial& serial() { return serial_; }
+    // Bytes to the machine's QMP server, and its answers and events since the last call.
+    void qmp(std::string_view bytes) { qmp_->receive({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}); }
+    std::string take_qmp() { return std::exchange(answers_, {}); }
+
+    std::string_view version() override;
+    std::string_view machine_name() override { return name_; }
+    u64 realtime_ns() override { return clock_.realtime_ns(); }
+    Result<std::unique_ptr<ByteSink>> create_file(std::string_view path) override;
+
+private:
+    Result<MachineConfig> read(std::string_view description);
+
+    WebMemory memory_;
+    WebClock clock_;
+    WebEntropy entropy_;
+    ConsoleLog log_{LogLevel::warning};
+    WebSerial serial_;
+    std::map<std::string, std::vector<u8>> files_;
+    std::string name_;
+    std::string answers_;
+    std::unique_ptr<Machine> machine_;
+    std::unique_ptr<QmpSession> qmp_;
+};
+
+}  // namespace viv::web
