@@ -1,0 +1,116 @@
+"""Headless Chromium, driven by the DevTools protocol over a pipe: no port, no other package.
+
+A Page evaluates JavaScript, waits until an expression is true, types keys, and takes pictures. The profile is a fresh
+folder each time; the browser ends with the context.
+"""
+
+import base64
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+           "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"]
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def program() -> str | None:
+    return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+
+
+class Page:
+    def __init__(self, url: str, patience: float = 1.0):
+        self.url = url
+        self.patience = patience  # what times are multiplied by
+        self.number = 0
+        self.session = None
+        self.messages: list[str] = []  # of the console, and exceptions
+
+    def __enter__(self):
+        self.profile = tempfile.mkdtemp(prefix="vivarium-chromium-")
+        to_browser, self.to = os.pipe()
+        self.answers, from_browser = os.pipe()
+
+        def place_pipes():
+            # The browser reads from 3 and writes to 4, which may be what other ends are called here.
+            reader, writer = os.dup(to_browser), os.dup(from_browser)
+            os.dup2(reader, 3)
+            os.dup2(writer, 4)
+
+        self.process = subprocess.Popen([program(), *OPTIONS, f"--user-data-dir={self.profile}", "about:blank"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        close_fds=False, preexec_fn=place_pipes)
+        os.close(to_browser)
+        os.close(from_browser)
+        self.buffer = b""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Runtime.enable")
+        self.call("Page.enable")
+        self.call("Page.navigate", url=self.url)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        os.close(self.to)
+        os.close(self.answers)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def call(self, method: str, **parameters) -> dict:
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.number:
+                if "error" in answer:
+                    raise AssertionError(f"{method}: {answer['error']}")
+                return answer["result"]
+
+    def read(self) -> dict:
+        while b"\0" not in self.buffer:
+            piece = os.read(self.answers, 1 << 16)
+            if not piece:
+                raise AssertionError("the browser has ended")
+            self.buffer += piece
+        text, _, self.buffer = self.buffer.partition(b"\0")
+        message = json.loads(text)
+        if message.get("method") == "Runtime.consoleAPICalled":
+            self.messages.append(" ".join(str(each.get("value", "")) for each in message["params"]["args"]))
+        if message.get("method") == "Runtime.exceptionThrown":
+            self.messages.append(json.dumps(message["params"]["exceptionDetails"])[:500])
+        return message
+
+    def evaluate(self, expression: str):
+        done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in done:
+            raise AssertionError(f"{expression}: {done['exceptionDetails']}")
+        return done["result"].get("value")
+
+    def wait_for(self, expression: str, seconds: float) -> None:
+        """Until the expression is true; the page itself says when, so that nothing is polled from here."""
+        waiting = (f"new Promise((done, failed) => {{ const end = performance.now() + {seconds * self.patience * 1000};"
+                   f"const look = () => ({expression}) ? done() : performance.now() > end ? "
+                   "failed(new Error(document.body.innerText.slice(-2000))) : setTimeout(look, 50); look(); })")
+        self.evaluate(waiting)
+
+    def type(self, text: str) -> None:
+        for character in text:
+            key = "Enter" if character == "\n" else character
+            more = {} if key == "Enter" else {"text": character}
+            self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **more)
+            self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def picture(self, path: pathlib.Path) -> None:
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+def seconds_since(start: float) -> str:
+    return f"{time.monotonic() - start:.1f} s"

@@ -1,0 +1,120 @@
+// The engine's module with types that JavaScript has: one Machine of this file is one machine.
+// Promises: works in a worker and in Node, blocks for no longer than the time given to run(); errors are Error with one line
+// that says what would be right. The module's exports are described in web/worker/exports.cpp.
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+// Compiles the module once. `factory` is the default export of vivarium.mjs; options are Emscripten's (wasmBinary, ...).
+export async function loadEngine(factory, options = {}) {
+  return new Engine(await factory(options));
+}
+
+class Engine {
+  constructor(module) {
+    this.module = module;
+  }
+  // Bytes that the module's memory takes: what has been asked for once is never given back.
+  get memoryUsed() {
+    return this.module.HEAPU8.length;
+  }
+  createMachine() {
+    return new Machine(this.module);
+  }
+}
+
+class Machine {
+  #module;
+  #handle;
+
+  constructor(module) {
+    this.#module = module;
+    this.#handle = module._viv_new();
+  }
+
+  // Ends the machine. Nothing else may be called then.
+  free() {
+    this.#module._viv_free(this.#handle);
+    this.#handle = 0;
+  }
+
+  // Makes a file that start()'s description can name. `chunks` is one Uint8Array, or an (async) iterable of them that
+  // together have `size` bytes.
+  async addFile(name, chunks, size = chunks.length) {
+    const place = this.#with(encoder.encode(name), (at, length) => this.#module._viv_file(this.#handle, at, length, size)) >>> 0;
+    if (place === 0) throw new Error(`${name}: there is no memory for its ${size} bytes; close other tabs`);
+    let done = 0;
+    for await (const chunk of chunks instanceof Uint8Array ? [chunks] : chunks) {
+      if (done + chunk.length > size) throw new Error(`${name}: is longer than the ${size} bytes that were announced`);
+      // Memory may have grown, and been moved, since.
+      this.#module.HEAPU8.set(chunk, place + done);
+      done += chunk.length;
+    }
+    if (done !== size) throw new Error(`${name}: has ${done} bytes instead of ${size}`);
+  }
+
+  // description: {name, board, cpu, append, memory, cpus, seed, deterministic, kernel, initrd, bios}.
+  start(description) {
+    const ok = this.#with(encoder.encode(JSON.stringify(description)), (at, length) =>
+      this.#module._viv_start(this.#handle, at, length));
+    if (!ok) throw new Error(this.#text());
+  }
+
+  // Runs for about so many milliseconds. Returns after how many there is something to do again: Infinity if only input can
+  // bring that, less than 0 if the machine is off.
+  run(milliseconds, lastInstruction = Infinity) {
+    return this.#module._viv_run(this.#handle, milliseconds, lastInstruction);
+  }
+
+  get exitCode() {
+    return this.#module._viv_exit_code(this.#handle);
+  }
+  get instructions() {
+    return this.#module._viv_instructions(this.#handle);
+  }
+  // Of the whole state, memory included: 32 hexadecimal digits.
+  hash() {
+    this.#module._viv_hash(this.#handle);
+    return this.#text();
+  }
+
+  // To the machine's first serial port: a string or bytes.
+  type(input) {
+    const bytes = typeof input === "string" ? encoder.encode(input) : input;
+    this.#with(bytes, (at, length) => this.#module._viv_type(this.#handle, at, length));
+  }
+  // What the guest has printed there since the last call, as a Uint8Array.
+  takeOutput() {
+    this.#module._viv_take_output(this.#handle);
+    return this.#bytes();
+  }
+
+  // Text to the machine's QMP server; returns its answers, and takeEvents() what it has told since.
+  qmp(text) {
+    this.#with(encoder.encode(text), (at, length) => this.#module._viv_qmp(this.#handle, at, length));
+    return this.#text();
+  }
+  takeEvents() {
+    this.#module._viv_take_events(this.#handle);
+    return this.#text();
+  }
+
+  // Calls use(place, length) with a copy of the bytes in the module's memory.
+  #with(bytes, use) {
+    const place = this.#module._malloc(Math.max(bytes.length, 1)) >>> 0;
+    if (place === 0) throw new Error("the engine has no memory left; close other tabs");
+    try {
+      this.#module.HEAPU8.set(bytes, place);
+      return use(place, bytes.length);
+    } finally {
+      this.#module._free(place);
+    }
+  }
+  #bytes() {
+    const place = this.#module._viv_text(this.#handle) >>> 0;
+    return this.#module.HEAPU8.slice(place, place + this.#module._viv_text_size(this.#handle));
+  }
+  #text() {
+    return decoder.decode(this.#bytes());
+  }
+}
