@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import tempfile
@@ -28,30 +29,35 @@ class Page:
         self.patience = patience  # what times are multiplied by
         self.number = 0
         self.session = None
+        self.loaded = False
         self.messages: list[str] = []  # of the console, and exceptions
 
     def __enter__(self):
         self.profile = tempfile.mkdtemp(prefix="vivarium-chromium-")
+        # The browser reads from 3 and writes to 4: what has these numbers here must be nothing that Popen needs.
+        low = []
+        while (low and low[-1] or 0) < 4:
+            low.append(os.open(os.devnull, os.O_RDWR))
         to_browser, self.to = os.pipe()
         self.answers, from_browser = os.pipe()
 
         def place_pipes():
-            # The browser reads from 3 and writes to 4, which may be what other ends are called here.
-            reader, writer = os.dup(to_browser), os.dup(from_browser)
-            os.dup2(reader, 3)
-            os.dup2(writer, 4)
+            os.dup2(to_browser, 3)
+            os.dup2(from_browser, 4)
 
         self.process = subprocess.Popen([program(), *OPTIONS, f"--user-data-dir={self.profile}", "about:blank"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         close_fds=False, preexec_fn=place_pipes)
-        os.close(to_browser)
-        os.close(from_browser)
+        for each in (*low, to_browser, from_browser):
+            os.close(each)
         self.buffer = b""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Runtime.enable")
         self.call("Page.enable")
         self.call("Page.navigate", url=self.url)
+        while not self.loaded:
+            self.read()
         return self
 
     def __exit__(self, *_):
@@ -76,6 +82,8 @@ class Page:
 
     def read(self) -> dict:
         while b"\0" not in self.buffer:
+            if not select.select([self.answers], [], [], 300 * self.patience)[0]:
+                raise AssertionError("the browser says nothing")
             piece = os.read(self.answers, 1 << 16)
             if not piece:
                 raise AssertionError("the browser has ended")
@@ -84,6 +92,8 @@ class Page:
         message = json.loads(text)
         if message.get("method") == "Runtime.consoleAPICalled":
             self.messages.append(" ".join(str(each.get("value", "")) for each in message["params"]["args"]))
+        if message.get("method") == "Page.loadEventFired":
+            self.loaded = True
         if message.get("method") == "Runtime.exceptionThrown":
             self.messages.append(json.dumps(message["params"]["exceptionDetails"])[:500])
         return message

@@ -6,6 +6,7 @@ the cache as guests/NAME/, with what the page must know of them in guest.json.
 """
 
 import argparse
+import contextlib
 import functools
 import http.server
 import json
@@ -70,6 +71,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def copyfile(self, source, outputfile) -> None:
+        # A page that is left does not wait for its files.
+        with contextlib.suppress(ConnectionError):
+            super().copyfile(source, outputfile)
 
     def log_message(self, *arguments) -> None:
         if not self.quiet:
