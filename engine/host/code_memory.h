@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engine/host/cpu_features.h"
+#include "engine/host/wasm_modules.h"
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
 
@@ -30,6 +31,8 @@ public:
     // What code in this memory has to be.
     virtual Architecture architecture() const = 0;
     virtual X64Features x64_features() const = 0;  // if that is Architecture::x64
+    // If that is Architecture::wasm: where code from this memory becomes functions. Outlives what is allocated here.
+    virtual WasmModules* wasm_modules() { return nullptr; }
     // `size` is a multiple of 4096; pages cost nothing until they are written. Fails with a message that says why.
     virtual Result<std::unique_ptr<CodeBlock>> allocate(u64 size) = 0;
 };

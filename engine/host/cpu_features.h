@@ -25,6 +25,6 @@ struct X64Features {
     bool f16c = false;
 };
 
-enum class Architecture : u8 { other, x64 };
+enum class Architecture : u8 { other, x64, wasm };
 
 }  // namespace viv::host

@@ -127,6 +127,12 @@ public:
     // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits. May be
     // called on any thread.
     virtual bool compile(const Region& region, u32 first_exit, Compiled& out) const = 0;
+    // Whether the code, an entry of some translation, can be run now. If not, the interpreter does what is there, and
+    // this is asked again: backends whose code is worth compiling only in batches say no for a while.
+    virtual bool ready(const u8* /*code*/) { return true; }
+    // The memory of a translation, which begins at `code`, is going to be used for others. No code runs, but what has
+    // called a helper that has all code forgotten.
+    virtual void dropped(const u8* /*code*/) {}
     // Runs code, at its entry for the guest address `pc`, until an exit: the word is first_exit + its number.
     virtual Left enter(const u8* thunks, void* state, const u8* code, u64 pc) = 0;
     // Makes the jump at `site` (writable bytes, of code that will run at another address) go `distance` bytes behind

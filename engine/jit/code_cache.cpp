@@ -219,6 +219,7 @@ void CodeCache::drop(u32 number) {
 
 void CodeCache::free_dropped() {
     for (const u32 number : dropped_numbers_) {
+        backend_.dropped(memory_->executable() + translations_[number]->offset);
         translations_[number].reset();
         free_numbers_.push_back(number);
     }
@@ -246,6 +247,8 @@ bool CodeCache::code_written(u64 physical, u64 size) {
 }
 
 void CodeCache::clear() {
+    for (const auto& translation : translations_)
+        if (translation != nullptr) backend_.dropped(memory_->executable() + translation->offset);
     translations_.clear();
     free_numbers_.clear();
     dropped_numbers_.clear();

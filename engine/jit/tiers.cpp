@@ -164,6 +164,7 @@ const u8* Tiers::find(u64 pc, CodePoint*& point) {
         point = &view.at(offset);
         if (code == nullptr) point->executions = 0;  // tried again, but not each time
     }
+    if (code != nullptr && !backend_->ready(code)) return nullptr;
     if (code != nullptr) guest_.insert_jump(pc, code);
     return code;
 }

@@ -37,6 +37,18 @@ private:
     usize size_;
 };
 
+class CodeInMemory final : public host::CodeBlock {
+public:
+    explicit CodeInMemory(std::unique_ptr<host::MemoryBlock> block) : block_(std::move(block)) {}
+    u8* writable() override { return block_->bytes().data(); }
+    const u8* executable() override { return block_->bytes().data(); }
+    u64 size() const override { return block_->bytes().size(); }
+    void synchronize(u64, u64) override {}
+
+private:
+    std::unique_ptr<host::MemoryBlock> block_;
+};
+
 }  // namespace
 
 // clang-format off
@@ -58,6 +70,27 @@ EM_JS(void, web_log, (int level, const char* text, unsigned size), {
     const line = new TextDecoder().decode(HEAPU8.slice(text, text + size));
     (level == 0 ? console.error : level == 1 ? console.warn : console.info)(line);
 });
+EM_JS(int, web_instantiate, (const u8 * start, unsigned size), {
+    try {
+        const module = new WebAssembly.Module(HEAPU8.slice(start, start + size));
+        new WebAssembly.Instance(module, { e: { m: wasmMemory, t: wasmTable } });
+        return 1;
+    } catch (error) {
+        console.error(`viv: ${error}`);
+        return 0;
+    }
+});
+
+// The first of `count` new places at the table's end, or 0.
+EM_JS(unsigned, web_grow_table, (unsigned count), {
+    try {
+        return wasmTable.grow(count);
+    } catch (error) {
+        return 0;
+    }
+});
+
+EM_JS(void, web_clear_place, (unsigned place), { wasmTable.set(place, null); });
 // clang-format on
 
 u64 WebClock::monotonic_ns() { return static_cast<u64>(emscripten_get_now() * 1e6); }
@@ -89,6 +122,32 @@ Result<std::unique_ptr<host::MemoryBlock>> WebMemory::allocate(u64 size) {
     const auto from = reinterpret_cast<std::uintptr_t>(start);
     if (from < before) std::memset(start, 0, std::min<u64>(size, before - from));
     return std::unique_ptr<host::MemoryBlock>(std::make_unique<Block>(static_cast<u8*>(start), static_cast<usize>(size)));
+}
+
+u32 WebModules::take_place() {
+    if (free_.empty()) {
+        constexpr u32 more = 1024;
+        const u32 first = web_grow_table(more);
+        CHECK(first != 0, "the browser refuses a larger table of functions");
+        for (u32 i = more; i-- > 0;) free_.push_back(first + i);
+    }
+    const u32 place = free_.back();
+    free_.pop_back();
+    return place;
+}
+
+void WebModules::give_place(u32 place) {
+    web_clear_place(place);
+    free_.push_back(place);
+}
+
+bool WebModules::instantiate(std::span<const u8> module) {
+    return web_instantiate(module.data(), static_cast<unsigned>(module.size())) == 1;
+}
+
+Result<std::unique_ptr<host::CodeBlock>> WebCodeMemory::allocate(u64 size) {
+    TRY_SET(auto block, memory_.allocate(size));
+    return std::unique_ptr<host::CodeBlock>(std::make_unique<CodeInMemory>(std::move(block)));
 }
 
 void ConsoleLog::write(LogLevel level, std::string_view component, std::string_view line) {

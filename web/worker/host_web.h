@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "engine/host/clock.h"
+#include "engine/host/code_memory.h"
 #include "engine/host/entropy.h"
 #include "engine/host/memory.h"
 #include "engine/lang/log.h"
@@ -30,6 +32,31 @@ public:
 class WebMemory final : public host::Memory {
 public:
     Result<std::unique_ptr<host::MemoryBlock>> allocate(u64 size) override;
+};
+
+// Functions made at run time, in the module's own table.
+class WebModules final : public host::WasmModules {
+public:
+    u32 take_place() override;
+    void give_place(u32 place) override;
+    bool instantiate(std::span<const u8> module) override;
+
+private:
+    std::vector<u32> free_;
+};
+
+// Translations lie in the module's own memory; what is executed are the functions made of them.
+class WebCodeMemory final : public host::CodeMemory {
+public:
+    explicit WebCodeMemory(WebMemory& memory) : memory_(memory) {}
+    host::Architecture architecture() const override { return host::Architecture::wasm; }
+    host::X64Features x64_features() const override { return {}; }
+    host::WasmModules* wasm_modules() override { return &modules_; }
+    Result<std::unique_ptr<host::CodeBlock>> allocate(u64 size) override;
+
+private:
+    WebMemory& memory_;
+    WebModules modules_;
 };
 
 // Lines of `level` and graver go to the console.

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 // Deterministic machines see input at the ends of slices, so those must depend on instructions alone.
 constexpr u64 deterministic_slice = 1'000'000;
+constexpr u64 usual_jit_cache = u64{32} << 20;
 constexpr u64 unlimited_instructions = u64{1} << 40;
 
 Error wrong(std::string_view field, std::string_view what) { return Error{fmt::format("{}: {}", field, what)}; }
@@ -58,6 +59,8 @@ Result<MachineConfig> Session::read(std::string_view description) {
     if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
     MachineConfig config;
     BoardConfig& board = config.board;
+    board.jit = Jit::full;
+    board.jit_cache = usual_jit_cache;
     for (const auto& [field, value] : all.items()) {
         const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
             std::string file;
@@ -85,6 +88,16 @@ Result<MachineConfig> Session::read(std::string_view description) {
             board.cpus = static_cast<unsigned>(number);
         } else if (field == "seed") {
             TRY(read_number(value, field, 0, ~u64{0}, config.seed));
+        } else if (field == "jitCache") {
+            TRY(read_number(value, field, 1 << 16, u64{1} << 30, number));
+            if (number % 4096 != 0) return wrong(field, "must be a multiple of 4096");
+            board.jit_cache = number;
+        } else if (field == "jit") {
+            std::string tier;
+            TRY(read_text(value, field, tier));
+            const auto found = std::find(jit_names.begin(), jit_names.end(), tier);
+            if (found == jit_names.end()) return wrong(field, "must be \"off\", \"quick\" or \"full\"");
+            board.jit = static_cast<Jit>(found - jit_names.begin());
         } else if (field == "deterministic") {
             if (!value.is_boolean()) return wrong(field, "must be true or false");
             config.determinism = value.get<bool>() ? Determinism::deterministic : Determinism::live;
@@ -108,7 +121,7 @@ Result<void> Session::start(std::string_view description) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
     TRY_SET(auto config, read(description));
     config.board.serials.push_back(&serial_);
-    TRY_SET(machine_, Machine::create(std::move(config), {memory_, clock_, entropy_, log_}));
+    TRY_SET(machine_, Machine::create(std::move(config), {memory_, clock_, entropy_, log_, nullptr, &code_memory_}));
     serial_.attach(machine_->board().serial(0));
     qmp_ = std::make_unique<QmpSession>(*machine_, *this, [this](std::string_view bytes) { answers_ += bytes; });
     qmp_->start();

@@ -1,0 +1,14 @@
+// The backend for WebAssembly: a region becomes a function of a module made at run time.
+#pragma once
+
+#include <memory>
+
+#include "engine/host/wasm_modules.h"
+#include "engine/jit/backend.h"
+
+namespace viv::jit::wasm {
+
+// For one vCPU, `guest`; both outlive it.
+std::unique_ptr<Backend> make_backend(exec::Translatable& guest, host::WasmModules& modules);
+
+}  // namespace viv::jit::wasm
