@@ -127,6 +127,8 @@ public:
     // `first_exit` is added to the number of each exit. False if the region has more exits than maximum_exits. May be
     // called on any thread.
     virtual bool compile(const Region& region, u32 first_exit, Compiled& out) const = 0;
+    // Executions by the interpreter that a block is worth being translated after.
+    virtual u32 quick_after() const { return 2; }
     // Whether the code, an entry of some translation, can be run now. If not, the interpreter does what is there, and
     // this is asked again: backends whose code is worth compiling only in batches say no for a while.
     virtual bool ready(const u8* /*code*/) { return true; }

@@ -1,8 +1,6 @@
 // See catalog.h.
 #include "engine/jit/catalog.h"
 
-#include <algorithm>
-
 // A backend is compiled where its code can run: its layouts of the vCPU are those of its own host.
 #ifdef __wasm__
 #define VIV_BACKENDS_OF_WASM 1
@@ -20,12 +18,9 @@ bool has_backend(host::Architecture architecture) { return architecture == host:
 Result<std::unique_ptr<exec::Translator>> make_translator(const Options& options, exec::Engine& engine,
                                                           exec::Translatable& guest, host::CodeMemory& memory) {
     if (!has_backend(memory.architecture())) return std::unique_ptr<exec::Translator>{};
-    Options adapted = options;
-    // The host compiles what it is given again, which a block that hardly ever runs does not pay back.
-    adapted.quick_after = std::max(adapted.quick_after, 16u);
     TRY_SET(auto block, memory.allocate(options.cache_bytes));
     return std::unique_ptr<exec::Translator>(std::make_unique<Tiers>(
-        adapted, engine, guest, wasm::make_backend(guest, *memory.wasm_modules()), std::move(block)));
+        options, engine, guest, wasm::make_backend(guest, *memory.wasm_modules(), options.batch), std::move(block)));
 }
 
 #else

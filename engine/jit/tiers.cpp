@@ -33,7 +33,9 @@ Tiers::Tiers(const Options& options, exec::Engine& engine, exec::Translatable& g
       cache_(*backend_, std::move(memory)),
       regions_(guest, *backend_),
       state_(guest.layout().state),
-      heat_(*reinterpret_cast<exec::HeatTable*>(guest.layout().state + guest.layout().heat)) {}
+      heat_(*reinterpret_cast<exec::HeatTable*>(guest.layout().state + guest.layout().heat)) {
+    if (!options_.quick_after) options_.quick_after = backend_->quick_after();
+}
 
 Tiers::~Tiers() {
     for (const auto& job : jobs_) options_.queue->withdraw(*job);
@@ -157,7 +159,7 @@ const u8* Tiers::find(u64 pc, CodePoint*& point) {
     const u16 offset = static_cast<u16>(pc & page_mask);
     point = &view.at(offset);
     const u8* code = point->code;
-    if (code == nullptr && point->executions >= options_.quick_after << std::min(known.rewrites, most_patience)) {
+    if (code == nullptr && point->executions >= *options_.quick_after << std::min(known.rewrites, most_patience)) {
         engine_.will_hold_code(*page);
         code = translate(*page, view.mode(), pc);
         // Translating may have dropped others, and made points for them.

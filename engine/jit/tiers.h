@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "engine/exec/exec.h"
 #include "engine/exec/translation.h"
@@ -19,12 +20,14 @@ struct Options {
     // The best that code can get.
     Tier highest = Tier::full;
     // Executions by the interpreter before a block is translated; more where code is rewritten again and again, up to
-    // 64 times as many.
-    u32 quick_after = 2;
+    // 64 times as many. Empty: what is right for the backend.
+    std::optional<u32> quick_after;
     // Executions of that before the region around it is.
     u32 full_after = 2000;
     unsigned block_limit = 64;  // guest instructions a block
     RegionLimits region;
+    // How many translations may be held back to be made ready together, by backends for which that is worth while.
+    unsigned batch = 64;
     // Where regions are compiled; outlives the Tiers. Null: on the vCPU's own thread, which waits.
     CompileQueue* queue = nullptr;
 };

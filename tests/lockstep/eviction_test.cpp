@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 
+#include "native/host_posix.h"
 #include "tests/lockstep/translated_comparison.h"
 
 namespace viv::riscv::test {
@@ -47,11 +48,12 @@ TEST(TranslatedEviction, AnyCacheAndTranslationsThatGoAtAnyMoment) {
         setup.evictions = random.percent(80) ? Evictions::forced : Evictions::by_the_guest;
         setup.behaviour = random.percent(80) ? Behaviour::tame : Behaviour::wild;
         setup.runs = random.percent(80) ? 8 : 1;
-        TranslatedComparison comparison(setup);
+        native::PosixCodeMemory code_memory;
+        TranslatedComparison comparison(setup, code_memory);
         if (!comparison.usable()) return;
         comparison.run(10'000);
         if (std::getenv("VIV_EVICTION_INSTRUCTIONS") != nullptr) fmt::print("{}\n", comparison.summary());
-        if (HasFailure()) return;
+        ASSERT_EQ(comparison.failure(), "");
         executed += comparison.executed();
         forced += comparison.forced();
         const exec::TranslatorReport report = comparison.tiers().report(0);

@@ -1,17 +1,17 @@
 // Translated code against the interpreter, or against the IR's oracle: two machines of the same random world, one of
 // which translates everything at once, run from the same random states; all state, memory and device accesses are
 // compared after each run.
-// Promises: everything follows from the seed and the options; stops at the first difference, which is a failure of the
-// test, with the instructions that were executed.
+// Promises: everything follows from the seed and the options; stops at the first difference, which failure() tells, with
+// the instructions that were executed. Knows no test framework and no host, so that the web build can use it, too.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "engine/host/code_memory.h"
 #include "engine/ir/oracle.h"
 #include "engine/isa/riscv/translation.h"
 #include "engine/jit/tiers.h"
-#include "native/host_posix.h"
 #include "tests/lockstep/exec_oracle_cases.h"
 
 namespace viv::riscv::test {
@@ -36,13 +36,15 @@ struct TranslatedSetup {
 
 class TranslatedComparison {
 public:
-    explicit TranslatedComparison(const TranslatedSetup& setup);
+    // `code_memory` outlives this.
+    TranslatedComparison(const TranslatedSetup& setup, host::CodeMemory& code_memory);
     ~TranslatedComparison();
 
     // A host without a backend has nothing to compare.
     bool usable() const { return translator_ != nullptr; }
-    // Until the interpreter, or the oracle itself, has executed so many.
+    // Until the interpreter, or the oracle itself, has executed so many, or there is a failure().
     void run(u64 instructions);
+    const std::string& failure() const { return failure_; }
 
     const jit::Tiers& tiers() const { return static_cast<const jit::Tiers&>(*translator_); }
     u64 executed() const { return executed_; }  // as above
@@ -67,10 +69,10 @@ private:
     Cases cases_;
     Random random_;
     BlockBuilder builder_;
-    native::PosixCodeMemory code_memory_;
     HartTranslation guest_;
     std::unique_ptr<exec::Translator> translator_;
     State last_;
+    std::string failure_;
     u64 executed_ = 0, forced_ = 0, runs_ = 0, vectors_ = 0;
 };
 

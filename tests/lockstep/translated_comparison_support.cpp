@@ -2,7 +2,6 @@
 #include "tests/lockstep/translated_comparison.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
@@ -18,7 +17,7 @@ u64 from_environment(const char* name, u64 otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
-TranslatedComparison::TranslatedComparison(const TranslatedSetup& setup)
+TranslatedComparison::TranslatedComparison(const TranslatedSetup& setup, host::CodeMemory& code_memory)
     : setup_(setup),
       a_(setup.config),
       b_(setup.config),
@@ -26,7 +25,7 @@ TranslatedComparison::TranslatedComparison(const TranslatedSetup& setup)
       random_(~setup.seed),
       builder_(setup.config.xlen, setup.config.vlen != 0),
       guest_(b_.hart()) {
-    auto made = jit::make_translator(setup.options, b_.hart(), guest_, code_memory_);
+    auto made = jit::make_translator(setup.options, b_.hart(), guest_, code_memory);
     if (made.ok()) translator_ = std::move(*made);
     b_.hart().set_translator(translator_.get());
     if (setup.evictions == Evictions::forced)
@@ -93,13 +92,11 @@ bool TranslatedComparison::compare(u64 step, u64 count) {
     if (a_.device_hash() != b_.device_hash()) wrong += "  the device saw other accesses\n";
     if (step % 16 == 0) count_vectors(last_.pc);
     if (wrong.empty()) return true;
-    ADD_FAILURE() << "xlen " << setup_.config.xlen << ", vlen " << setup_.config.vlen << ", seed " << setup_.seed
-                  << ", cache of " << setup_.options.cache_bytes << ", step " << step << ", " << wanted
-                  << " instructions from pc "
-                  << fmt::format("{:#x}, mstatus {:#x}, privilege {}", last_.pc, last_.mstatus,
-                                 static_cast<unsigned>(last_.privilege))
-                  << ":\n"
-                  << wrong << listing(last_, wanted);
+    failure_ = fmt::format(
+        "xlen {}, vlen {}, seed {}, cache of {}, step {}, {} instructions from pc {:#x}, mstatus {:#x}, privilege {}:\n",
+        setup_.config.xlen, setup_.config.vlen, setup_.seed, setup_.options.cache_bytes, step, wanted, last_.pc,
+        last_.mstatus, static_cast<unsigned>(last_.privilege));
+    failure_ += wrong + listing(last_, wanted);
     return false;
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/jit/catalog.h"
 #include "engine/lang/bytes.h"
+#include "native/host_posix.h"
 #include "tests/lockstep/translated_comparison.h"
 
 namespace viv::riscv::test {
@@ -16,11 +17,12 @@ namespace {
 
 void compare(TranslatedSetup setup, u64 instructions) {
     setup.seed = from_environment("VIV_TRANSLATED_SEED", 1) * 4 + setup.config.xlen + setup.config.vlen;
-    TranslatedComparison comparison(setup);
+    native::PosixCodeMemory code_memory;
+    TranslatedComparison comparison(setup, code_memory);
     if (!comparison.usable()) return;
     comparison.run(from_environment("VIV_TRANSLATED_INSTRUCTIONS", instructions));
     if (std::getenv("VIV_TRANSLATED_INSTRUCTIONS") != nullptr) fmt::print("{}\n", comparison.summary());
-    if (::testing::Test::HasFailure()) return;
+    ASSERT_EQ(comparison.failure(), "");
     if (setup.config.vlen != 0) {
         EXPECT_GT(comparison.vectors(), comparison.executed() / 20'000) << "few blocks have vectors as IR";
     }

@@ -48,11 +48,11 @@ test("a deterministic machine has the state that it has natively, however it is 
     description.append, "--memory", "512M", "--deterministic", "--seed", "7", "--serial", "null", "--max-instructions", `${end}`,
     "--print-hash"], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const native = /state ([0-9a-f]{32}) after (\d+) instructions/.exec(printed);
-  for (const milliseconds of [7, 1000]) {
-    const machine = await machineWith({ deterministic: true, seed: 7 });
+  for (const [milliseconds, jit] of [[7, "off"], [1000, "off"], [100, "quick"], [100, "full"]]) {
+    const machine = await machineWith({ deterministic: true, seed: 7, jit });
     while (machine.instructions < end) machine.run(milliseconds, end);
     assert.equal(machine.instructions, end);
-    assert.equal(machine.hash(), native[1]);
+    assert.equal(machine.hash(), native[1], `jit ${jit}`);
     machine.free();
   }
 });
@@ -74,6 +74,8 @@ test("a wrong description is one line that names the field", async () => {
     [{ board: "riscv-vird" }, /riscv-virt/],
     [{ cpus: 9 }, /^cpus: riscv-virt has at most 8$/],
     [{ kernel: "kernel" }, /^kernel: there is no file called 'kernel'$/],
+    [{ jit: "best" }, /^jit: must be "off", "quick" or "full"$/],
+    [{ jitCache: 70_000 }, /^jitCache: must be a multiple of 4096$/],
     [{ colour: 1 }, /^colour: is no field of a machine's description$/],
     [[], /no JSON object/],
   ]) {

@@ -64,13 +64,12 @@ u32 leave(u8* state, Frame* frame, const Record* record, u64 page, i64 budget) {
 namespace {
 
 // What a module costs beside its functions is worth the interpretation of some hundred blocks.
-constexpr usize batch = 64;
-constexpr u32 patience = 400;  // refusals
+constexpr u32 patience = 6;  // refusals, for each translation of a full batch
 
 class WasmBackend final : public Backend {
 public:
-    WasmBackend(exec::Translatable& guest, host::WasmModules& modules)
-        : modules_(modules), layout_(guest.layout()) {
+    WasmBackend(exec::Translatable& guest, host::WasmModules& modules, unsigned batch)
+        : modules_(modules), batch_(batch), layout_(guest.layout()) {
         frame_.state = layout_.state;
         frame_.guest = &guest;
         frame_.tlb = layout_.tlb;
@@ -83,6 +82,8 @@ public:
     std::string_view name() const override { return "wasm"; }
     // There is one way in and out, a call; but the memory's first bytes are no translation's.
     std::vector<u8> make_thunks() override { return std::vector<u8>(16); }
+    // The host compiles again what it is given, which a block that hardly ever runs does not pay back.
+    u32 quick_after() const override { return 16; }
     usize supported(const ir::Block& block) const override { return Compiler::supported_size(block); }
     bool compile(const Region& region, u32 first_exit, Compiled& out) const override {
         return Compiler(layout_).compile(region, first_exit, out);
@@ -106,6 +107,7 @@ private:
     void give_dropped();
 
     host::WasmModules& modules_;
+    const unsigned batch_;
     const exec::CpuLayout layout_;
     Frame frame_;
     std::vector<Header*> waiting_;
@@ -122,9 +124,9 @@ bool WasmBackend::ready(const u8* code) {
         header.state = Header::waiting;
         waiting_.push_back(&header);
         // A region is hot already, and has taken the place of what ran until now.
-        if (header.region != 0) refused_ = patience;
+        if (header.region != 0) refused_ = patience * batch_;
     }
-    if (++refused_ < patience && waiting_.size() < batch) return false;
+    if (++refused_ < patience * batch_ && waiting_.size() < batch_) return false;
     install_waiting();
     return true;
 }
@@ -188,8 +190,8 @@ Left WasmBackend::enter(const u8*, void* state, const u8* code, u64 pc) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(exec::Translatable& guest, host::WasmModules& modules) {
-    return std::make_unique<WasmBackend>(guest, modules);
+std::unique_ptr<Backend> make_backend(exec::Translatable& guest, host::WasmModules& modules, unsigned batch) {
+    return std::make_unique<WasmBackend>(guest, modules, batch);
 }
 
 }  // namespace viv::jit::wasm

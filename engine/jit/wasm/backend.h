@@ -8,7 +8,7 @@
 
 namespace viv::jit::wasm {
 
-// For one vCPU, `guest`; both outlive it.
-std::unique_ptr<Backend> make_backend(exec::Translatable& guest, host::WasmModules& modules);
+// For one vCPU, `guest`; both outlive it. `batch`: how many translations may wait to become one module.
+std::unique_ptr<Backend> make_backend(exec::Translatable& guest, host::WasmModules& modules, unsigned batch);
 
 }  // namespace viv::jit::wasm
