@@ -18,7 +18,7 @@ using ir::Type;
 // Return addresses that a return within a region is compared with before it asks the jump table.
 constexpr usize most_return_points = 4;
 
-bool word(Type type) { return type == Type::i32 || type == Type::i64; }
+bool is_whole(Type type) { return type == Type::i32 || type == Type::i64; }
 
 // Decided before a guest instruction begins, since none can be given up after its first access to memory.
 bool supported(const ir::Block& block, const ir::Inst& inst) {
@@ -34,8 +34,8 @@ bool supported(const ir::Block& block, const ir::Inst& inst) {
         case Shape::float_compare:
         case Shape::float_convert: return inst.rounding != ir::Rounding::dynamic;
         case Shape::exchange:
-        case Shape::compare_exchange: return word(inst.type);
-        case Shape::fetch_op: return word(inst.type) && ir::is_fetch_operation(static_cast<Op>(inst.imm));
+        case Shape::compare_exchange: return is_whole(inst.type);
+        case Shape::fetch_op: return is_whole(inst.type) && ir::is_fetch_operation(static_cast<Op>(inst.imm));
         case Shape::lanes:
         case Shape::splat:
         case Shape::lane_mask:

@@ -27,6 +27,7 @@ void Writer::section(u8 id, const Writer& content) {
 
 namespace {
 
+constexpr u8 head[] = {0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00};
 constexpr u8 section_type = 1, section_import = 2, section_function = 3, section_element = 9, section_code = 10;
 constexpr u8 function_type = 0x60, import_table = 1, import_memory = 2, function_reference = 0x70;
 
@@ -50,7 +51,7 @@ void import(Writer& to, char name) {
 std::vector<u8> make_module(std::span<const Function> functions) {
     constexpr ValueType i32 = ValueType::i32, i64 = ValueType::i64;
     Writer module;
-    for (const u8 each : {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00}) module.byte(each);
+    module.append(head);
     Writer types;
     types.number(4);
     type(types, {i32, i32, i32, i64, i64}, i32);
