@@ -53,7 +53,8 @@ class Machine {
     if (done !== size) throw new Error(`${name}: has ${done} bytes instead of ${size}`);
   }
 
-  // description: {name, board, cpu, append, memory, cpus, seed, deterministic, kernel, initrd, bios}.
+  // description: {name, board, cpu, append, memory, cpus, seed, deterministic, jit, jitCache, kernel, initrd, bios}; see
+  // web/worker/session.h.
   start(description) {
     const ok = this.#with(encoder.encode(JSON.stringify(description)), (at, length) =>
       this.#module._viv_start(this.#handle, at, length));

@@ -59,7 +59,6 @@ Result<MachineConfig> Session::read(std::string_view description) {
     if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
     MachineConfig config;
     BoardConfig& board = config.board;
-    board.jit = Jit::full;
     board.jit_cache = usual_jit_cache;
     for (const auto& [field, value] : all.items()) {
         const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {

@@ -28,7 +28,7 @@ public:
     u8* make_file(std::string name, u64 size);
     // The description: an object with any of
     //   board, cpu, append: strings; memory (bytes), cpus, seed: numbers; deterministic: boolean;
-    //   jit: "off", "quick" or "full", the default; jitCache: bytes for translations of each CPU, a multiple of 4096;
+    //   jit: "off", the default, "quick" or "full"; jitCache: bytes for translations of each CPU, a multiple of 4096;
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up.
     Result<void> start(std::string_view description);
 
