@@ -48,11 +48,22 @@ Result<std::unique_ptr<host::Folder>> open_share(std::string_view option, const 
     return std::move(*folder);
 }
 
-std::unique_ptr<net::NetBackend> make_net(NetOption option) {
-    return option == NetOption::loopback ? net::make_loopback_backend() : net::make_null_backend();
+Result<std::unique_ptr<net::NetBackend>> open_net(const NetOption& option, Networks* networks) {
+    if (networks != nullptr) return networks->open(option);
+    return Networks::open_repeatable(option);
 }
 
-Result<DeviceSpec> plug(const DeviceOption& option) {
+Result<DeviceSpec> plug_net(const NetOption& option, const BoardKind& board, Networks* networks) {
+    DeviceSpec spec;
+    spec.name = option.model.empty() ? std::string(board.net_device) : option.model;
+    if (auto kind = find_device(spec.name); !kind.ok())
+        return Error{fmt::format("{},model={}: {}", option.where, spec.name, kind.error().message)};
+    spec.properties = option.card_properties;
+    TRY_SET(spec.net, open_net(option, networks));
+    return spec;
+}
+
+Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks) {
     constexpr std::string_view name = "--device";
     auto kind = find_device(option.name);
     if (!kind.ok()) return with_option(name, kind.error());
@@ -69,7 +80,10 @@ Result<DeviceSpec> plug(const DeviceOption& option) {
     if (option.share) {
         TRY_SET(spec.folder, open_share(name, *option.share));
     }
-    if (option.net) spec.net = make_net(*option.net);
+    if (option.net) {
+        TRY_SET(spec.net, open_net(*option.net, networks));
+        for (const auto& [key, value] : option.net->card_properties) spec.properties.emplace(key, value);
+    }
     return spec;
 }
 
@@ -97,7 +111,7 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
 }
 
 Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
-                                             const BoardKind& board) {
+                                             const BoardKind& board, Networks* networks) {
     std::vector<DeviceSpec> specs;
     if (guest) {
         for (const auto& image : guest->disks) {
@@ -120,11 +134,11 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         TRY_SET(spec.disk, open_disk("--disk", disk));
         specs.push_back(std::move(spec));
     }
-    if (options.net.value_or(NetOption::none) != NetOption::none) {
-        DeviceSpec spec;
-        spec.name = board.net_device;
-        spec.net = make_net(*options.net);
-        specs.push_back(std::move(spec));
+    if (options.nets) {
+        for (const auto& net : *options.nets) {
+            TRY_SET(auto spec, plug_net(net, board, networks));
+            specs.push_back(std::move(spec));
+        }
     }
     for (const auto& share : options.shares) {
         DeviceSpec spec;
@@ -134,7 +148,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         specs.push_back(std::move(spec));
     }
     for (const auto& device : options.devices) {
-        TRY_SET(auto spec, plug(device));
+        TRY_SET(auto spec, plug(device, networks));
         specs.push_back(std::move(spec));
     }
     return specs;

@@ -9,13 +9,15 @@
 
 #include "engine/board/board.h"
 #include "native/guest_catalog.h"
+#include "native/host_network.h"
 #include "native/options.h"
 
 namespace viv::native {
 
-// In the order: the guest's own disks, --disk, --net, --share, --device.
+// In the order: the guest's own disks, --disk, --net, --share, --device. `networks`: null if only those can be asked
+// for that depend on the machine alone.
 Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
-                                             const BoardKind& board);
+                                             const BoardKind& board, Networks* networks);
 
 Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk);
 

@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <limits>
@@ -94,9 +95,54 @@ int EventLoop::wait(void* events, int capacity, u64 timeout_ns) {
     return epoll_wait(epoll_.number(), list, capacity, milliseconds);
 }
 
+u64 EventLoop::now_ns() {
+    timespec now{};
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
+}
+
+u64 EventLoop::until_next_timer(u64 at_most_ns) const {
+    if (timers_.empty() || at_most_ns == 0) return at_most_ns;
+    const u64 now = now_ns(), deadline = timers_.begin()->first;
+    return std::min(at_most_ns, deadline > now ? deadline - now : 0);
+}
+
+void EventLoop::run_due_timers() {
+    if (timers_.empty()) return;
+    const u64 now = now_ns();
+    // So many and no more: a callback that arms its timer for a moment that is over cannot keep us here.
+    for (usize left = timers_.size(); left != 0 && !timers_.empty() && timers_.begin()->first <= now; left--) {
+        WaitTimer* timer = timers_.begin()->second;
+        timer->cancel();
+        timer->callback_();
+    }
+}
+
+void WaitTimer::arm(u64 deadline_ns) {
+    if (armed_ && deadline_ns == deadline_ns_) return;
+    cancel();
+    deadline_ns_ = deadline_ns;
+    armed_ = true;
+    loop_.timers_.emplace(deadline_ns, this);
+}
+
+void WaitTimer::cancel() {
+    if (!armed_) return;
+    armed_ = false;
+    loop_.timers_.erase({deadline_ns_, this});
+}
+
+WaitHook::WaitHook(EventLoop& loop, std::function<void()> before, std::function<void()> after)
+    : loop_(loop), before_(std::move(before)), after_(std::move(after)) {
+    loop_.hooks_.push_back(this);
+}
+WaitHook::~WaitHook() { std::erase(loop_.hooks_, this); }
+
 void EventLoop::poll(u64 timeout_ns) {
     constexpr int capacity = 32;
     epoll_event events[capacity];
+    for (WaitHook* hook : hooks_) hook->before_();
+    timeout_ns = until_next_timer(timeout_ns);
     const int count = wait(events, capacity, always_ready_ > 0 ? 0 : timeout_ns);
     CHECK(count >= 0 || errno == EINTR, "epoll_wait");
     for (int i = 0; i < count; i++) {
@@ -105,16 +151,22 @@ void EventLoop::poll(u64 timeout_ns) {
             continue;
         const auto watch = found->second;  // the handler may remove it
         const bool broken = (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;
-        watch->handler({(events[i].events & EPOLLIN) != 0 || broken, (events[i].events & EPOLLOUT) != 0 || broken});
+        watch->handler(
+            {(events[i].events & EPOLLIN) != 0 || broken, (events[i].events & EPOLLOUT) != 0 || broken, broken});
     }
-    if (always_ready_ == 0) return;
+    if (always_ready_ != 0) run_always_ready();
+    run_due_timers();
+    for (WaitHook* hook : hooks_) hook->after_();
+}
+
+void EventLoop::run_always_ready() {
     std::vector<std::shared_ptr<Watch>> ready;
     for (const auto& [descriptor, watch] : watches_)
         if (watch->kind == Watch::Kind::always_ready && watch->interest != Interest::none) ready.push_back(watch);
     for (const auto& watch : ready) {
         const auto found = watches_.find(watch->descriptor);
         if (found == watches_.end() || found->second != watch || watch->interest == Interest::none) continue;
-        watch->handler({includes(watch->interest, Interest::read), includes(watch->interest, Interest::write)});
+        watch->handler({includes(watch->interest, Interest::read), includes(watch->interest, Interest::write), false});
     }
 }
 

@@ -91,6 +91,7 @@ Result<void> Exec::prepare() {
     console_ = std::make_unique<ConsoleTail>(
         options_.verbose == OnOff::on ? ByteStream::standard(session_.events, -1, STDERR_FILENO) : nullptr);
     Connections connections;
+    connections.networks = &session_.networks;
     connections.serials.push_back(console_.get());
     connections.agent = port_.get();
     connections.agent_port = guest_->exec_port;

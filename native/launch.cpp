@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "engine/dev/catalog.h"
 #include "native/devices.h"
 #include "native/user_files.h"
@@ -45,9 +47,15 @@ Result<void> check_sizes(const BoardConfig& config, const BoardKind& board) {
     return check_host_memory(config.memory, host_memory_bytes());
 }
 
+bool names_host(const MachineOptions& saved) {
+    return saved.nets &&
+           std::any_of(saved.nets->begin(), saved.nets->end(), [](const NetOption& net) { return net.touches_host(); });
+}
+
 std::string repeat_text(const MachineOptions& saved) {
     MachineOptions only;
     only.disks = saved.disks;
+    if (names_host(saved)) only.nets = saved.nets;
     only.shares = saved.shares;
     only.devices = saved.devices;
     return fmt::format("{}", fmt::join(machine_arguments(only), " "));
@@ -55,7 +63,7 @@ std::string repeat_text(const MachineOptions& saved) {
 
 bool touches_host(const std::vector<DeviceOption>& devices) {
     for (const auto& device : devices)
-        if (device.disk || device.share) return true;
+        if (device.disk || device.share || (device.net && device.net->touches_host())) return true;
     return false;
 }
 
@@ -64,10 +72,16 @@ Result<void> merge_saved(MachineOptions& saved, const MachineOptions& given, con
     const bool devices_needed = touches_host(saved.devices);
     const bool same_disks = given.disks.size() == saved.disks.size();
     const bool same_shares = given.shares.size() == saved.shares.size();
+    const usize cards = saved.nets ? saved.nets->size() : 0;
+    const bool same_nets = given.nets ? given.nets->size() == cards : !names_host(saved);
     const bool same_devices =
         given.devices.size() == saved.devices.size() || (given.devices.empty() && !devices_needed);
-    if (!same_disks || !same_shares || !same_devices) {
+    if (!same_disks || !same_nets || !same_shares || !same_devices) {
         const auto text = repeat_text(saved);
+        if (!same_nets && given.nets)
+            return Error{
+                fmt::format("--restore {}: was saved with {} network card{}; give --net as often, or not at all", file,
+                            cards, cards == 1 ? "" : "s")};
         if (text.empty())
             return Error{
                 fmt::format("--restore {}: was saved without --disk, --share and --device; leave them out", file)};
@@ -75,6 +89,7 @@ Result<void> merge_saved(MachineOptions& saved, const MachineOptions& given, con
     }
     saved.disks = given.disks;
     saved.shares = given.shares;
+    if (given.nets) saved.nets = given.nets;
     if (!given.devices.empty()) saved.devices = given.devices;
     return {};
 }
@@ -122,6 +137,10 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
                               const std::string& extra_append) {
     Launch launch;
     launch.options = options;
+    if (!options.nets) {
+        launch.options.nets.emplace();
+        if (options.deterministic == OnOff::off) launch.options.nets->push_back(default_net());
+    }
     if (!options.guest.empty()) {
         TRY_SET(launch.guest, guest_of(catalog, options.guest));
     }
@@ -157,7 +176,7 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     board.jit = options.jit;
     board.jit_cache = options.jit_cache;
     launch.perf_map = options.perf_map;
-    launch.config.launch = launch_text(options);
+    launch.config.launch = launch_text(launch.options);
     return launch;
 }
 
@@ -176,6 +195,11 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     if (!launch.options.guest.empty()) {
         TRY_SET(launch.guest, guest_of(catalog, launch.options.guest));
     }
+    if (head->deterministic && launch.options.nets)
+        for (const auto& net : *launch.options.nets)
+            if (!net.repeatable())
+                return Error{fmt::format("{}: brings what no run repeats; the machine of --restore {} is deterministic",
+                                         net.where, file)};
     auto& board = launch.config.board;
     board.machine = head->machine;
     board.cpu = head->cpu;
@@ -205,7 +229,7 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     }
     auto& board = launch.config.board;
     TRY_SET(const BoardKind* kind, find_board(board.machine));
-    TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind));
+    TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind, connections.networks));
     if (connections.agent != nullptr) {
         DeviceSpec console;
         console.name = kind->console_device;

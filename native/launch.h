@@ -10,6 +10,7 @@
 
 #include "engine/control/machine.h"
 #include "native/guest_catalog.h"
+#include "native/host_network.h"
 #include "native/host_posix.h"
 #include "native/options.h"
 
@@ -33,6 +34,7 @@ struct Connections {
     std::vector<ByteBackend*> serials;
     ByteBackend* agent = nullptr;  // null: no such port
     std::string agent_port;        // its name
+    Networks* networks = nullptr;  // null: only networks that depend on the machine alone
 };
 
 // A machine that has been described completely but not yet made.

@@ -117,17 +117,6 @@ Result<ShareOption> parse_share(std::string_view option, std::string_view text) 
     return share;
 }
 
-Result<NetOption> parse_net(std::string_view option, std::string_view text) {
-    if (text == "none") return NetOption::none;
-    if (text == "null") return NetOption::null;
-    if (text == "loopback") return NetOption::loopback;
-    constexpr std::string_view later[] = {"user", "tap", "socket", "bridge", "slirp", "websocket"};
-    const auto kind = text.substr(0, text.find_first_of(":,"));
-    const bool planned = std::find(std::begin(later), std::end(later), kind) != std::end(later);
-    return Error{fmt::format("{} {}: {}; use none, null (a cable to nowhere) or loopback (every frame comes back)",
-                             option, text, planned ? "this network is not in this version yet" : "is no network")};
-}
-
 Result<DeviceOption> parse_device(std::string_view text) {
     constexpr std::string_view option = "--device";
     TRY_SET(auto list, parse_properties(option, text, Head::required));
@@ -147,7 +136,11 @@ Result<DeviceOption> parse_device(std::string_view text) {
         device.share = share;
     }
     if (const auto net = take(list.properties, "net")) {
-        TRY_SET(device.net, parse_net("--device " + device.name + ",net", *net));
+        const auto where = "--device " + device.name + ",net";
+        TRY_SET(device.net, parse_net(where, *net));
+        if (device.net && !device.net->model.empty())
+            return Error{fmt::format("{} {}: model={} is for --net; here the device is named already", where, *net,
+                                     device.net->model)};
     }
     device.properties = std::move(list.properties);
     return device;
@@ -167,7 +160,9 @@ void MachineArguments::declare(CommandLine& line) {
     line.group("Devices");
     line.values("--disk", disks_, "FILE[,...]",
                 "A disk image or block device: [file=]F,readonly=on,snapshot=on,format=raw,serial=S");
-    line.value("--net", net_, "KIND", "none, null or loopback");
+    line.values(
+        "--net", nets_, "KIND[,...]",
+        "A network card and where it leads: user[,hostfwd=tcp::2222-:22] (the default), none, ... (viv help net)");
     line.values("--share", shares_, "DIR:TAG[:ro]", "A host folder as 9p file system");
     line.values("--device", devices_, "NAME[,...]", "A device by name (viv list devices), with key=value properties");
     line.group("Time and order");
@@ -180,6 +175,24 @@ void MachineArguments::declare(CommandLine& line) {
     line.value("--jit-cache", jit_cache_, "SIZE", "Memory for translated code, of each CPU (default 256M)");
     line.flag("--perf-map", perf_map_, "Name translated code in /tmp/perf-PID.map, for perf(1)");
 }
+
+namespace {
+
+// What comes from a network is no function of the machine.
+Result<void> check_repeatable(const MachineOptions& options, std::string_view verb) {
+    const auto check = [&](const NetOption& net) -> Result<void> {
+        if (net.repeatable()) return {};
+        return Error{fmt::format("{}: brings what no run repeats; {} takes none, null and loopback only", net.where,
+                                 verb == "lockstep" ? "lockstep" : "--deterministic")};
+    };
+    if (options.nets)
+        for (const auto& net : *options.nets) TRY(check(net));
+    for (const auto& device : options.devices)
+        if (device.net) TRY(check(*device.net));
+    return {};
+}
+
+}  // namespace
 
 Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
     MachineOptions options;
@@ -202,8 +215,11 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
         TRY_SET(auto disk, parse_disk("--disk", text));
         options.disks.push_back(std::move(disk));
     }
-    if (net_) {
-        TRY_SET(options.net, parse_net("--net", *net_));
+    for (const auto& text : nets_) {
+        TRY_SET(auto net, parse_net("--net", text));
+        if (!net && nets_.size() > 1) return Error{fmt::format("--net {}: is given together with another --net", text)};
+        if (!options.nets) options.nets.emplace();
+        if (net) options.nets->push_back(std::move(*net));
     }
     for (const auto& text : shares_) {
         TRY_SET(auto share, parse_share("--share", text));
@@ -239,6 +255,7 @@ Result<MachineOptions> MachineArguments::convert(std::string_view verb) const {
             return Error{fmt::format("--jit-cache {}: 1M to 1G is needed", *jit_cache_)};
     }
     options.perf_map = perf_map_ ? OnOff::on : OnOff::off;
+    if (deterministic_) TRY(check_repeatable(options, verb));
     return options;
 }
 
@@ -261,8 +278,9 @@ std::vector<std::string> machine_arguments(const MachineOptions& options) {
     if (options.memory) add("--memory", fmt::format("{}K", *options.memory / 1024));
     if (options.cpus) add("--cpus", std::to_string(*options.cpus));
     for (const auto& disk : options.disks) add("--disk", disk_argument(disk));
-    if (options.net)
-        add("--net", *options.net == NetOption::none ? "none" : *options.net == NetOption::null ? "null" : "loopback");
+    if (options.nets && options.nets->empty()) add("--net", "none");
+    if (options.nets)
+        for (const auto& net : *options.nets) add("--net", net.text);
     for (const auto& share : options.shares)
         add("--share", fmt::format("{}:{}:{}", share.folder, share.tag, share.read_only == OnOff::on ? "ro" : "rw"));
     for (const auto& device : options.devices) add("--device", device.text);

@@ -17,16 +17,15 @@ public:
     bool jit_given() const { return jit_.has_value(); }
 
 private:
-    std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, net_, seed_,
-        harts_, jit_, jit_cache_;
-    std::vector<std::string> disks_, shares_, devices_;
+    std::optional<std::string> guest_, machine_, cpu_, kernel_, initrd_, bios_, append_, memory_, cpus_, seed_, harts_,
+        jit_, jit_cache_;
+    std::vector<std::string> disks_, nets_, shares_, devices_;
     bool deterministic_ = false, perf_map_ = false;
 };
 
 Result<Jit> parse_jit(std::string_view option, std::string_view text);
 Result<DiskOption> parse_disk(std::string_view option, std::string_view text);
 Result<ShareOption> parse_share(std::string_view option, std::string_view text);
-Result<NetOption> parse_net(std::string_view option, std::string_view text);
 Result<DeviceOption> parse_device(std::string_view text);
 
 }  // namespace viv::native

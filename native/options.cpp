@@ -108,7 +108,6 @@ private:
         if (machine.append) given = "--append";
         if (machine.memory) given = "--memory";
         if (machine.cpus) given = "--cpus";
-        if (machine.net) given = "--net";
         if (machine.deterministic == OnOff::on) given = "--deterministic";
         if (!given.empty())
             return Error{fmt::format("{}: cannot be given with --restore: the saved machine has its own", given)};

@@ -18,6 +18,7 @@
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
 #include "native/endpoint.h"
+#include "native/net_options.h"
 
 namespace viv::native {
 
@@ -40,8 +41,6 @@ struct ShareOption {
     OnOff read_only = OnOff::off;
 };
 
-enum class NetOption : u8 { none, null, loopback };
-
 // --device NAME,key=value. `file` and its companions, `folder` and `net` say what is connected to it.
 struct DeviceOption {
     std::string text, name;
@@ -59,7 +58,7 @@ struct MachineOptions {
     std::optional<u64> memory;  // bytes
     std::optional<unsigned> cpus;
     std::vector<DiskOption> disks;
-    std::optional<NetOption> net;
+    std::optional<std::vector<NetOption>> nets;  // one card each; empty: none is wanted
     std::vector<ShareOption> shares;
     std::vector<DeviceOption> devices;
     OnOff deterministic = OnOff::off;

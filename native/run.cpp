@@ -170,6 +170,7 @@ Result<void> Run::prepare() {
     if (!options_.save_at_end.empty())
         if (auto may = session_.program.may_save(); !may.ok()) return Error{"--save-at-end: " + may.error().message};
     Connections connections;
+    connections.networks = &session_.networks;
     for (const auto& serial : serials_) connections.serials.push_back(serial.port.get());
     if (launch->guest) {
         PosixEntropy entropy;

@@ -70,11 +70,13 @@ int ensure_guest(const GuestCatalog& catalog, const std::string& name) {
 void Session::drop_machine() {
     controls_.clear();
     loop_.reset();
+    if (machine_) machine_->remove_listener(networks);
     machine_.reset();
 }
 
 void Session::adopt(std::unique_ptr<Machine> machine) {
     machine_ = std::move(machine);
+    networks.follow(*machine_);
     loop_ = std::make_unique<MachineLoop>(*machine_, events);
 }
 

@@ -11,6 +11,7 @@
 #include "engine/control/machine.h"
 #include "native/control_port.h"
 #include "native/guest_catalog.h"
+#include "native/host_network.h"
 #include "native/launch.h"
 #include "native/machine_loop.h"
 #include "native/program_host.h"
@@ -43,6 +44,7 @@ public:
     HostServices host;
     EventLoop events;
     ProgramHost program;
+    Networks networks{events, host.log};
 
     void adopt(std::unique_ptr<Machine> machine);
     Machine& machine() { return *machine_; }

@@ -5,7 +5,6 @@
 
 #include <charconv>
 #include <optional>
-#include <vector>
 
 #include "engine/lang/nearest.h"
 
@@ -102,7 +101,7 @@ Result<bool> parse_switch(std::string_view option, std::string_view key, std::st
     return Error{fmt::format("{} {}={}: on or off is needed", option, key, text)};
 }
 
-Result<PropertyList> parse_properties(std::string_view option, std::string_view text, Head head) {
+Result<OrderedProperties> parse_ordered_properties(std::string_view option, std::string_view text, Head head) {
     std::vector<std::string> parts(1);
     for (usize i = 0; i < text.size(); i++) {
         if (text[i] != ',')
@@ -112,7 +111,7 @@ Result<PropertyList> parse_properties(std::string_view option, std::string_view 
         else
             parts.emplace_back();
     }
-    PropertyList list;
+    OrderedProperties list;
     for (usize i = 0; i < parts.size(); i++) {
         const auto equals = parts[i].find('=');
         if (i == 0 && (head == Head::required || equals == std::string::npos)) {
@@ -122,9 +121,17 @@ Result<PropertyList> parse_properties(std::string_view option, std::string_view 
         auto key = parts[i].substr(0, equals);
         if (key.empty()) return Error{fmt::format("{} {}: key=value is needed between commas", option, text)};
         auto value = equals == std::string::npos ? std::string("on") : parts[i].substr(equals + 1);
+        list.properties.emplace_back(std::move(key), std::move(value));
+    }
+    return list;
+}
+
+Result<PropertyList> parse_properties(std::string_view option, std::string_view text, Head head) {
+    TRY_SET(auto ordered, parse_ordered_properties(option, text, head));
+    PropertyList list{std::move(ordered.head), {}};
+    for (auto& [key, value] : ordered.properties)
         if (!list.properties.emplace(key, std::move(value)).second)
             return Error{fmt::format("{} {}: {} is given twice", option, text, key)};
-    }
     return list;
 }
 

@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
@@ -38,6 +40,12 @@ enum class Head : u8 {
     optional
 };  // optional: a first part that holds "=" is a property, and the head is empty
 Result<PropertyList> parse_properties(std::string_view option, std::string_view text, Head head);
+// The same in its order, where a key may be given several times.
+struct OrderedProperties {
+    std::string head;
+    std::vector<std::pair<std::string, std::string>> properties;
+};
+Result<OrderedProperties> parse_ordered_properties(std::string_view option, std::string_view text, Head head);
 
 // "268435456" as "256M", for messages.
 std::string size_text(u64 bytes);

@@ -88,7 +88,8 @@ TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
     ASSERT_TRUE(devices[0].disk);
     EXPECT_EQ(devices[0].disk->snapshot, OnOff::on);
     EXPECT_EQ(devices[0].properties, (std::map<std::string, std::string>{{"serial", "x"}}));
-    EXPECT_EQ(devices[1].net, NetOption::loopback);
+    ASSERT_TRUE(devices[1].net);
+    EXPECT_TRUE(std::holds_alternative<LoopbackNet>(devices[1].net->back_end));
     EXPECT_EQ(devices[1].properties.at("mac"), "52:54:00:00:00:01");
     ASSERT_TRUE(devices[2].share);
     EXPECT_EQ(devices[2].share->folder, "/srv");
@@ -269,11 +270,17 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "a,serial=1,serial=2"}, "--disk a,serial=1,serial=2: serial is given twice"},
         {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
-        {{"run", "g", "--net", "user"},
-         "--net user: this network is not in this version yet; use none, null (a cable to nowhere) or loopback (every "
-         "frame comes back)"},
         {{"run", "g", "--net", "lopback"},
-         "--net lopback: is no network; use none, null (a cable to nowhere) or loopback (every frame comes back)"},
+         "--net lopback: is no network; use user (NAT, the default), none, null (a cable to nowhere) or loopback "
+         "(every "
+         "frame comes back); did you mean loopback?"},
+        {{"run", "g", "--net", "none", "--net", "user"}, "--net none: is given together with another --net"},
+        {{"run", "g", "--deterministic", "--net", "user"},
+         "--net user: brings what no run repeats; --deterministic takes none, null and loopback only"},
+        {{"lockstep", "g", "--device", "virtio-net-pci,net=user"},
+         "--device virtio-net-pci,net user: brings what no run repeats; lockstep takes none, null and loopback only"},
+        {{"run", "g", "--device", "virtio-net-pci,net=user,,model=x"},
+         "--device virtio-net-pci,net user,model=x: model=x is for --net; here the device is named already"},
         {{"run", "g", "--share", "dir"},
          "--share dir: a folder and a tag are needed, as in --share work:host or work:host:ro"},
         {{"run", "g", "--share", "dir:a/b"},
@@ -389,6 +396,8 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "file=x,,y,format=qcow2,snapshot=on,backing=off,serial=1",
                          "--net",
                          "loopback",
+                         "--net",
+                         "user,hostfwd=tcp::2222-:22,tftp=a,,b",
                          "--share",
                          "d:t:ro",
                          "--device",
@@ -396,9 +405,14 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "--deterministic",
                          "--seed",
                          "9"};
-    auto first = parse_machine_arguments(words);
+    const auto live = std::vector(words.begin(), words.end() - 3);  // without --deterministic and --seed
+    auto first = parse_machine_arguments(live);
     ASSERT_TRUE(first.ok()) << first.error().message;
-    EXPECT_EQ(machine_arguments(*first), words);
+    EXPECT_EQ(machine_arguments(*first), live);
+    const Words repeatable = {"guest", "--net", "none", "--deterministic", "--seed", "9"};
+    auto second = parse_machine_arguments(repeatable);
+    ASSERT_TRUE(second.ok()) << second.error().message;
+    EXPECT_EQ(machine_arguments(*second), repeatable);
     EXPECT_EQ(first->disks[0].file, "x,y");
     EXPECT_EQ(first->memory, u64{1} << 30);
 }

@@ -28,7 +28,6 @@ enum Feature : unsigned {
 constexpr u16 receive_queue = 0, transmit_queue = 1, control_queue = 2;
 constexpr u16 control_queue_size = 64;
 constexpr usize header_size = 12, num_buffers_at = 10;
-constexpr usize smallest_frame = 14, largest_frame = 65'550;
 constexpr unsigned frames_per_notification = 256;
 constexpr unsigned commands_per_notification = 64;
 
@@ -153,8 +152,8 @@ bool Net::gather_room(u64 needed) {
 }
 
 bool Net::receive(std::span<const u8> frame) {
-    if (frame.size() < smallest_frame || frame.size() > largest_frame || !s_.link_up || !accepts(frame)) return true;
-    if (!running() || !gather_room(header_size + frame.size())) {
+    if (!running() || !net::good_size(frame.size()) || !s_.link_up || !accepts(frame)) return true;
+    if (!gather_room(header_size + frame.size())) {
         if (running() && receive_count_ != 0 && !negotiated(f_mrg_rxbuf))
             return true;  // too long for this driver's buffers
         refused_ = true;
@@ -188,7 +187,7 @@ void Net::send(const Chain& chain) {
     std::array<u8, header_size> header{};
     reader.read(header);
     const u64 size = reader.remaining();
-    if (size < smallest_frame || size > largest_frame || header[0] != 0 || header[1] != 0)
+    if (!net::good_size(size) || header[0] != 0 || header[1] != 0)
         return log().guest("a frame of {} bytes with flags {:#x} and segmentation {:#x} is dropped", size, header[0],
                            header[1]);
     if (!s_.link_up) return;

@@ -1,0 +1,64 @@
+// Queue, pausing and the list of back ends. See host_network.h.
+#include "native/host_network.h"
+
+#include "engine/lang/check.h"
+#include "native/slirp.h"
+
+namespace viv::native {
+
+HostNetwork::HostNetwork(Networks& networks) : networks_(networks) { networks_.open_.push_back(this); }
+HostNetwork::~HostNetwork() { std::erase(networks_.open_, this); }
+
+void HostNetwork::attach(net::NetDevice* device) {
+    queue_.attach(device);
+    update_flow();
+}
+
+void HostNetwork::receive_ready() {
+    if (networks_.running()) queue_.deliver();
+    update_flow();
+}
+
+void HostNetwork::deliver(std::span<const u8> frame) {
+    if (networks_.running())
+        queue_.put(frame);
+    else
+        queue_.keep(frame);
+    update_flow();
+}
+
+void HostNetwork::update_flow() {
+    // Once it has been stopped, it goes on only when the queue is empty.
+    const bool now = networks_.running() && (flowing_ ? !queue_.half_full() : queue_.empty());
+    if (now == flowing_) return;
+    flowing_ = now;
+    flow_changed();
+}
+
+void Networks::follow(Machine& machine) {
+    machine.add_listener(*this);
+    if (machine.state() == RunState::running) resumed();
+}
+
+void Networks::stopped(StopReason) {
+    running_ = false;
+    for (HostNetwork* each : open_) each->update_flow();
+}
+
+void Networks::resumed() {
+    running_ = true;
+    for (HostNetwork* each : open_) each->receive_ready();
+}
+
+Result<std::unique_ptr<net::NetBackend>> Networks::open(const NetOption& option) {
+    if (const auto* user = std::get_if<UserNet>(&option.back_end)) return open_user_network(*this, option.where, *user);
+    return open_repeatable(option);
+}
+
+std::unique_ptr<net::NetBackend> Networks::open_repeatable(const NetOption& option) {
+    CHECK(option.repeatable());
+    if (std::holds_alternative<LoopbackNet>(option.back_end)) return net::make_loopback_backend();
+    return net::make_null_backend();
+}
+
+}  // namespace viv::native

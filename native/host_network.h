@@ -1,0 +1,79 @@
+// What back ends of networks on this host have in common, and the list of those that a machine has.
+// Promises: frames for a guest that has no buffers wait in a bounded queue, and the back end is asked to slow its
+// source down; while the machine is paused nothing is handed over, so that its memory stays as it is. Everything is
+// called between slices, but for what devices call: that may come from a hart's thread while the main thread waits.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/control/machine.h"
+#include "engine/lang/log.h"
+#include "engine/net/frame_queue.h"
+#include "engine/net/net.h"
+#include "native/event_loop.h"
+#include "native/net_options.h"
+
+namespace viv::native {
+
+class HostNetwork;
+
+// The networks of one machine. Outlives the machine, whose devices own the back ends.
+class Networks final : public MachineListener {
+public:
+    Networks(EventLoop& events, LogSink& log) : events_(events), log_(log) {}
+    Networks(const Networks&) = delete;
+    Networks& operator=(const Networks&) = delete;
+
+    // Opens what `option` says. Errors name it.
+    Result<std::unique_ptr<net::NetBackend>> open(const NetOption& option);
+    // Those that need nothing of the host.
+    static std::unique_ptr<net::NetBackend> open_repeatable(const NetOption& option);
+
+    // The machine whose networks they are, from now on.
+    void follow(Machine& machine);
+
+    EventLoop& events() { return events_; }
+    LogSink& log() { return log_; }
+    bool running() const { return running_; }
+
+    void stopped(StopReason reason) override;
+    void resumed() override;
+
+private:
+    friend class HostNetwork;
+    EventLoop& events_;
+    LogSink& log_;
+    std::vector<HostNetwork*> open_;
+    bool running_ = false;
+};
+
+class HostNetwork : public net::NetBackend {
+public:
+    explicit HostNetwork(Networks& networks);
+    ~HostNetwork() override;
+    HostNetwork(const HostNetwork&) = delete;
+    HostNetwork& operator=(const HostNetwork&) = delete;
+
+    void attach(net::NetDevice* device) final;
+    void receive_ready() final;
+
+protected:
+    // A frame for the guest; it is dropped if the queue is full.
+    void deliver(std::span<const u8> frame);
+    // Whether more frames are welcome now. When that changes, flow_changed() is called.
+    bool flowing() const { return flowing_; }
+    virtual void flow_changed() = 0;
+    EventLoop& events() { return networks_.events(); }
+
+private:
+    friend class Networks;
+    void update_flow();
+
+    Networks& networks_;
+    net::FrameQueue queue_;
+    bool flowing_ = false;
+};
+
+}  // namespace viv::native

@@ -1,0 +1,314 @@
+// From the text of `--net` to what it means. See net_options.h.
+#include "native/net_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <tuple>
+
+#include "native/net_addresses.h"
+#include "native/values.h"
+
+namespace viv::native {
+
+namespace {
+
+// The properties of one `--net`, taken out one by one; what is left at the end is unknown.
+class Properties {
+public:
+    Properties(std::string_view option, std::string_view text, OrderedProperties list)
+        : option_(option), text_(text), list_(std::move(list)) {}
+
+    const std::string& kind() const { return list_.head; }
+    Error error(std::string_view problem) const { return Error{fmt::format("{} {}: {}", option_, text_, problem)}; }
+    Error error(std::string_view key, std::string_view value, std::string_view problem) const {
+        return error(fmt::format("{}={} {}", key, value, problem));
+    }
+
+    // The last of this name counts, as for QEMU.
+    std::optional<std::string> take(std::string_view key) {
+        auto values = take_all(key);
+        if (values.empty()) return std::nullopt;
+        return std::move(values.back());
+    }
+    std::vector<std::string> take_all(std::string_view key) {
+        known_.push_back(key);
+        std::vector<std::string> values;
+        std::erase_if(list_.properties, [&](auto& property) {
+            if (property.first != key) return false;
+            values.push_back(std::move(property.second));
+            return true;
+        });
+        return values;
+    }
+    void take_into(std::string_view key, std::string& into) {
+        if (auto value = take(key)) into = std::move(*value);
+    }
+    Result<void> take_switch(std::string_view key, bool& into) {
+        const auto value = take(key);
+        if (!value) return {};
+        // QEMU also takes y, yes, true and their like; what it prints in its own help is on and off.
+        if (*value != "on" && *value != "off") return error(key, *value, "is neither on nor off");
+        into = *value == "on";
+        return {};
+    }
+    Result<void> take_ipv4(std::string_view key, in_addr& into) {
+        const auto value = take(key);
+        if (!value) return {};
+        const auto address = parse_ipv4(*value);
+        if (!address) return error(key, *value, "is no IPv4 address, as in 10.0.2.2");
+        into = *address;
+        return {};
+    }
+    Result<void> take_ipv6(std::string_view key, in6_addr& into) {
+        const auto value = take(key);
+        if (!value) return {};
+        const auto address = parse_ipv6(*value);
+        if (!address) return error(key, *value, "is no IPv6 address, as in fec0::2");
+        into = *address;
+        return {};
+    }
+    // What has not been taken is wrong.
+    Result<void> finish() {
+        if (list_.properties.empty()) return {};
+        const auto& key = list_.properties.front().first;
+        std::sort(known_.begin(), known_.end());
+        return error(
+            fmt::format("{} is not known; there are {}{}", key, fmt::join(known_, ", "), suggestion(key, known_)));
+    }
+
+private:
+    std::string option_, text_;
+    OrderedProperties list_;
+    std::vector<std::string_view> known_;
+};
+
+// [tcp|udp]:[HOST]:PORT-[GUEST]:PORT
+Result<HostForward> parse_host_forward(const Properties& properties, const std::string& text) {
+    const auto wrong = [&](std::string_view problem) { return properties.error("hostfwd", text, problem); };
+    HostForward forward;
+    forward.text = text;
+    std::string_view rest = text;
+    const auto colon = rest.find(':');
+    const auto protocol = rest.substr(0, colon);
+    if (colon == std::string_view::npos || (!protocol.empty() && protocol != "tcp" && protocol != "udp"))
+        return wrong("is no forward; tcp or udp, host and guest are needed, as in tcp::2222-:22");
+    forward.protocol = protocol == "udp" ? HostForward::Protocol::udp : HostForward::Protocol::tcp;
+    rest.remove_prefix(colon + 1);
+    const auto dash = rest.find('-');
+    if (dash == std::string_view::npos) return wrong("does not say where in the guest, as in tcp::2222-:22");
+    const auto host_text = rest.substr(0, dash), guest_text = rest.substr(dash + 1);
+    // Not QEMU's default, which is every address of this host: a guest is not offered to a network unless that is said.
+    in_addr here{};
+    here.s_addr = htonl(INADDR_LOOPBACK);
+    const auto host = parse_net_address(host_text, here);
+    if (!host) return wrong(fmt::format("has '{}' for the host; [ADDRESS]:PORT is needed", host_text));
+    const auto guest = parse_net_address(guest_text, in_addr{});
+    if (!guest) return wrong(fmt::format("has '{}' for the guest; [ADDRESS]:PORT is needed", guest_text));
+    forward.host = *host;
+    forward.guest = *guest;
+    if (forward.host.is_ipv6() != forward.guest.is_ipv6())
+        return wrong(forward.host.is_ipv6() ? "leads from IPv6 to IPv4; name the guest's IPv6 address in brackets"
+                                            : "leads from IPv4 to IPv6; name the host's IPv6 address in brackets");
+    return forward;
+}
+
+// [tcp]:SERVER:PORT-cmd:COMMAND and the like.
+Result<GuestForward> parse_guest_forward(const Properties& properties, const UserNet& net, const std::string& text) {
+    const auto wrong = [&](std::string_view problem) { return properties.error("guestfwd", text, problem); };
+    GuestForward forward;
+    forward.text = text;
+    std::string_view rest = text;
+    if (rest.starts_with("tcp:"))
+        rest.remove_prefix(4);
+    else if (rest.starts_with(":"))
+        rest.remove_prefix(1);
+    const auto dash = rest.find('-');
+    if (dash == std::string_view::npos) return wrong("does not say where to, as in tcp:10.0.2.100:80-cmd:COMMAND");
+    const auto address = parse_net_address(rest.substr(0, dash), in_addr{});
+    if (!address || address->is_ipv6() || address->is_any())
+        return wrong(
+            "has no server; an IPv4 address of the guest's network and a port are needed, as in 10.0.2.100:80");
+    forward.server = reinterpret_cast<const sockaddr_in*>(&address->storage)->sin_addr;
+    forward.port = address->port();
+    const Ipv4Network network{net.network, net.mask};
+    if (!network.contains(forward.server) || forward.server.s_addr == net.host.s_addr ||
+        forward.server.s_addr == net.dns.s_addr)
+        return wrong(fmt::format("has a server that is not free in the guest's network; one like {} is needed",
+                                 ipv4_text(network.at(100))));
+    const auto target = rest.substr(dash + 1);
+    if (target.starts_with("cmd:")) {
+        forward.target = GuestForward::Target::command;
+        forward.to = target.substr(4);
+    } else if (target.starts_with("unix:")) {
+        forward.target = GuestForward::Target::unix_socket;
+        forward.to = target.substr(5);
+    } else {
+        return wrong(fmt::format("leads to '{}'; cmd:COMMAND or unix:PATH is needed", target));
+    }
+    if (forward.to.empty()) return wrong("leads nowhere; cmd:COMMAND or unix:PATH is needed");
+    return forward;
+}
+
+UserNet usual_user_net() {
+    UserNet net;
+    const auto network = *parse_ipv4_network("10.0.2.0/24");
+    net.network = network.address;
+    net.mask = network.mask;
+    net.host = network.at(2);
+    net.dns = network.at(3);
+    net.dhcp_start = network.at(15);
+    net.prefix6 = *parse_ipv6("fec0::");
+    net.host6 = *parse_ipv6("fec0::2");
+    net.dns6 = *parse_ipv6("fec0::3");
+    return net;
+}
+
+Result<void> take_ipv4_part(Properties& properties, UserNet& net) {
+    if (const auto text = properties.take("net")) {
+        const auto network = parse_ipv4_network(*text);
+        if (!network) return properties.error("net", *text, "is no network; ADDRESS/BITS is needed, as in 10.0.2.0/24");
+        if (ntohl(~network->mask.s_addr) < 31)
+            return properties.error("net", *text, "is too small: host, name server and guest have to fit");
+        net.network = network->at(0);
+        net.mask = network->mask;
+        net.host = network->at(2);
+        net.dns = network->at(3);
+        net.dhcp_start = network->at(15);
+    }
+    TRY(properties.take_ipv4("host", net.host));
+    TRY(properties.take_ipv4("dns", net.dns));
+    TRY(properties.take_ipv4("dhcpstart", net.dhcp_start));
+    const Ipv4Network network{net.network, net.mask};
+    for (const auto& [key, address] : {std::pair{"host", net.host}, {"dns", net.dns}, {"dhcpstart", net.dhcp_start}})
+        if (!network.contains(address) || address.s_addr == network.at(0).s_addr ||
+            address.s_addr == network.at(~u32{0}).s_addr)
+            return properties.error(key, ipv4_text(address),
+                                    fmt::format("is no host's address in the network {}", ipv4_text(net.network)));
+    if (net.host.s_addr == net.dns.s_addr || net.host.s_addr == net.dhcp_start.s_addr ||
+        net.dns.s_addr == net.dhcp_start.s_addr)
+        return properties.error("host, dns and dhcpstart have to be three addresses");
+    return {};
+}
+
+Result<void> take_ipv6_part(Properties& properties, UserNet& net) {
+    auto prefix = properties.take("ipv6-prefix");
+    auto length = properties.take("ipv6-prefixlen");
+    if (const auto both = properties.take("ipv6-net")) {
+        const auto slash = both->find('/');
+        prefix = both->substr(0, slash);
+        if (slash != std::string::npos) length = both->substr(slash + 1);
+    }
+    if (length) {
+        const auto bits = parse_port(*length);  // a small number, in any case
+        if (!bits || *bits > 126)
+            return properties.error("ipv6-prefixlen", *length, "is no length; 1 to 126 is needed");
+        net.prefix6_length = static_cast<u8>(*bits);
+    }
+    if (prefix) {
+        const auto address = parse_ipv6(*prefix);
+        if (!address) return properties.error("ipv6-prefix", *prefix, "is no IPv6 prefix, as in fec0::");
+        net.prefix6 = net.host6 = net.dns6 = *address;
+        net.host6.s6_addr[15] |= 2;
+        net.dns6.s6_addr[15] |= 3;
+    }
+    TRY(properties.take_ipv6("ipv6-host", net.host6));
+    TRY(properties.take_ipv6("ipv6-dns", net.dns6));
+    const auto inside = [&](const in6_addr& address) {
+        for (unsigned bit = 0; bit < net.prefix6_length; bit++)
+            if (((address.s6_addr[bit / 8] ^ net.prefix6.s6_addr[bit / 8]) & (0x80 >> bit % 8)) != 0) return false;
+        return true;
+    };
+    if (!inside(net.host6) || !inside(net.dns6) || std::memcmp(&net.host6, &net.dns6, sizeof net.host6) == 0)
+        return properties.error("ipv6-host and ipv6-dns have to be two addresses within ipv6-net");
+    return {};
+}
+
+Result<UserNet> take_user(Properties& properties) {
+    UserNet net = usual_user_net();
+    TRY(properties.take_switch("restrict", net.restricted));
+    TRY(properties.take_switch("host-loopback", net.host_loopback));
+    TRY(properties.take_switch("ipv4", net.ipv4));
+    TRY(properties.take_switch("ipv6", net.ipv6));
+    if (!net.ipv4 && !net.ipv6) return properties.error("ipv4=off and ipv6=off leave nothing");
+    TRY(take_ipv4_part(properties, net));
+    TRY(take_ipv6_part(properties, net));
+    properties.take_into("hostname", net.hostname);
+    properties.take_into("domainname", net.domain);
+    properties.take_into("tftp", net.tftp);
+    properties.take_into("tftp-server-name", net.tftp_server);
+    properties.take_into("bootfile", net.boot_file);
+    net.search = properties.take_all("dnssearch");
+    // What a DHCP answer has room for.
+    for (const auto& [key, value, most] :
+         {std::tuple<const char*, const std::string&, usize>{"hostname", net.hostname, 32},
+          {"domainname", net.domain, 255},
+          {"tftp-server-name", net.tftp_server, 255},
+          {"bootfile", net.boot_file, 127}})
+        if (value.size() > most) return properties.error(key, value, fmt::format("is longer than {} characters", most));
+    for (const auto& text : properties.take_all("hostfwd")) {
+        TRY_SET(auto forward, parse_host_forward(properties, text));
+        net.host_forwards.push_back(std::move(forward));
+    }
+    for (const auto& text : properties.take_all("guestfwd")) {
+        TRY_SET(auto forward, parse_guest_forward(properties, net, text));
+        net.guest_forwards.push_back(std::move(forward));
+    }
+    for (const char* key : {"smb", "smbserver"})
+        if (const auto value = properties.take(key))
+            return properties.error(key, *value, "is not there; --share DIR:TAG gives the guest a folder");
+    return net;
+}
+
+constexpr std::array<std::string_view, 4> kinds{"none", "null", "loopback", "user"};
+constexpr std::string_view kinds_help =
+    "user (NAT, the default), none, null (a cable to nowhere) or loopback (every frame comes back)";
+
+}  // namespace
+
+bool NetOption::touches_host() const {
+    const auto* user = std::get_if<UserNet>(&back_end);
+    if (user == nullptr) return false;
+    return user->host_loopback || !(user->tftp.empty() && user->host_forwards.empty() && user->guest_forwards.empty());
+}
+
+Result<std::optional<NetOption>> parse_net(std::string_view option, std::string_view text) {
+    TRY_SET(auto list, parse_ordered_properties(option, text, Head::required));
+    Properties properties(option, text, std::move(list));
+    const std::string kind = properties.kind();
+    NetOption net;
+    net.text = text;
+    net.where = fmt::format("{} {}", option, kind);
+    if (kind == "none") {
+        TRY(properties.finish());
+        return std::optional<NetOption>();
+    }
+    if (kind == "user") {
+        TRY_SET(net.back_end, take_user(properties));
+    } else if (kind == "loopback") {
+        net.back_end = LoopbackNet{};
+    } else if (kind != "null") {
+        return Error{fmt::format("{} {}: is no network; use {}{}", option, text, kinds_help, suggestion(kind, kinds))};
+    }
+    properties.take_into("model", net.model);
+    if (net.model == "virtio") net.model.clear();  // QEMU's word for it
+    for (const char* key : {"mac", "id", "queue-size"})
+        if (auto value = properties.take(key)) net.card_properties.emplace(key, std::move(*value));
+    TRY(properties.finish());
+    return std::optional<NetOption>(std::move(net));
+}
+
+NetOption default_net() {
+    NetOption net;
+    net.text = "user,host-loopback=off";
+    net.where = "--net user";
+    UserNet user = usual_user_net();
+    // Nobody asked for it, so it gives the guest no more than the way out.
+    user.host_loopback = false;
+    net.back_end = std::move(user);
+    return net;
+}
+
+}  // namespace viv::native

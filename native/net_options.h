@@ -1,0 +1,83 @@
+// What `--net` says: KIND,key=value,... One of them is a card of the machine and what its cable leads to.
+// Promises: as options.h; what a kind of network takes is its struct here, with QEMU's names for what QEMU has.
+// Addresses are checked, nothing on the host is looked at.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/lang/bits.h"
+#include "engine/lang/result.h"
+
+namespace viv::native {
+
+struct NullNet {};
+struct LoopbackNet {};
+
+// An address and port of either family; an address of zeros means "any" or "the usual one", as the field says.
+struct NetAddress {
+    sockaddr_storage storage{};
+    u16 port() const;
+    bool is_ipv6() const { return storage.ss_family == AF_INET6; }
+    bool is_any() const;
+    const sockaddr* generic() const { return reinterpret_cast<const sockaddr*>(&storage); }
+    socklen_t size() const { return is_ipv6() ? sizeof(sockaddr_in6) : sizeof(sockaddr_in); }
+    std::string text() const;  // "127.0.0.1:22", "[::1]:22"
+};
+
+// hostfwd=tcp:HOST:PORT-GUEST:PORT
+struct HostForward {
+    std::string text;
+    enum class Protocol : u8 { tcp, udp } protocol = Protocol::tcp;
+    NetAddress host;   // zeros: offered to the whole network
+    NetAddress guest;  // IPv4, zeros: the first address that DHCP gives
+};
+
+// guestfwd=tcp:SERVER:PORT-cmd:COMMAND or -unix:PATH: a server inside the guest's network that is one of the host.
+struct GuestForward {
+    std::string text;
+    in_addr server{};
+    u16 port = 0;
+    enum class Target : u8 { command, unix_socket } target = Target::command;
+    std::string to;
+};
+
+// NAT without privilege.
+struct UserNet {
+    bool restricted = false;    // only forwards, DHCP and TFTP
+    bool host_loopback = true;  // the guest reaches this host's own services at `host`
+    bool ipv4 = true, ipv6 = true;
+    in_addr network{}, mask{}, host{}, dns{}, dhcp_start{};
+    in6_addr prefix6{}, host6{}, dns6{};
+    u8 prefix6_length = 64;
+    std::string hostname, domain, tftp, tftp_server, boot_file;  // empty: none
+    std::vector<std::string> search;
+    std::vector<HostForward> host_forwards;
+    std::vector<GuestForward> guest_forwards;
+};
+
+struct NetOption {
+    std::string text;   // as given, without the option's name
+    std::string where;  // for messages: "--net user"
+    std::string model;  // of the card; empty: the board's
+    std::map<std::string, std::string> card_properties;
+    std::variant<NullNet, LoopbackNet, UserNet> back_end;
+
+    // Does it depend on nothing but the machine?
+    bool repeatable() const { return !std::holds_alternative<UserNet>(back_end); }
+    // Does it give more of this host than what a machine gets that is told nothing?
+    bool touches_host() const;
+};
+
+// An empty optional: "none". `option` as in "--net".
+Result<std::optional<NetOption>> parse_net(std::string_view option, std::string_view text);
+// What a machine gets that is told nothing about networks.
+NetOption default_net();
+
+}  // namespace viv::native
