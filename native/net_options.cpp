@@ -254,6 +254,9 @@ Result<UserNet> take_user(Properties& properties) {
     }
     for (const auto& text : properties.take_all("guestfwd")) {
         TRY_SET(auto forward, parse_guest_forward(properties, net, text));
+        for (const auto& other : net.guest_forwards)
+            if (other.server.s_addr == forward.server.s_addr && other.port == forward.port)
+                return properties.error("guestfwd", text, "has a server that another guestfwd has");
         net.guest_forwards.push_back(std::move(forward));
     }
     for (const char* key : {"smb", "smbserver"})

@@ -202,7 +202,7 @@ Result<void> UserNetwork::add_guest_forward(const GuestForward& forward) {
                            : slirp_add_unix(slirp_, forward.to.c_str(), &server, forward.port);
     if (failed == 0) return {};
     return error("guestfwd", forward.text,
-                 fmt::format("{}:{} is taken by another forward", ipv4_text(forward.server), forward.port));
+                 fmt::format("libslirp refuses {}:{}", ipv4_text(forward.server), forward.port));
 }
 
 void UserNetwork::send(std::span<const u8> frame) {

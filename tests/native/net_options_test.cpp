@@ -132,6 +132,7 @@ TEST(NetOptions, WrongOnesAreOneLine) {
         {"user,guestfwd=tcp:10.0.2.2:80-cmd:x", "has a server that is not free in the guest's network"},
         {"user,guestfwd=tcp:10.0.2.100:80-cmd:", "leads nowhere"},
         {"user,guestfwd=tcp:10.0.2.100:80-chardev0", "leads to 'chardev0'; cmd:COMMAND or unix:PATH is needed"},
+        {"user,guestfwd=:10.0.2.9:80-cmd:x,guestfwd=:10.0.2.9:80-cmd:y", "has a server that another guestfwd has"},
         {"user,smb=/srv", "smb=/srv is not there; --share DIR:TAG gives the guest a folder"},
         {"user,=x", "key=value is needed between commas"},
     };
