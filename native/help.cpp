@@ -56,15 +56,32 @@ constexpr Topic topics[] = {
      "--device NAME,key=value plugs in any device of viv list devices. Besides its own properties:\n"
      "  file=F        the image of a disk, with format, snapshot and readonly as for --disk\n"
      "  folder=DIR    the folder of a 9p device, with readonly\n"
-     "  net=KIND      what a network device is connected to: null or loopback\n"},
+     "  net=KIND      what a network device is connected to, as for --net\n"},
     {"net", "networks",
-     "  --net none       no network device (the default)\n"
-     "  --net null       a network device whose cable goes nowhere\n"
-     "  --net loopback   one that gets every frame back\n"
-     "More of them: --device virtio-net-pci,net=KIND. The first has the address 52:54:00:12:34:56, each further one "
-     "the "
-     "next;\n"
-     "--device virtio-net-pci,net=KIND,mac=ADDRESS sets one.\n"},
+     "--net KIND,key=value,... is a network card and where its cable leads; each further --net is a further card.\n"
+     "  --net user       NAT by this program, without privilege; also what viv run and viv exec give without --net\n"
+     "  --net none       no network card (the default of deterministic machines, which repeat no network)\n"
+     "  --net null       a card whose cable goes nowhere\n"
+     "  --net loopback   a card that gets every frame back\n"
+     "All take mac=ADDRESS, id=NAME, queue-size=N and model=DEVICE (viv list devices).\n"
+     "\n"
+     "user: the guest gets 10.0.2.15 by DHCP and fec0::/64 by IPv6's own means; 10.0.2.2 and fec0::2 are this host,\n"
+     "10.0.2.3 and fec0::3 answer names. Options as of QEMU:\n"
+     "  hostfwd=tcp:[HOST]:PORT-[GUEST]:PORT  a port of this host leads into the guest (or udp:). Without HOST it is\n"
+     "                   127.0.0.1; 0.0.0.0 offers the guest to the network. IPv6 addresses stand in brackets\n"
+     "  guestfwd=tcp:SERVER:PORT-cmd:COMMAND  a server in the guest's network; each connection starts the command\n"
+     "  guestfwd=tcp:SERVER:PORT-unix:PATH    or reaches that socket of this host\n"
+     "  restrict=on      the guest reaches nothing but these servers, DHCP and TFTP\n"
+     "  host-loopback=off  10.0.2.2 leads nowhere. So it is without --net; with it, 10.0.2.2 reaches what listens on\n"
+     "                   this host's loopback\n"
+     "  tftp=FOLDER, bootfile=F, tftp-server-name=N   files for guests that boot from the network\n"
+     "  net=ADDRESS/BITS, host=, dns=, dhcpstart=, ipv6-net=, ipv6-host=, ipv6-dns=   other addresses\n"
+     "  ipv4=off, ipv6=off, hostname=, domainname=, dnssearch=\n"
+     "Connections end when a machine is saved; a restored one opens new ones. --restore wants --net again where it gave\n"
+     "more of this host than the default does.\n"
+     "\n"
+     "More cards also by --device virtio-net-pci,net=KIND (commas of KIND twice). The first has the address\n"
+     "52:54:00:12:34:56, each further one the next.\n"},
     {"monitor", "commands of the monitor", ""},
     {"gdb", "debugging a guest",
      "viv run GUEST --gdb :1234 --paused, and in gdb-multiarch: target remote :1234\n"
