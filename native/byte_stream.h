@@ -16,7 +16,7 @@ namespace viv::native {
 
 class ByteStream {
 public:
-    static constexpr usize input_limit = 64 << 10;
+    static constexpr usize input_limit = 128 << 10;  // the largest frame of a network fits
     static constexpr usize output_limit = 256 << 10;
 
     // A connected socket, owned.
@@ -38,6 +38,8 @@ public:
     void consume(usize count);
     // The other side will send no more, and all that it sent has been consumed.
     bool input_ended() const { return input_closed_ && input().empty(); }
+    // The same, but what it sent may not have been consumed.
+    bool input_closed() const { return input_closed_; }
     // The other side takes no more; what is written is dropped.
     bool output_ended() const { return output_closed_; }
 

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstring>
+#include <map>
 
 #include "engine/block/catalog.h"
 #include "engine/dev/catalog.h"
+#include "engine/net/hub.h"
 #include "native/folder_posix.h"
 #include "native/image_files.h"
 
@@ -48,22 +50,40 @@ Result<std::unique_ptr<host::Folder>> open_share(std::string_view option, const 
     return std::move(*folder);
 }
 
-Result<std::unique_ptr<net::NetBackend>> open_net(const NetOption& option, Networks* networks) {
-    if (networks != nullptr) return networks->open(option);
-    return Networks::open_repeatable(option);
+using Hubs = std::map<std::string, net::Hub>;
+
+// What a card's cable leads to; null if the card is left out.
+Result<std::unique_ptr<net::NetBackend>> connect_net(const NetOption& option, Networks* networks, Hubs& hubs) {
+    if (std::holds_alternative<HubNet>(option.back_end)) {
+        if (networks == nullptr) return hubs[option.hub].make_port();
+        return networks->capture(option, hubs[option.hub].make_port());
+    }
+    std::unique_ptr<net::NetBackend> back_end;
+    if (networks == nullptr) {
+        back_end = Networks::open_repeatable(option);
+    } else {
+        TRY_SET(back_end, networks->open(option));
+        TRY_SET(back_end, networks->capture(option, std::move(back_end)));
+    }
+    if (option.hub.empty()) return back_end;
+    hubs[option.hub].plug(std::move(back_end));
+    if (!option.card) return std::unique_ptr<net::NetBackend>();
+    return hubs[option.hub].make_port();
 }
 
-Result<DeviceSpec> plug_net(const NetOption& option, const BoardKind& board, Networks* networks) {
+Result<std::optional<DeviceSpec>> plug_net(const NetOption& option, const BoardKind& board, Networks* networks,
+                                           Hubs& hubs) {
     DeviceSpec spec;
     spec.name = option.model.empty() ? std::string(board.net_device) : option.model;
     if (auto kind = find_device(spec.name); !kind.ok())
         return Error{fmt::format("{},model={}: {}", option.where, spec.name, kind.error().message)};
     spec.properties = option.card_properties;
-    TRY_SET(spec.net, open_net(option, networks));
-    return spec;
+    TRY_SET(spec.net, connect_net(option, networks, hubs));
+    if (spec.net == nullptr) return std::optional<DeviceSpec>();
+    return std::optional<DeviceSpec>(std::move(spec));
 }
 
-Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks) {
+Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, Hubs& hubs) {
     constexpr std::string_view name = "--device";
     auto kind = find_device(option.name);
     if (!kind.ok()) return with_option(name, kind.error());
@@ -81,7 +101,7 @@ Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks) {
         TRY_SET(spec.folder, open_share(name, *option.share));
     }
     if (option.net) {
-        TRY_SET(spec.net, open_net(*option.net, networks));
+        TRY_SET(spec.net, connect_net(*option.net, networks, hubs));
         for (const auto& [key, value] : option.net->card_properties) spec.properties.emplace(key, value);
     }
     return spec;
@@ -113,6 +133,7 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
 Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
                                              const BoardKind& board, Networks* networks) {
     std::vector<DeviceSpec> specs;
+    Hubs hubs;  // held by the cards' ports
     if (guest) {
         for (const auto& image : guest->disks) {
             DiskOption disk;
@@ -136,8 +157,8 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
     }
     if (options.nets) {
         for (const auto& net : *options.nets) {
-            TRY_SET(auto spec, plug_net(net, board, networks));
-            specs.push_back(std::move(spec));
+            TRY_SET(auto spec, plug_net(net, board, networks, hubs));
+            if (spec) specs.push_back(std::move(*spec));
         }
     }
     for (const auto& share : options.shares) {
@@ -148,7 +169,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         specs.push_back(std::move(spec));
     }
     for (const auto& device : options.devices) {
-        TRY_SET(auto spec, plug(device, networks));
+        TRY_SET(auto spec, plug(device, networks, hubs));
         specs.push_back(std::move(spec));
     }
     return specs;

@@ -2,7 +2,11 @@
 #include "native/host_network.h"
 
 #include "engine/lang/check.h"
+#include "native/net_capture.h"
+#include "native/net_datagram.h"
+#include "native/net_stream.h"
 #include "native/slirp.h"
+#include "native/tap.h"
 
 namespace viv::native {
 
@@ -52,7 +56,19 @@ void Networks::resumed() {
 
 Result<std::unique_ptr<net::NetBackend>> Networks::open(const NetOption& option) {
     if (const auto* user = std::get_if<UserNet>(&option.back_end)) return open_user_network(*this, option.where, *user);
+    if (const auto* stream = std::get_if<StreamNet>(&option.back_end))
+        return open_stream_network(*this, option.where, *stream);
+    if (const auto* datagram = std::get_if<DatagramNet>(&option.back_end))
+        return open_datagram_network(*this, option.where, *datagram);
+    if (const auto* tap = std::get_if<TapNet>(&option.back_end)) return open_tap_network(*this, option.where, *tap);
     return open_repeatable(option);
+}
+
+Result<std::unique_ptr<net::NetBackend>> Networks::capture(const NetOption& option,
+                                                           std::unique_ptr<net::NetBackend> cable) {
+    if (option.capture.empty()) return cable;
+    TRY_SET(auto recorder, open_capture(*this, option.where, option.capture));
+    return net::make_captured(std::move(cable), std::move(recorder));
 }
 
 std::unique_ptr<net::NetBackend> Networks::open_repeatable(const NetOption& option) {

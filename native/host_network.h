@@ -28,6 +28,8 @@ public:
 
     // Opens what `option` says. Errors name it.
     Result<std::unique_ptr<net::NetBackend>> open(const NetOption& option);
+    // Writes what passes to the file of capture=, if there is one.
+    Result<std::unique_ptr<net::NetBackend>> capture(const NetOption& option, std::unique_ptr<net::NetBackend> cable);
     // Those that need nothing of the host.
     static std::unique_ptr<net::NetBackend> open_repeatable(const NetOption& option);
 

@@ -138,6 +138,8 @@ Result<DeviceOption> parse_device(std::string_view text) {
     if (const auto net = take(list.properties, "net")) {
         const auto where = "--device " + device.name + ",net";
         TRY_SET(device.net, parse_net(where, *net));
+        if (device.net && !device.net->card)
+            return Error{fmt::format("{} {}: card=off is for --net; here the card is named already", where, *net)};
         if (device.net && !device.net->model.empty())
             return Error{fmt::format("{} {}: model={} is for --net; here the device is named already", where, *net,
                                      device.net->model)};
@@ -160,9 +162,9 @@ void MachineArguments::declare(CommandLine& line) {
     line.group("Devices");
     line.values("--disk", disks_, "FILE[,...]",
                 "A disk image or block device: [file=]F,readonly=on,snapshot=on,format=raw,serial=S");
-    line.values(
-        "--net", nets_, "KIND[,...]",
-        "A network card and where it leads: user[,hostfwd=tcp::2222-:22] (the default), none, ... (viv help net)");
+    line.values("--net", nets_, "KIND[,...]",
+                "A network card and where it leads: user[,hostfwd=tcp::2222-:22] (the default), none, stream, tap, ... "
+                "(viv help net)");
     line.values("--share", shares_, "DIR:TAG[:ro]", "A host folder as 9p file system");
     line.values("--device", devices_, "NAME[,...]", "A device by name (viv list devices), with key=value properties");
     line.group("Time and order");
@@ -182,8 +184,8 @@ namespace {
 Result<void> check_repeatable(const MachineOptions& options, std::string_view verb) {
     const auto check = [&](const NetOption& net) -> Result<void> {
         if (net.repeatable()) return {};
-        return Error{fmt::format("{}: brings what no run repeats; {} takes none, null and loopback only", net.where,
-                                 verb == "lockstep" ? "lockstep" : "--deterministic")};
+        return Error{fmt::format("{}: brings what no run repeats; {} takes none, null, loopback and hub only",
+                                 net.where, verb == "lockstep" ? "lockstep" : "--deterministic")};
     };
     if (options.nets)
         for (const auto& net : *options.nets) TRY(check(net));

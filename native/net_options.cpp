@@ -2,6 +2,8 @@
 #include "native/net_options.h"
 
 #include <fmt/format.h>
+#include <net/if.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -28,12 +30,12 @@ public:
     }
 
     // The last of this name counts, as for QEMU.
-    std::optional<std::string> take(std::string_view key) {
+    std::optional<std::string> take(const std::string& key) {
         auto values = take_all(key);
         if (values.empty()) return std::nullopt;
         return std::move(values.back());
     }
-    std::vector<std::string> take_all(std::string_view key) {
+    std::vector<std::string> take_all(const std::string& key) {
         known_.push_back(key);
         std::vector<std::string> values;
         std::erase_if(list_.properties, [&](auto& property) {
@@ -43,10 +45,10 @@ public:
         });
         return values;
     }
-    void take_into(std::string_view key, std::string& into) {
+    void take_into(const std::string& key, std::string& into) {
         if (auto value = take(key)) into = std::move(*value);
     }
-    Result<void> take_switch(std::string_view key, bool& into) {
+    Result<void> take_switch(const std::string& key, bool& into) {
         const auto value = take(key);
         if (!value) return {};
         // QEMU also takes y, yes, true and their like; what it prints in its own help is on and off.
@@ -54,7 +56,7 @@ public:
         into = *value == "on";
         return {};
     }
-    Result<void> take_ipv4(std::string_view key, in_addr& into) {
+    Result<void> take_ipv4(const std::string& key, in_addr& into) {
         const auto value = take(key);
         if (!value) return {};
         const auto address = parse_ipv4(*value);
@@ -62,7 +64,7 @@ public:
         into = *address;
         return {};
     }
-    Result<void> take_ipv6(std::string_view key, in6_addr& into) {
+    Result<void> take_ipv6(const std::string& key, in6_addr& into) {
         const auto value = take(key);
         if (!value) return {};
         const auto address = parse_ipv6(*value);
@@ -75,14 +77,15 @@ public:
         if (list_.properties.empty()) return {};
         const auto& key = list_.properties.front().first;
         std::sort(known_.begin(), known_.end());
+        const std::vector<std::string_view> names(known_.begin(), known_.end());
         return error(
-            fmt::format("{} is not known; there are {}{}", key, fmt::join(known_, ", "), suggestion(key, known_)));
+            fmt::format("{} is not known; there are {}{}", key, fmt::join(names, ", "), suggestion(key, names)));
     }
 
 private:
     std::string option_, text_;
     OrderedProperties list_;
-    std::vector<std::string_view> known_;
+    std::vector<std::string> known_;
 };
 
 // [tcp|udp]:[HOST]:PORT-[GUEST]:PORT
@@ -265,15 +268,177 @@ Result<UserNet> take_user(Properties& properties) {
     return net;
 }
 
-constexpr std::array<std::string_view, 4> kinds{"none", "null", "loopback", "user"};
+// HOST:PORT, [IPV6]:PORT or :PORT.
+Result<DatagramNet::Place> parse_place(const Properties& properties, std::string_view key, const std::string& text) {
+    DatagramNet::Place place;
+    const auto colon = text.rfind(':');
+    const auto port = colon == std::string::npos ? std::nullopt : parse_port(std::string_view(text).substr(colon + 1));
+    if (!port) return properties.error(key, text, "is no address; HOST:PORT is needed");
+    place.port = *port;
+    place.host = text.substr(0, colon);
+    if (place.host.size() >= 2 && place.host.front() == '[' && place.host.back() == ']')
+        place.host = place.host.substr(1, place.host.size() - 2);
+    return place;
+}
+
+// QEMU's socket addresses: PREFIX.type=inet,PREFIX.host=,PREFIX.port= or PREFIX.type=unix,PREFIX.path=. None: empty.
+Result<DatagramNet::Place> take_place(Properties& properties, const std::string& prefix) {
+    DatagramNet::Place place;
+    const auto type = properties.take(prefix + ".type");
+    const auto host = properties.take(prefix + ".host"), port = properties.take(prefix + ".port");
+    const auto path = properties.take(prefix + ".path");
+    if (!type) {
+        if (host || port || path) return properties.error(prefix + ".type= is missing; inet or unix is needed");
+        return place;
+    }
+    if (*type == "unix") {
+        if (!path || path->empty()) return properties.error(prefix + ".path= is missing");
+        if (host || port) return properties.error(fmt::format("{}.type=unix has a path only", prefix));
+        if (path->size() >= sizeof(sockaddr_un::sun_path))
+            return properties.error(prefix + ".path", *path,
+                                    fmt::format("is longer than {} characters", sizeof(sockaddr_un::sun_path) - 1));
+        place.path = *path;
+        return place;
+    }
+    if (*type != "inet") return properties.error(prefix + ".type", *type, "is not known; inet and unix are");
+    if (path) return properties.error(fmt::format("{}.type=inet has no path", prefix));
+    const auto number = port ? parse_port(*port) : std::nullopt;
+    if (!number) return properties.error(prefix + ".port= is missing or no number from 1 to 65535");
+    place.port = *number;
+    place.host = host.value_or("");
+    return place;
+}
+
+Endpoint stream_endpoint(const DatagramNet::Place& place, Endpoint::Role role) {
+    Endpoint endpoint;
+    endpoint.kind = place.path.empty() ? Endpoint::Kind::tcp : Endpoint::Kind::unix_socket;
+    endpoint.role = role;
+    endpoint.host = place.host;
+    endpoint.port = place.port;
+    endpoint.path = place.path;
+    endpoint.text = place.text();
+    return endpoint;
+}
+
+Result<StreamNet> take_stream(Properties& properties) {
+    StreamNet net;
+    bool server = false;
+    TRY(properties.take_switch("server", server));
+    TRY_SET(const auto place, take_place(properties, "addr"));
+    if (place.port == 0 && place.path.empty())
+        return properties.error("addr.type= is missing, as in stream,addr.type=unix,addr.path=lan.sock");
+    net.endpoint = stream_endpoint(place, server ? Endpoint::Role::listen : Endpoint::Role::connect);
+    for (const auto& [key, unit_ms] : {std::pair{"reconnect", u64{1000}}, {"reconnect-ms", u64{1}}}) {
+        const auto text = properties.take(key);
+        if (!text) continue;
+        const auto number = parse_count("", *text, 0, 86'400'000);
+        if (!number.ok()) return properties.error(key, *text, "is no number of 0 or more");
+        if (server) return properties.error(key, *text, "is for the side that connects, not for server=on");
+        net.reconnect_ms = *number * unit_ms;
+    }
+    return net;
+}
+
+bool is_multicast(const std::string& host) {
+    const auto v4 = parse_ipv4(host);
+    return v4 && (ntohl(v4->s_addr) >> 28) == 14;
+}
+
+Result<DatagramNet> take_datagram(Properties& properties) {
+    DatagramNet net;
+    TRY_SET(net.local, take_place(properties, "local"));
+    TRY_SET(net.remote, take_place(properties, "remote"));
+    net.multicast = is_multicast(net.remote.host);
+    const auto given = [](const DatagramNet::Place& place) { return place.port != 0 || !place.path.empty(); };
+    if (!given(net.remote)) return properties.error("remote.type= is missing: where the frames go");
+    if (!net.multicast && !given(net.local)) return properties.error("local.type= is missing: where frames come in");
+    if (given(net.local) && net.local.path.empty() != net.remote.path.empty())
+        return properties.error("local and remote have to be of one type");
+    if (!net.multicast && net.remote.path.empty() && net.remote.host.empty())
+        return properties.error("remote.host= is missing: where the frames go");
+    return net;
+}
+
+// QEMU's older name for both.
+Result<void> take_socket(Properties& properties, NetOption& option) {
+    const auto listen = properties.take("listen"), connect = properties.take("connect");
+    const auto mcast = properties.take("mcast"), udp = properties.take("udp"), local = properties.take("localaddr");
+    if (listen.has_value() + connect.has_value() + mcast.has_value() + udp.has_value() != 1)
+        return properties.error("one of listen=, connect=, mcast= and udp= is needed");
+    if (listen || connect) {
+        if (local) return properties.error("localaddr", *local, "is for mcast= and udp=");
+        TRY_SET(const auto place, parse_place(properties, listen ? "listen" : "connect", listen ? *listen : *connect));
+        option.back_end =
+            StreamNet{stream_endpoint(place, listen ? Endpoint::Role::listen : Endpoint::Role::connect), 0};
+        return {};
+    }
+    DatagramNet net;
+    TRY_SET(net.remote, parse_place(properties, mcast ? "mcast" : "udp", mcast ? *mcast : *udp));
+    net.multicast = mcast.has_value();
+    if (net.multicast != is_multicast(net.remote.host))
+        return properties.error(mcast ? "mcast" : "udp", mcast ? *mcast : *udp,
+                                mcast ? "is no group; an address from 224.0.0.0 to 239.255.255.255 is needed"
+                                      : "is a group; that is what mcast= is for");
+    if (net.multicast && local)
+        net.local.host = *local;
+    else if (local) {
+        TRY_SET(net.local, parse_place(properties, "localaddr", *local));
+    } else if (!net.multicast) {
+        return properties.error("localaddr= is missing, as in socket,udp=127.0.0.1:1,localaddr=127.0.0.1:2");
+    }
+    option.back_end = net;
+    return {};
+}
+
+Result<TapNet> take_tap(Properties& properties) {
+    TapNet net;
+    properties.take_into("ifname", net.interface);
+    properties.take_into("br", net.bridge);
+    for (const auto& [key, name] :
+         {std::pair<const char*, const std::string&>{"ifname", net.interface}, {"br", net.bridge}})
+        if (name.size() >= IFNAMSIZ || name.find_first_of("/ %") != std::string::npos)
+            return properties.error(key, name,
+                                    fmt::format("is no interface's name (at most {} characters)", IFNAMSIZ - 1));
+    for (const char* key : {"script", "downscript"})
+        if (const auto value = properties.take(key); value && *value != "no")
+            return properties.error(key, *value,
+                                    "is not there; br=BRIDGE joins a bridge, or prepare the interface before");
+    return net;
+}
+
+constexpr std::array<std::string_view, 10> kinds{"none",   "null",  "loopback", "hub", "user",
+                                                 "stream", "dgram", "socket",   "tap", "hubport"};
 constexpr std::string_view kinds_help =
-    "user (NAT, the default), none, null (a cable to nowhere) or loopback (every frame comes back)";
+    "user (NAT, the default), none, null (a cable to nowhere), loopback (every frame comes back), hub, stream, dgram, "
+    "socket or tap";
+
+// What every kind takes.
+Result<void> take_common(Properties& properties, NetOption& net) {
+    properties.take_into("model", net.model);
+    if (net.model == "virtio") net.model.clear();  // QEMU's word for it
+    for (const char* key : {"mac", "id", "queue-size"})
+        if (auto value = properties.take(key)) net.card_properties.emplace(key, std::move(*value));
+    properties.take_into("hub", net.hub);
+    properties.take_into("capture", net.capture);
+    TRY(properties.take_switch("card", net.card));
+    if (!net.card && net.hub.empty()) return properties.error("card=off leads nowhere without hub=NAME");
+    if (!net.card && std::holds_alternative<HubNet>(net.back_end)) return properties.error("card=off leaves nothing");
+    if (!net.card && !(net.card_properties.empty() && net.model.empty()))
+        return properties.error("card=off leaves nothing that could have a model or properties");
+    return {};
+}
 
 }  // namespace
 
+std::string DatagramNet::Place::text() const {
+    if (!path.empty()) return path;
+    return fmt::format("{}:{}", host.find(':') == std::string::npos ? host : '[' + host + ']', port);
+}
+
 bool NetOption::touches_host() const {
+    if (!capture.empty()) return true;
     const auto* user = std::get_if<UserNet>(&back_end);
-    if (user == nullptr) return false;
+    if (user == nullptr) return !repeatable();
     return user->host_loopback || !(user->tftp.empty() && user->host_forwards.empty() && user->guest_forwards.empty());
 }
 
@@ -292,13 +457,22 @@ Result<std::optional<NetOption>> parse_net(std::string_view option, std::string_
         TRY_SET(net.back_end, take_user(properties));
     } else if (kind == "loopback") {
         net.back_end = LoopbackNet{};
+    } else if (kind == "hub" || kind == "hubport") {
+        net.back_end = HubNet{};
+        net.hub = "0";
+        properties.take_into(kind == "hub" ? "name" : "hubid", net.hub);
+    } else if (kind == "stream") {
+        TRY_SET(net.back_end, take_stream(properties));
+    } else if (kind == "dgram") {
+        TRY_SET(net.back_end, take_datagram(properties));
+    } else if (kind == "socket") {
+        TRY(take_socket(properties, net));
+    } else if (kind == "tap") {
+        TRY_SET(net.back_end, take_tap(properties));
     } else if (kind != "null") {
         return Error{fmt::format("{} {}: is no network; use {}{}", option, text, kinds_help, suggestion(kind, kinds))};
     }
-    properties.take_into("model", net.model);
-    if (net.model == "virtio") net.model.clear();  // QEMU's word for it
-    for (const char* key : {"mac", "id", "queue-size"})
-        if (auto value = properties.take(key)) net.card_properties.emplace(key, std::move(*value));
+    TRY(take_common(properties, net));
     TRY(properties.finish());
     return std::optional<NetOption>(std::move(net));
 }

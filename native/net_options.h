@@ -14,6 +14,7 @@
 
 #include "engine/lang/bits.h"
 #include "engine/lang/result.h"
+#include "native/endpoint.h"
 
 namespace viv::native {
 
@@ -62,15 +63,43 @@ struct UserNet {
     std::vector<GuestForward> guest_forwards;
 };
 
+// Frames in a stream: QEMU's `stream`, and `socket` with listen= or connect=.
+struct StreamNet {
+    Endpoint endpoint;
+    u64 reconnect_ms = 0;  // 0: the other side has to be there, and when it goes it has gone
+};
+
+// A frame a datagram: QEMU's `dgram`, and `socket` with udp= or mcast=.
+struct DatagramNet {
+    struct Place {
+        std::string host, path;  // one of them; both empty: none
+        u16 port = 0;
+        std::string text() const;
+    };
+    Place local, remote;
+    bool multicast = false;  // remote is a group, local.host the interface's address or empty
+};
+
+// A card of the machine's own hub, and nothing else on this cable.
+struct HubNet {};
+
+// A TAP interface of this host.
+struct TapNet {
+    std::string interface, bridge;  // empty: any new one; none
+};
+
 struct NetOption {
     std::string text;   // as given, without the option's name
     std::string where;  // for messages: "--net user"
     std::string model;  // of the card; empty: the board's
     std::map<std::string, std::string> card_properties;
-    std::variant<NullNet, LoopbackNet, UserNet> back_end;
+    std::string hub;      // both ends are plugged into this one; empty: into each other
+    bool card = true;     // off: the back end alone is plugged into the hub
+    std::string capture;  // a file for all that passes; empty: none
+    std::variant<NullNet, LoopbackNet, HubNet, UserNet, StreamNet, DatagramNet, TapNet> back_end;
 
     // Does it depend on nothing but the machine?
-    bool repeatable() const { return !std::holds_alternative<UserNet>(back_end); }
+    bool repeatable() const { return back_end.index() <= 2; }
     // Does it give more of this host than what a machine gets that is told nothing?
     bool touches_host() const;
 };

@@ -164,7 +164,7 @@ class Viv(Guest):
         if setup.program:
             options += ["--copy-in", f"{setup.program}:/tmp/bench"]
         self.start = time.monotonic()
-        self.process = subprocess.Popen([str(viv), "exec", "--verbose", *options, setup.guest, "--", "sh"],
+        self.process = subprocess.Popen([str(viv), "exec", "--verbose", "--net", "none", *options, setup.guest, "--", "sh"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.output = self.console = b""
 

@@ -68,7 +68,7 @@ def booted_viv(viv: pathlib.Path, tier: str, guest: str, ready: dict):
     """Yields (process id, seconds to the prompt)."""
     prompt = ready["console"]["ready"].encode()
     start = time.monotonic()
-    process = subprocess.Popen([str(viv), "run", *engines.TIERS[tier], guest], stdin=subprocess.PIPE,
+    process = subprocess.Popen([str(viv), "run", "--net", "none", *engines.TIERS[tier], guest], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         console = b""

@@ -271,14 +271,14 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
         {{"run", "g", "--net", "lopback"},
-         "--net lopback: is no network; use user (NAT, the default), none, null (a cable to nowhere) or loopback "
-         "(every "
-         "frame comes back); did you mean loopback?"},
+         "--net lopback: is no network; use user (NAT, the default), none, null (a cable to nowhere), loopback "
+         "(every frame comes back), hub, stream, dgram, socket or tap; did you mean loopback?"},
         {{"run", "g", "--net", "none", "--net", "user"}, "--net none: is given together with another --net"},
         {{"run", "g", "--deterministic", "--net", "user"},
-         "--net user: brings what no run repeats; --deterministic takes none, null and loopback only"},
+         "--net user: brings what no run repeats; --deterministic takes none, null, loopback and hub only"},
         {{"lockstep", "g", "--device", "virtio-net-pci,net=user"},
-         "--device virtio-net-pci,net user: brings what no run repeats; lockstep takes none, null and loopback only"},
+         "--device virtio-net-pci,net user: brings what no run repeats; lockstep takes none, null, loopback and hub "
+         "only"},
         {{"run", "g", "--device", "virtio-net-pci,net=user,,model=x"},
          "--device virtio-net-pci,net user,model=x: model=x is for --net; here the device is named already"},
         {{"run", "g", "--share", "dir"},

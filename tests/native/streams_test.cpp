@@ -121,7 +121,7 @@ TEST(ByteStream, ReadsUntilItsBufferIsFullAndGoesOnWhenItIsConsumed) {
     Pair pair;
     auto stream = ByteStream::connected(loop, std::move(pair.ours));
     std::string sent;
-    for (int i = 0; sent.size() < 100'000; i++) sent += fmt::format("{} ", i);
+    for (int i = 0; sent.size() < 2 * ByteStream::input_limit; i++) sent += fmt::format("{} ", i);
     usize put = 0, seen = 0;
     std::string received;
     while (received.size() < sent.size()) {

@@ -1,0 +1,36 @@
+// Reading frames from a descriptor. See frame_descriptor.h.
+#include "native/frame_descriptor.h"
+
+namespace viv::native {
+
+namespace {
+
+constexpr unsigned frames_a_poll = 256;
+
+}  // namespace
+
+// A byte more than the largest frame, so that a longer one is seen to be that.
+FrameDescriptor::FrameDescriptor(Networks& networks) : HostNetwork(networks), buffer_(net::largest_frame + 1) {}
+
+FrameDescriptor::~FrameDescriptor() {
+    if (descriptor_) events().remove(descriptor_.number());
+}
+
+void FrameDescriptor::watch(Descriptor descriptor) {
+    descriptor_ = std::move(descriptor);
+    events().add(number(), flowing() ? Interest::read : Interest::none, [this](EventLoop::Ready) { readable(); });
+}
+
+void FrameDescriptor::flow_changed() {
+    if (descriptor_) events().change(number(), flowing() ? Interest::read : Interest::none);
+}
+
+void FrameDescriptor::readable() {
+    for (unsigned i = 0; i < frames_a_poll && flowing(); i++) {
+        const ssize_t size = read_frame(buffer_);
+        if (size < 0) return;
+        if (net::good_size(static_cast<usize>(size))) deliver({buffer_.data(), static_cast<usize>(size)});
+    }
+}
+
+}  // namespace viv::native
