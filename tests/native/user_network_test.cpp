@@ -44,7 +44,8 @@ struct HostSocket {
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         address.sin_port = htons(at);
         EXPECT_EQ(bind(socket.number(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-        if (type == SOCK_STREAM) EXPECT_EQ(listen(socket.number(), 8), 0);
+        const bool listens = type != SOCK_STREAM || listen(socket.number(), 8) == 0;
+        EXPECT_TRUE(listens);
         socklen_t size = sizeof address;
         getsockname(socket.number(), reinterpret_cast<sockaddr*>(&address), &size);
         port = ntohs(address.sin_port);

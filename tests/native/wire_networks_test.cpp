@@ -74,7 +74,8 @@ protected:
         if (!bound_to.empty()) {
             const auto address = unix_address(bound_to);
             EXPECT_EQ(bind(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-            if (type == SOCK_STREAM) EXPECT_EQ(listen(socket.number(), 4), 0);
+            const bool listens = type != SOCK_STREAM || listen(socket.number(), 4) == 0;
+            EXPECT_TRUE(listens);
         }
         if (!connected_to.empty()) {
             const auto address = unix_address(connected_to);
