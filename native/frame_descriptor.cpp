@@ -12,8 +12,11 @@ constexpr unsigned frames_a_poll = 256;
 // A byte more than the largest frame, so that a longer one is seen to be that.
 FrameDescriptor::FrameDescriptor(Networks& networks) : HostNetwork(networks), buffer_(net::largest_frame + 1) {}
 
-FrameDescriptor::~FrameDescriptor() {
+FrameDescriptor::~FrameDescriptor() { stop(); }
+
+void FrameDescriptor::stop() {
     if (descriptor_) events().remove(descriptor_.number());
+    descriptor_.reset();
 }
 
 void FrameDescriptor::watch(Descriptor descriptor) {

@@ -19,6 +19,8 @@ protected:
     // From now on; once.
     void watch(Descriptor descriptor);
     int number() const { return descriptor_.number(); }
+    // From within read_frame(): it gives no more frames, ever.
+    void stop();
     // The next frame into `buffer`: its size, 0 for one to be skipped, or -1 if there is none now.
     virtual ssize_t read_frame(std::span<u8> buffer) = 0;
 

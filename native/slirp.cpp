@@ -291,7 +291,7 @@ void UserNetwork::ask_library() {
 
 int UserNetwork::add_poll(int descriptor, int wanted) {
     auto& watch = watches_[descriptor];
-    watch.wanted = wanted | SLIRP_POLL_ERR | SLIRP_POLL_HUP;
+    watch.wanted = wanted | SLIRP_POLL_ERR | SLIRP_POLL_HUP | (watch.named ? watch.wanted : 0);
     watch.named = true;
     polled_.push_back(descriptor);
     return static_cast<int>(polled_.size() - 1);

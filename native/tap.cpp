@@ -24,7 +24,7 @@ namespace {
 class TapNetwork final : public FrameDescriptor {
 public:
     TapNetwork(Networks& networks, std::string_view where, const TapNet& options)
-        : FrameDescriptor(networks), where_(where), options_(options) {}
+        : FrameDescriptor(networks), where_(where), options_(options), log_(networks.log(), "net tap") {}
 
     Result<void> start();
     void send(std::span<const u8> frame) override {
@@ -39,11 +39,16 @@ private:
         ssize_t size = 0;
         do size = ::read(number(), buffer.data(), buffer.size());
         while (size < 0 && errno == EINTR);
+        if (size < 0 && errno == EBADFD) {
+            log_.error("{}: the interface is gone: {}", where_, error_text(errno));
+            stop();
+        }
         return size;
     }
 
     std::string where_;
     TapNet options_;
+    Log log_;
 };
 
 Result<void> TapNetwork::start() {
