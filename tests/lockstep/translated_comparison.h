@@ -1,8 +1,8 @@
 // Translated code against the interpreter, or against the IR's oracle: two machines of the same random world, one of
 // which translates everything at once, run from the same random states; all state, memory and device accesses are
 // compared after each run.
-// Promises: everything follows from the seed and the options; stops at the first difference, which failure() tells, with
-// the instructions that were executed. Knows no test framework and no host, so that the web build can use it, too.
+// Promises: everything follows from the seed and the options; stops at the first difference, which failure() tells,
+// with the instructions that were executed. Knows no test framework and no host, so that the web build can use it, too.
 #pragma once
 
 #include <memory>

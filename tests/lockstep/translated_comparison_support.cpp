@@ -93,7 +93,8 @@ bool TranslatedComparison::compare(u64 step, u64 count) {
     if (step % 16 == 0) count_vectors(last_.pc);
     if (wrong.empty()) return true;
     failure_ = fmt::format(
-        "xlen {}, vlen {}, seed {}, cache of {}, step {}, {} instructions from pc {:#x}, mstatus {:#x}, privilege {}:\n",
+        "xlen {}, vlen {}, seed {}, cache of {}, step {}, {} instructions from pc {:#x}, mstatus {:#x}, privilege "
+        "{}:\n",
         setup_.config.xlen, setup_.config.vlen, setup_.seed, setup_.options.cache_bytes, step, wanted, last_.pc,
         last_.mstatus, static_cast<unsigned>(last_.privilege));
     failure_ += wrong + listing(last_, wanted);

@@ -56,7 +56,8 @@ EMSCRIPTEN_KEEPALIVE int random_run(unsigned number, unsigned seed, unsigned ins
     web::WebCodeMemory code_memory(memory);
     TranslatedSetup setup;
     setup.config = {.xlen = kind.xlen, .vlen = kind.vlen, .code_pages = 8};
-    setup.options = {.cache_bytes = kind.cache, .highest = kind.tier, .quick_after = 0, .full_after = 1, .batch = kind.batch};
+    setup.options = {
+        .cache_bytes = kind.cache, .highest = kind.tier, .quick_after = 0, .full_after = 1, .batch = kind.batch};
     setup.seed = seed;
     setup.reference = kind.reference;
     setup.evictions = kind.evictions;

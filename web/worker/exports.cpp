@@ -1,6 +1,6 @@
 // What JavaScript calls: plain functions over a Session, texts and bytes as a place in memory and a size.
-// Promises: every function but viv_new takes what viv_new has returned; results that are places in memory are valid until
-// the next call for the same session. web/js/engine.mjs is the only caller and gives these their types.
+// Promises: every function but viv_new takes what viv_new has returned; results that are places in memory are valid
+// until the next call for the same session. web/js/engine.mjs is the only caller and gives these their types.
 #include <emscripten.h>
 
 #include <string>

@@ -121,7 +121,8 @@ Result<std::unique_ptr<host::MemoryBlock>> WebMemory::allocate(u64 size) {
     // What lies above the end of the heap that there was has never been touched: the allocator never gives any back.
     const auto from = reinterpret_cast<std::uintptr_t>(start);
     if (from < before) std::memset(start, 0, std::min<u64>(size, before - from));
-    return std::unique_ptr<host::MemoryBlock>(std::make_unique<Block>(static_cast<u8*>(start), static_cast<usize>(size)));
+    return std::unique_ptr<host::MemoryBlock>(
+        std::make_unique<Block>(static_cast<u8*>(start), static_cast<usize>(size)));
 }
 
 u32 WebModules::take_place() {

@@ -141,7 +141,8 @@ double Session::run(double milliseconds, u64 last_instruction) {
         const Machine::Ran ran = machine_->run(slice);
         if (ran.state == RunState::powered_off) return -1;
         if (ran.idle)
-            return ran.idle_ns == ~u64{0} ? std::numeric_limits<double>::infinity() : static_cast<double>(ran.idle_ns) / 1e6;
+            return ran.idle_ns == ~u64{0} ? std::numeric_limits<double>::infinity()
+                                          : static_cast<double>(ran.idle_ns) / 1e6;
     }
 }
 

@@ -1,6 +1,6 @@
-// A machine in a worker: made from a description in JSON and files that the page has fetched, run in slices between turns
-// of the event loop. Promises: run() returns within its time; nothing else runs while it does not; what is wrong with a
-// description is one line that names the field.
+// A machine in a worker: made from a description in JSON and files that the page has fetched, run in slices between
+// turns of the event loop. Promises: run() returns within its time; nothing else runs while it does not; what is wrong
+// with a description is one line that names the field.
 #pragma once
 
 #include <map>
@@ -32,8 +32,8 @@ public:
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up.
     Result<void> start(std::string_view description);
 
-    // Runs for about so long. Returns after how many milliseconds there is something to do again, infinite if only input
-    // can bring that, negative when the machine is off. No instruction past `last_instruction` is executed.
+    // Runs for about so long. Returns after how many milliseconds there is something to do again, infinite if only
+    // input can bring that, negative when the machine is off. No instruction past `last_instruction` is executed.
     double run(double milliseconds, u64 last_instruction);
 
     bool started() const { return machine_ != nullptr; }

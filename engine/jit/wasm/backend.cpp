@@ -1,5 +1,5 @@
-// The backend's interface: translations wait until there are enough of them for a module, or until they are wanted much.
-// See backend.h and frame.h.
+// The backend's interface: translations wait until there are enough of them for a module, or until they are wanted
+// much. See backend.h and frame.h.
 #include "engine/jit/wasm/backend.h"
 
 #include <algorithm>
@@ -111,9 +111,9 @@ private:
     const exec::CpuLayout layout_;
     Frame frame_;
     std::vector<Header*> waiting_;
-    u32 refused_ = 0;              // since something has been waiting
+    u32 refused_ = 0;                 // since something has been waiting
     std::unordered_set<u32> places_;  // in use
-    std::vector<u32> given_up_;    // no longer, once no code runs
+    std::vector<u32> given_up_;       // no longer, once no code runs
 };
 
 bool WasmBackend::ready(const u8* code) {

@@ -346,8 +346,12 @@ bool Compiler::compile(const Region& region, u32 first_exit, Compiled& out) {
     head.append(w_.bytes());
     if (out.exits.size() > exit_word::maximum_exits) return false;
 
-    Header header{.state = Header::fresh, .entries = blocks, .links = links_, .body = link_at(blocks, links_),
-                  .body_size = static_cast<u32>(head.size()), .region = region.blocks.size() > 1};
+    Header header{.state = Header::fresh,
+                  .entries = blocks,
+                  .links = links_,
+                  .body = link_at(blocks, links_),
+                  .body_size = static_cast<u32>(head.size()),
+                  .region = region.blocks.size() > 1};
     out.code.assign(header.body, 0);
     std::memcpy(out.code.data(), &header, sizeof header);
     for (u32 i = 0; i < blocks; i++) {

@@ -1,6 +1,6 @@
 // From a region's blocks to the body of one WebAssembly function.
-// Promises: as backend.h; a compiler is used for one region. What it cannot translate becomes an exit to the interpreter
-// at the start of that guest instruction.
+// Promises: as backend.h; a compiler is used for one region. What it cannot translate becomes an exit to the
+// interpreter at the start of that guest instruction.
 //
 // Every value has a local of its own while it is wanted: i64, or i32 for all narrower types, zero above the type's
 // width. Promoted slots have locals throughout the function, read at its start and written back where it is left. The
@@ -139,8 +139,8 @@ private:
     void load_tlb();
 
     // Parameters and locals that every function has.
-    static constexpr u32 state_ = 0, frame_ = 1, record_ = 2, page_ = 3, budget_ = 4, word_ = 5, selector_ = 6, tlb_ = 7,
-                         entry_ = 8, host_ = 9, wide_ = 10, first_free_local = 11;
+    static constexpr u32 state_ = 0, frame_ = 1, record_ = 2, page_ = 3, budget_ = 4, word_ = 5, selector_ = 6,
+                         tlb_ = 7, entry_ = 8, host_ = 9, wide_ = 10, first_free_local = 11;
 
     const exec::CpuLayout layout_;
     const Region* region_ = nullptr;

@@ -13,10 +13,10 @@ namespace viv::jit::wasm {
 
 // A way into code. Its address is what the rest of the engine knows as code.
 struct Record {
-    u32 place = 0;    // of the function in the table; 0: not installed yet
-    u32 block = 0;    // 1 + number of the block to begin with; in a link's record: the exit word
-    u32 base = 0;     // address of the translation
-    u32 distance = 0; // from there to this record
+    u32 place = 0;     // of the function in the table; 0: not installed yet
+    u32 block = 0;     // 1 + number of the block to begin with; in a link's record: the exit word
+    u32 base = 0;      // address of the translation
+    u32 distance = 0;  // from there to this record
 };
 static_assert(sizeof(Record) == 16);
 
@@ -24,7 +24,7 @@ struct Header {
     enum State : u32 { fresh, waiting, installed };
     u32 state = fresh;
     u32 entries = 0, links = 0;
-    u32 first_word = 0;  // unused by code
+    u32 first_word = 0;           // unused by code
     u32 body = 0, body_size = 0;  // from the translation's start, in bytes
     u32 place = 0;
     u32 region = 0;  // of several blocks
@@ -41,9 +41,7 @@ struct Link {
 static_assert(sizeof(Link) == 32);
 
 constexpr u32 record_at(u32 block) { return static_cast<u32>(sizeof(Header) + block * sizeof(Record)); }
-constexpr u32 link_at(u32 blocks, u32 link) {
-    return static_cast<u32>(record_at(blocks) + link * sizeof(Link));
-}
+constexpr u32 link_at(u32 blocks, u32 link) { return static_cast<u32>(record_at(blocks) + link * sizeof(Link)); }
 
 // One a backend; generated code has its address.
 struct Frame {

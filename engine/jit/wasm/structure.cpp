@@ -14,7 +14,11 @@ class Search {
 public:
     // Of the blocks in `among`, without edges to `header` (or none_).
     Search(const Edges& edges, const std::vector<bool>& among, u32 header)
-        : edges_(edges), among_(among), header_(header), index_(edges.size(), unseen), low_(edges.size(), 0),
+        : edges_(edges),
+          among_(among),
+          header_(header),
+          index_(edges.size(), unseen),
+          low_(edges.size(), 0),
           open_(edges.size()) {
         // A component is found after all that it leads to: the order is turned round at the end. Beginning with the
         // last block keeps what has no order of its own in that of addresses.
@@ -71,7 +75,8 @@ u32 choose_header(const Edges& edges, const std::vector<u32>& blocks) {
     for (const u32 block : blocks) {
         usize entered = 0;
         for (u32 from = 0; from < edges.size(); from++)
-            if (!is_inside(from)) entered += static_cast<usize>(std::count(edges[from].begin(), edges[from].end(), block));
+            if (!is_inside(from))
+                entered += static_cast<usize>(std::count(edges[from].begin(), edges[from].end(), block));
         if (entered > most) {
             most = entered;
             best = block;

@@ -1,8 +1,8 @@
 // From a graph of blocks that can be entered anywhere to what WebAssembly has: blocks and loops that one can leave, and
 // enter at their top only.
 // Promises: any graph works, irreducible ones too. A loop is a strongly connected component; one of its blocks is its
-// header, behind which what is left falls into smaller components, and so on. Components of a level stand in an order in
-// which edges go forward only, so an edge is a branch to the end of a wasm block or to the top of a loop around. A
+// header, behind which what is left falls into smaller components, and so on. Components of a level stand in an order
+// in which edges go forward only, so an edge is a branch to the end of a wasm block or to the top of a loop around. A
 // component entered elsewhere than at its header is entered at its top with a selector that says where to, which each
 // level hands down.
 #pragma once
