@@ -411,5 +411,94 @@ const history_of_runs = [
    "viv full": 17.083330962996115,
    "qemu": 41.11374856000475
   }
+ },
+ {
+  "date": "2026-11-22",
+  "commit": "caaf1bacf",
+  "file": "2026-11-22-caaf1bacf",
+  "means": {
+   "viv interpreter": {
+    "integer": 12.627517805472856,
+    "floating point": 33.58181918345732,
+    "memory": 11.392353157484806,
+    "control flow": 14.378955662257674,
+    "system": 10.689855074356814,
+    "integer, memory and control flow": 12.751881909764666,
+    "all": 13.924434357364326
+   },
+   "viv quick": {
+    "integer": 5.18000235397101,
+    "floating point": 6.325873147484982,
+    "memory": 4.690738584813523,
+    "control flow": 7.258104084268303,
+    "system": 5.822522220586442,
+    "integer, memory and control flow": 5.648480013415081,
+    "all": 5.761709713300134
+   },
+   "viv full": {
+    "integer": 2.782125647777794,
+    "floating point": 2.931921384118502,
+    "memory": 2.635583346525858,
+    "control flow": 5.472412655686246,
+    "system": 5.318456719828851,
+    "integer, memory and control flow": 3.4887384969225113,
+    "all": 3.6945656042093034
+   },
+   "qemu": {
+    "integer": 8.0357256378865,
+    "floating point": 21.773259709799103,
+    "memory": 25.854495009254933,
+    "control flow": 26.66199565552034,
+    "system": 20.113057607628996,
+    "integer, memory and control flow": 19.009947739413015,
+    "all": 19.540782886568877
+   }
+  },
+  "against_qemu": {
+   "viv interpreter": {
+    "integer": 0.636366209232646,
+    "floating point": 0.6483645091069035,
+    "memory": 2.269460457541071,
+    "control flow": 1.8542372813279875,
+    "system": 1.8815089136125778,
+    "integer, memory and control flow": 1.490756256522128,
+    "all": 1.403344824289698
+   },
+   "viv quick": {
+    "integer": 1.551297680729099,
+    "floating point": 3.4419374530859232,
+    "memory": 5.511817497773169,
+    "control flow": 3.6734104865359143,
+    "system": 3.4543548046096095,
+    "integer, memory and control flow": 3.3654979205493505,
+    "all": 3.3914903490298367
+   },
+   "viv full": {
+    "integer": 2.8883403035031825,
+    "floating point": 7.4262767848208675,
+    "memory": 9.809780837830646,
+    "control flow": 4.872073312639632,
+    "system": 3.781746974200484,
+    "integer, memory and control flow": 5.4489460176456594,
+    "all": 5.289061010124063
+   }
+  },
+  "real": {
+   "viv interpreter": 0.6054695769301099,
+   "viv quick": 1.8601792249613167,
+   "viv full": 2.3738463681571873
+  },
+  "boots": {
+   "viv interpreter": 5.330090781004401,
+   "viv quick": 3.4266831950080814,
+   "viv full": 3.1130941469891695,
+   "qemu": 7.469160321998061
+  },
+  "disk_boots": {
+   "viv interpreter": 35.97098423600255,
+   "viv quick": 17.536751855004695,
+   "viv full": 16.317073614991386,
+   "qemu": 33.43262076799874
+  }
  }
 ];
