@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 
 namespace viv::native {
@@ -165,7 +164,6 @@ TEST_F(ConsoleTest, WhatWasReadAheadIsTypedFirst) {
 }
 
 TEST_F(ConsoleTest, AReaderThatHasGoneIsSeen) {
-    std::signal(SIGPIPE, SIG_IGN);
     make_pipes();
     make_console();
     screen.reset();
