@@ -1,64 +1,17 @@
-// Components of a region's graph, and what its loops write. See loops.h.
+// Loops as components of a region's graph, and what they write. See loops.h.
 #include "engine/jit/loops.h"
 
 #include <algorithm>
 #include <iterator>
 
 #include "engine/ir/effects.h"
+#include "engine/jit/components.h"
 
 namespace viv::jit {
 
 namespace {
 
 using ir::Op;
-
-// Strongly connected components among the blocks of `among`, those of a single block without an edge to itself left
-// out. Tarjan's algorithm; regions are small, so recursion is bounded by RegionLimits::blocks.
-class Components {
-public:
-    Components(const std::vector<std::vector<u32>>& edges, const std::vector<bool>& among)
-        : edges_(edges), among_(among), index_(edges.size(), unseen), low_(edges.size(), 0), open_(edges.size()) {
-        for (u32 block = 0; block < edges.size(); block++)
-            if (among[block] && index_[block] == unseen) visit(block);
-    }
-    std::vector<std::vector<u32>> found;
-
-private:
-    static constexpr u32 unseen = ~u32{0};
-
-    void visit(u32 block) {
-        index_[block] = low_[block] = next_++;
-        stack_.push_back(block);
-        open_[block] = true;
-        bool itself = false;
-        for (const u32 to : edges_[block]) {
-            if (!among_[to]) continue;
-            itself = itself || to == block;
-            if (index_[to] == unseen) {
-                visit(to);
-                low_[block] = std::min(low_[block], low_[to]);
-            } else if (open_[to]) {
-                low_[block] = std::min(low_[block], index_[to]);
-            }
-        }
-        if (low_[block] != index_[block]) return;
-        std::vector<u32> component;
-        u32 member = unseen;
-        while (member != block) {
-            member = stack_.back();
-            stack_.pop_back();
-            open_[member] = false;
-            component.push_back(member);
-        }
-        if (component.size() > 1 || itself) found.push_back(std::move(component));
-    }
-
-    const std::vector<std::vector<u32>>& edges_;
-    const std::vector<bool>& among_;
-    std::vector<u32> index_, low_, stack_;
-    std::vector<bool> open_;
-    u32 next_ = 0;
-};
 
 std::vector<std::vector<u32>> edges_of(const Region& region) {
     std::vector<std::vector<u32>> edges(region.blocks.size());
@@ -142,14 +95,16 @@ Loops loops_of(const Region& region) {
     while (!work.empty()) {
         const std::vector<bool> among = std::move(work.back());
         work.pop_back();
-        for (const auto& component : Components(edges, among).found) {
+        for (const auto& component : components_of(edges, among)) {
+            const std::vector<u32>& next = edges[component.front()];
+            if (component.size() == 1 && std::find(next.begin(), next.end(), component.front()) == next.end()) continue;
             std::vector<bool> inner(edges.size(), false);
             for (const u32 block : component) {
                 loops.depths[block]++;
                 loops.innermost[block] = component;
                 inner[block] = true;
             }
-            inner[*std::min_element(component.begin(), component.end())] = false;
+            inner[component.front()] = false;
             work.push_back(std::move(inner));
         }
     }
@@ -162,7 +117,7 @@ std::vector<std::vector<u64>> steady_slots(const Region& region, const Loops& lo
         const std::vector<u32>& loop = loops.innermost[block];
         if (loop.empty()) continue;
         // The blocks of a loop share them.
-        const u32 first = *std::min_element(loop.begin(), loop.end());
+        const u32 first = loop.front();
         steady[block] = first < block && loops.innermost[first] == loop ? steady[first] : steady_slots_of(region, loop);
     }
     return steady;

@@ -12,7 +12,7 @@ namespace viv::jit {
 // By block of the region.
 struct Loops {
     std::vector<unsigned> depths;             // how many it lies in
-    std::vector<std::vector<u32>> innermost;  // the blocks of the innermost one, itself among them
+    std::vector<std::vector<u32>> innermost;  // the blocks of the innermost one, itself among them, ascending
 };
 Loops loops_of(const Region& region);
 

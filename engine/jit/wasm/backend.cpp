@@ -8,8 +8,8 @@
 
 #include "engine/ir/evaluate.h"
 #include "engine/ir/op_info.h"
+#include "engine/jit/soft_call.h"
 #include "engine/jit/wasm/compiler.h"
-#include "engine/jit/wasm/soft_call.h"
 #include "engine/lang/check.h"
 
 namespace viv::jit::wasm {
@@ -39,20 +39,9 @@ u64 compute_integer(u64 a, u64 b, u64, u32 what, u32) {
 }
 
 u64 compute_float(u64 a, u64 b, u64 c, u32 what, u32 flags) {
-    const SoftCall call = SoftCall::unpack(what);
-    soft::Environment environment{static_cast<soft::Rounding>(call.rounding), 0, call.nan_rule, call.tininess};
-    u64 result = 0;
-    switch (ir::info_of(call.op).shape) {
-        case ir::Shape::float_compare:
-            result = ir::evaluate_float_compare(call.op, call.type, environment, a, b);
-            break;
-        case ir::Shape::float_convert:
-            result = static_cast<u64>(ir::evaluate_float_convert(call.op, call.type, call.from, environment, a));
-            break;
-        default: result = static_cast<u64>(ir::evaluate_float(call.op, call.type, environment, a, b, c)); break;
-    }
-    if (flags != 0) *reinterpret_cast<u8*>(std::uintptr_t{flags}) |= environment.flags;
-    return result;
+    u8 nowhere = 0;
+    return compute(SoftCall::unpack(what), a, b, c,
+                   flags != 0 ? *reinterpret_cast<u8*>(std::uintptr_t{flags}) : nowhere);
 }
 
 u32 leave(u8* state, Frame* frame, const Record* record, u64 page, i64 budget) {

@@ -1,6 +1,6 @@
 // Operations on values. What WebAssembly has no instruction for is called (frame.h). See compiler.h.
+#include "engine/jit/soft_call.h"
 #include "engine/jit/wasm/compiler.h"
-#include "engine/jit/wasm/soft_call.h"
 #include "engine/lang/check.h"
 
 namespace viv::jit::wasm {

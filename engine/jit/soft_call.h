@@ -3,7 +3,7 @@
 
 #include "engine/ir/ir.h"
 
-namespace viv::jit::wasm {
+namespace viv::jit {
 
 struct SoftCall {
     ir::Op op = ir::Op::float_add;
@@ -27,4 +27,7 @@ struct SoftCall {
     }
 };
 
-}  // namespace viv::jit::wasm
+// The operation on as many of the operands as it has; what it raises is ORed into `flags`.
+u64 compute(const SoftCall& call, u64 a, u64 b, u64 c, u8& flags);
+
+}  // namespace viv::jit
