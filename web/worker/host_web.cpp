@@ -76,7 +76,7 @@ EM_JS(int, web_instantiate, (const u8 * start, unsigned size), {
         new WebAssembly.Instance(module, { e: { m: wasmMemory, t: wasmTable } });
         return 1;
     } catch (error) {
-        console.error(`viv: ${error}`);
+        console.error("viv: " + error);
         return 0;
     }
 });
