@@ -157,6 +157,20 @@ class Archive:
             (self.state / "updated").touch()
             self.current = True
 
+    def uris(self, command: list[str]) -> str:
+        """What apt-get would download for this; if it refuses by an older index, by a new one."""
+        command = ["-qq", "--print-uris", *command]
+        try:
+            return self.apt(command)
+        except cache.UserError as refused:
+            if self.current:
+                raise
+            try:
+                self.update()
+            except cache.UserError:
+                raise refused from None
+            return self.apt(command)
+
     def resolve(self, names: list[str], closure: bool) -> list[Package]:
         """The named packages ("name" or "name=version"), with all they depend on if `closure`."""
         if not (self.state / "updated").exists():
@@ -165,16 +179,7 @@ class Archive:
             if not re.fullmatch(r"[a-z0-9?][A-Za-z0-9.+:~=?()-]*", name):
                 raise cache.UserError(f"'{name}' is not the name of a Debian package")
         verb = ["install"] if closure else ["download"]
-        try:
-            printed = self.apt(["-qq", "--print-uris", *verb, *names])
-        except cache.UserError as refused:
-            if self.current:
-                raise
-            try:
-                self.update()
-            except cache.UserError:
-                raise refused from None
-            printed = self.apt(["-qq", "--print-uris", *verb, *names])
+        printed = self.uris([*verb, *names])
         packages = []
         for line in printed.splitlines():
             found = re.fullmatch(r"'(\S+)' (\S+_\S+_\S+\.deb) (\d+) SHA256:([0-9a-f]{64})", line.strip())
@@ -276,17 +281,7 @@ class Sources(Archive):
         for name in names:
             if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
                 raise cache.UserError(f"'{name}' is not the name of a Debian source package")
-            command = ["-qq", "--print-uris", "--only-source", "source", name]
-            try:
-                printed = self.apt(command)
-            except cache.UserError as refused:
-                if self.current:
-                    raise
-                try:
-                    self.update()
-                except cache.UserError:
-                    raise refused from None
-                printed = self.apt(command)
+            printed = self.uris(["--only-source", "source", name])
             rows = [re.fullmatch(r"'(\S+)' (\S+) (\d+) SHA256:([0-9a-f]{64})", line.strip())
                     for line in printed.splitlines()]
             description = next((row for row in rows if row and row[2].endswith(".dsc")), None)

@@ -16,6 +16,7 @@
 #include "guest_frames.h"
 #include "native/descriptor.h"
 #include "native/host_network.h"
+#include "tests/native/network_card.h"
 
 namespace viv::native {
 namespace {
@@ -23,18 +24,6 @@ namespace {
 using namespace frames;
 
 constexpr u64 patience_ns = 20'000'000'000;
-
-// A card that takes what comes while it has buffers.
-struct Card final : net::NetDevice {
-    bool receive(std::span<const u8> frame) override {
-        if (buffers == 0) return false;
-        buffers--;
-        received.emplace_back(frame.begin(), frame.end());
-        return true;
-    }
-    std::deque<Bytes> received;
-    unsigned buffers = 1'000'000;
-};
 
 // A socket of this host on loopback; TCP ones listen.
 struct HostSocket {

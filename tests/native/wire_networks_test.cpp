@@ -15,22 +15,12 @@
 #include "engine/net/framing.h"
 #include "native/descriptor.h"
 #include "native/host_network.h"
+#include "tests/native/network_card.h"
 
 namespace viv::native {
 namespace {
 
 constexpr u64 patience_ns = 20'000'000'000;
-
-struct Card final : net::NetDevice {
-    bool receive(std::span<const u8> frame) override {
-        if (buffers == 0) return false;
-        buffers--;
-        received.emplace_back(frame.begin(), frame.end());
-        return true;
-    }
-    std::vector<std::vector<u8>> received;
-    usize buffers = 1'000'000;
-};
 
 std::vector<u8> frame(u8 mark, usize size = 60) { return std::vector<u8>(size, mark); }
 
@@ -258,7 +248,7 @@ TEST_F(WireNetworksTest, DatagramsBothWaysAndNoneOfStrangers) {
     send(theirs, {});
     send(theirs, frame(4));
     ASSERT_TRUE(until([&] { return !card.received.empty(); }));
-    EXPECT_EQ(card.received, std::vector<std::vector<u8>>({frame(4)}));
+    EXPECT_EQ(card.received, std::deque<std::vector<u8>>({frame(4)}));
     network.reset();
 }
 

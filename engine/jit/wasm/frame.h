@@ -24,7 +24,7 @@ struct Header {
     enum State : u32 { fresh, waiting, installed };
     u32 state = fresh;
     u32 entries = 0, links = 0;
-    u32 first_word = 0;           // unused by code
+    u32 padding = 0;              // so that records lie at multiples of their size
     u32 body = 0, body_size = 0;  // from the translation's start, in bytes
     u32 place = 0;
     u32 region = 0;  // of several blocks
