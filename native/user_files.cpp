@@ -138,28 +138,4 @@ Result<void> FileSink::finish() {
     return {};
 }
 
-Result<std::unique_ptr<FileSource>> FileSource::open(std::string_view who, const std::string& path) {
-    TRY_SET(auto file, open_regular(who, path));
-    return std::unique_ptr<FileSource>(new FileSource(named(who, path), std::move(file.descriptor)));
-}
-
-Result<void> FileSource::read(std::span<u8> out) {
-    constexpr usize buffer_size = 1 << 20;
-    while (!out.empty()) {
-        if (buffer_at_ == buffer_.size()) {
-            buffer_.resize(buffer_size);
-            buffer_at_ = 0;
-            auto got = read_full(file_.number(), name_, buffer_);
-            buffer_.resize(got.ok() ? *got : 0);
-            TRY(got);
-            if (buffer_.empty()) return Error{fmt::format("{}: ends too early", name_)};
-        }
-        const usize count = std::min(out.size(), buffer_.size() - buffer_at_);
-        std::memcpy(out.data(), buffer_.data() + buffer_at_, count);
-        buffer_at_ += count;
-        out = out.subspan(count);
-    }
-    return {};
-}
-
 }  // namespace viv::native

@@ -40,18 +40,4 @@ private:
     bool finished_ = false;
 };
 
-class FileSource final : public ByteSource {
-public:
-    static Result<std::unique_ptr<FileSource>> open(std::string_view who, const std::string& path);
-    Result<void> read(std::span<u8> out) override;
-
-private:
-    FileSource(std::string name, Descriptor file) : name_(std::move(name)), file_(std::move(file)) {}
-
-    std::string name_;
-    Descriptor file_;
-    std::vector<u8> buffer_;
-    usize buffer_at_ = 0;
-};
-
 }  // namespace viv::native

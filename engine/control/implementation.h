@@ -16,6 +16,10 @@
 
 namespace viv {
 
+class Saving;
+class SavedPages;
+struct SavedTable;
+
 // Where the round robin stands: part of the machine's state, so that a slice may be cut and a machine saved anywhere.
 struct Turn {
     static constexpr u64 quantum =
@@ -81,9 +85,15 @@ public:
     Hash128 hash(Hashed what);
     std::string listing();
     std::string schema();
+    void describe(SavedHead& head) const;
+    std::vector<u8> save_components();
+    Result<void> load_components(std::span<const u8> bytes);
     Result<void> save(ByteSink& sink);
-    Result<void> restore(ByteSource& source);
-    Result<void> restore_parts(ByteSource& source);
+    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
+    void advance_saving();
+    Result<void> restore(host::File& file);
+    Result<void> restore_parts(host::File& file);
+    Result<void> fits(const SavedTable& table, SavedPages& pages) const;
 
     MachineConfig config;
     MachineHost host;
@@ -113,6 +123,10 @@ public:
     u64 instruction_base = 0;  // instructions() minus what the CPUs count since their last reset, modulo 2^64
 
     std::optional<u64> frozen_instructions;
+
+    std::unique_ptr<ByteSink> save_sink;
+    Saved tell_saved;
+    std::unique_ptr<Saving> saving;  // into save_sink
 
     DebugPoints points;
     DebugPoints only_watches;      // `points` without breakpoints: for going past one

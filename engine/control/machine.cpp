@@ -6,10 +6,14 @@
 #include <algorithm>
 
 #include "engine/control/implementation.h"
+#include "engine/control/saving.h"
 
 namespace viv {
 
 namespace {
+
+// How long an idle machine may wait for the threads that write its file.
+constexpr u64 look_after_saving_ns = 1'000'000;
 
 // The parts of a configuration that can be kept when the rest moves into the board.
 MachineConfig kept_part(const MachineConfig& config, const BoardKind& kind) {
@@ -106,6 +110,7 @@ void Machine::Implementation::thaw_instructions() {
 
 Machine::Ran Machine::Implementation::run(const Slice& slice) {
     settle();
+    if (saving) advance_saving();
     if (state == RunState::running && stopped_at) run_past_breakpoint();
     Ran ran;
     if (state == RunState::running) ran = parallel ? run_parallel(slice) : run_in_turn(slice);
@@ -114,6 +119,7 @@ Machine::Ran Machine::Implementation::run(const Slice& slice) {
         ran.idle = true;
         ran.idle_ns = ~u64{0};
     }
+    if (saving) ran.idle_ns = std::min(ran.idle_ns, saving->wants_steps() ? 0 : look_after_saving_ns);
     return ran;
 }
 
@@ -258,7 +264,10 @@ Hash128 Machine::hash(Hashed what) { return implementation_->hash(what); }
 std::string Machine::listing() { return implementation_->listing(); }
 std::string Machine::schema() { return implementation_->schema(); }
 Result<void> Machine::save(ByteSink& sink) { return implementation_->save(sink); }
-Result<void> Machine::restore(ByteSource& source) { return implementation_->restore(source); }
+Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved) {
+    return implementation_->begin_save(std::move(sink), std::move(saved));
+}
+Result<void> Machine::restore(host::File& file) { return implementation_->restore(file); }
 void Machine::step(unsigned cpu, Others others) { implementation_->step(cpu, others); }
 DebugPoints& Machine::debug_points() { return implementation_->points; }
 void Machine::debug_points_changed() { implementation_->debug_points_changed(); }

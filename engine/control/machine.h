@@ -146,11 +146,16 @@ public:
     // one of each board.
     std::string schema();
 
+    // As it is now, at once.
     Result<void> save(ByteSink& sink);
+    // As it is soon: it goes on meanwhile, and stands still for milliseconds. `saved` is called from run(), on its
+    // thread, when the file is complete or cannot be; never, if the machine ends before. One at a time.
+    using Saved = std::function<void(const Result<void>&)>;
+    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
     // Into a machine created with the same configuration (sizes, CPUs, devices, blobs), which is then paused with
     // StopReason::restored; on failure the machine is unusable and must be dropped.
-    Result<void> restore(ByteSource& source);
-    // What is needed before restore(): reads the start of a saved file.
+    Result<void> restore(host::File& file);
+    // What is needed before restore().
     struct SavedHead {
         std::string launch;
         std::string machine, cpu;
@@ -162,7 +167,7 @@ public:
         std::string append;
         std::optional<Blob> kernel, initrd, bios;  // what the guest's next reset loads
     };
-    static Result<SavedHead> read_head(ByteSource& source);
+    static Result<SavedHead> read_head(host::File& file);
 
     enum class Others : u8 { stand_still, go_on };
     // One instruction on one CPU; then paused with StopReason::debug, and MachineListener::debug_stop has been called.
@@ -172,8 +177,9 @@ public:
     DebugPoints& debug_points();  // after changing: debug_points_changed()
     void debug_points_changed();
 
-private:
     class Implementation;
+
+private:
     explicit Machine(std::unique_ptr<Implementation> implementation);
     std::unique_ptr<Implementation> implementation_;
 };

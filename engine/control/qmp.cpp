@@ -47,9 +47,13 @@ JsonStream::Found JsonStream::take(char byte) {
 QmpSession::QmpSession(Machine& machine, CommandHost& host, Send send)
     : context_{machine, host}, send_(std::move(send)) {
     machine.add_listener(*this);
+    context_.defer = [this] { return defer(); };
 }
 
-QmpSession::~QmpSession() { context_.machine.remove_listener(*this); }
+QmpSession::~QmpSession() {
+    *self_ = nullptr;
+    context_.machine.remove_listener(*this);
+}
 
 void QmpSession::send(const nlohmann::json& message) {
     // Text from the guest or the user need not be UTF-8; the protocol's must be.
@@ -66,11 +70,24 @@ void QmpSession::start() {
 }
 
 void QmpSession::receive(std::span<const u8> bytes) {
-    for (const u8 byte : bytes) {
-        const auto found = stream_.take(static_cast<char>(byte));
+    for (usize i = 0; i < bytes.size(); i++) {
+        if (deferred_) {
+            const auto rest = bytes.subspan(i);
+            kept_too_much_ = kept_too_much_ || rest.size() > JsonStream::maximum_size - kept_.size();
+            if (!kept_too_much_) kept_.insert(kept_.end(), rest.begin(), rest.end());
+            return;
+        }
+        const auto found = stream_.take(static_cast<char>(bytes[i]));
         if (found == JsonStream::Found::value) handle(stream_.text());
         if (found == JsonStream::Found::too_large) handle({});
     }
+}
+
+CommandContext::Told QmpSession::defer() {
+    deferred_ = std::make_unique<nlohmann::json>(nlohmann::json::object());
+    return [self = self_](const Result<void>& result) {
+        if (*self != nullptr) (*self)->tell(result);
+    };
 }
 
 namespace {
@@ -93,7 +110,22 @@ void QmpSession::handle(const std::string& text) {
         if (const auto id = request.find("id"); id != request.end()) reply["id"] = *id;
         execute(request, reply);
     }
+    if (deferred_)
+        *deferred_ = std::move(reply);
+    else
+        send(reply);
+}
+
+void QmpSession::tell(const Result<void>& result) {
+    auto reply = std::move(*std::exchange(deferred_, nullptr));
+    if (!result.ok()) {
+        reply.erase("return");
+        set_error(reply, ErrorClass::generic, result.error().message);
+    }
     send(reply);
+    const auto kept = std::exchange(kept_, {});
+    receive(kept);
+    if (std::exchange(kept_too_much_, false)) handle({});
 }
 
 void QmpSession::execute(const nlohmann::json& request, nlohmann::json& reply) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/control/commands/command.h"
 #include "engine/control/machine.h"
@@ -60,6 +61,8 @@ private:
     void powered_off(int exit_code) override;
 
     void handle(const std::string& text);
+    CommandContext::Told defer();
+    void tell(const Result<void>& result);
     void execute(const nlohmann::json& request, nlohmann::json& reply);
     void event(std::string_view name, const nlohmann::json* data = nullptr);
     void send(const nlohmann::json& message);
@@ -68,6 +71,12 @@ private:
     Send send_;
     JsonStream stream_;
     bool negotiated_ = false;
+    // A command whose result is still to come: its reply so far. What the client sends meanwhile is kept, since replies
+    // come in the order of requests.
+    std::unique_ptr<nlohmann::json> deferred_;
+    std::vector<u8> kept_;
+    bool kept_too_much_ = false;
+    std::shared_ptr<QmpSession*> self_ = std::make_shared<QmpSession*>(this);
 };
 
 }  // namespace viv

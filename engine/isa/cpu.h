@@ -69,6 +69,8 @@ public:
     virtual void reset() = 0;
     virtual void state(Archive& a) = 0;
     virtual void restored() = 0;
+    // GuestMemory::note_unchanged() has been called: the next write to each of those pages must be seen.
+    virtual void pages_noted() = 0;
 
     // A breakpoint on the very first instruction counts as well: a slice may have ended there. Whoever resumes from a
     // breakpoint takes it out for one step.

@@ -24,6 +24,7 @@ Result<void> GuestMemory::add(u64 base, u64 size, Kind kind, std::string name) {
     region->host = block->bytes().data();
     region->block = std::move(block);
     region->flags = std::make_unique<std::atomic<u8>[]>(size / page_size);
+    for (u64 page = 0; page < size / page_size; page++) note_unchanged(*region, page);
     regions_.push_back(std::move(region));
     return {};
 }
@@ -69,8 +70,10 @@ void GuestMemory::wrote(u64 address, u64 size) {
     if (region == nullptr) return;
     while (size != 0) {
         const u64 part = std::min(size, page_size - (address & page_mask));
-        const auto& flags = region->flags[(address - region->base) >> page_bits];
-        if (flags.load(std::memory_order_relaxed) != 0 && page_written_) page_written_(address, part);
+        const u64 page = (address - region->base) >> page_bits;
+        const u8 flags = region->flags[page].load(std::memory_order_relaxed);
+        if ((flags & page_unchanged) != 0) note_changed(*region, page);
+        if ((flags & page_has_code) != 0 && page_written_) page_written_(address, part);
         address += part;
         size -= part;
     }

@@ -1,7 +1,7 @@
 // Guest physical RAM and ROM, and what is known about each of its pages.
 // Promises: a host pointer is handed out only for a range that lies whole inside one region; regions never move. A page
 // that carries a flag is never written through a cached host pointer: every writer either finds the flag clear or
-// reports to `page_written`.
+// reports by wrote().
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,8 @@ constexpr u64 page_size = u64{1} << page_bits;
 constexpr u64 page_mask = page_size - 1;
 
 enum PageFlag : u8 {
-    page_has_code = 1,  // some hart holds a translation of instructions on this page
+    page_has_code = 1,   // some hart holds a translation of instructions on this page
+    page_unchanged = 2,  // has not been written since it was made, all zero, or since note_unchanged()
 };
 
 class GuestMemory {
@@ -57,10 +58,21 @@ public:
 
     // The flags byte of the page at `address`, or null outside RAM and ROM.
     std::atomic<u8>* page_flags(u64 address) const;
-    // Reports a write to [address, address + size) made through a host pointer.
+    // Reports a write to [address, address + size) made, or just about to be made, through a host pointer.
     void wrote(u64 address, u64 size);
-    // Called for each flagged page that is written: physical address and size of the part within that page.
+    // Called for each page with code that is written: physical address and size of the part within that page.
     void set_page_listener(std::function<void(u64 address, u64 size)> listener) { page_written_ = std::move(listener); }
+
+    // To know which pages change from now on; `page` counts from the region's start. Nobody runs, and every CPU forgets
+    // where it may write before it does (Cpu::pages_noted).
+    void note_unchanged(const Region& region, u64 page) { region.flags[page].fetch_or(page_unchanged); }
+    // To have the page taken for changed whatever happens to it.
+    void note_changed(const Region& region, u64 page) {
+        region.flags[page].fetch_and(static_cast<u8>(~page_unchanged));
+    }
+    static bool unchanged(const Region& region, u64 page) {
+        return (region.flags[page].load(std::memory_order_relaxed) & page_unchanged) != 0;
+    }
 
     const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
     u64 ram_size() const;

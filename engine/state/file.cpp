@@ -1,6 +1,9 @@
-// Parts of a saved file: header, hash, zstd. See file.h. A part's header, little endian:
-//   u32 type, u32 plain size, u32 stored size, u32 encoding (0 as it is, 1 zstd), u64 size of the section from here on,
-//   u64 XXH3-64 of the stored bytes, u64 XXH3-64 of the header before this field.
+// Chunks, directory and end of a saved file. See file.h.
+// The directory is one frame, compressed if that helps: for each chunk u32 stored size, u32 plain size, u64 and u64 of
+// XXH3-128 of the stored bytes (low half first), in the order of the file, where they follow each other without gaps;
+// then the caller's table. A chunk is compressed if its stored size is not its plain size.
+// The end: u64 offset of the directory, u64 its stored size, u64 its plain size, u64 number of chunks, u64 and u64 of
+// its hash, u64 XXH3-64 of the end before this field, and the magic number again.
 // zstd: RFC 8878, by libzstd; every frame is decoded into a buffer of exactly the announced size.
 #include "engine/state/file.h"
 
@@ -12,7 +15,6 @@
 
 #include "engine/lang/bytes.h"
 #include "engine/lang/check.h"
-#include "engine/lang/hash.h"
 
 namespace viv::state {
 
@@ -20,27 +22,37 @@ namespace {
 
 // The byte above 0x7f, the line ends and the control-Z show a file that went through a text conversion.
 constexpr std::array<u8, 8> magic{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
-constexpr usize head_size = 16;
-constexpr usize part_header_size = 40;
-constexpr u32 part_limit = (1 << 20) + (1 << 12);  // a mebibyte of RAM with its page map is one part
-constexpr u32 encoding_plain = 0, encoding_zstd = 1;
-constexpr u32 type_end = 0xffff'ffff;
-constexpr usize end_size = 16;
+constexpr usize head_size = 16, end_size = 64, place_size = 24;
+constexpr u64 directory_limit = u64{64} << 20;  // bytes before compression
 constexpr int compression_level = 1;
 
-std::array<u8, end_size> hash_bytes(const Hash128& hash) {
-    std::array<u8, end_size> out;
-    store_le(out.data(), hash.low);
-    store_le(out.data() + 8, hash.high);
-    return out;
+std::array<u8, head_size> make_head() {
+    std::array<u8, head_size> head{};
+    std::copy(magic.begin(), magic.end(), head.begin());
+    store_le(head.data() + 8, file_version);
+    return head;
+}
+
+Error damaged(std::string_view problem) { return Error{fmt::format("the saved machine is damaged: {}", problem)}; }
+
+PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain) {
+    PackedChunk chunk;
+    chunk.plain = static_cast<u32>(plain.size());
+    chunk.stored.resize(ZSTD_compressBound(plain.size()));
+    const usize size = ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(),
+                                         compression_level);
+    if (ZSTD_isError(size) != 0 || size >= plain.size())
+        chunk.stored.assign(plain.begin(), plain.end());
+    else
+        chunk.stored.resize(size);
+    chunk.hash = hash128(chunk.stored);
+    return chunk;
 }
 
 }  // namespace
 
-struct FileWriter::Tools {
+struct ChunkPacker::Tools {
     ZSTD_CCtx* zstd = ZSTD_createCCtx();
-    Hasher whole;
-    std::vector<u8> buffer = std::vector<u8>(ZSTD_compressBound(part_limit));
 
     Tools() { CHECK(zstd != nullptr); }
     ~Tools() { ZSTD_freeCCtx(zstd); }
@@ -48,164 +60,169 @@ struct FileWriter::Tools {
     Tools& operator=(const Tools&) = delete;
 };
 
-FileWriter::FileWriter(ByteSink& sink) : sink_(sink), tools_(std::make_unique<Tools>()) {}
-FileWriter::~FileWriter() = default;
+ChunkPacker::ChunkPacker() : tools_(std::make_unique<Tools>()) {}
+ChunkPacker::~ChunkPacker() = default;
 
-Result<void> FileWriter::put(std::span<const u8> bytes) {
-    tools_->whole.add(bytes);
-    return sink_.write(bytes);
+PackedChunk ChunkPacker::pack(std::span<const u8> plain) {
+    CHECK(plain.size() <= chunk_limit);
+    return state::pack(tools_->zstd, plain);
 }
+
+// ---- Writing -------------------------------------------------------------------------------------------------------
 
 Result<void> FileWriter::begin() {
-    std::array<u8, head_size> head{};
-    std::copy(magic.begin(), magic.end(), head.begin());
-    store_le(head.data() + 8, file_version);
-    return put(head);
+    position_ = head_size;
+    return sink_.write(make_head());
 }
 
-Result<void> FileWriter::part(u32 type, std::span<const u8> content, u64 remaining) {
-    u32 encoding = encoding_zstd;
-    const usize compressed = ZSTD_compressCCtx(tools_->zstd, tools_->buffer.data(), tools_->buffer.size(),
-                                               content.data(), content.size(), compression_level);
-    std::span<const u8> stored{tools_->buffer.data(), compressed};
-    if (ZSTD_isError(compressed) != 0 || compressed >= content.size()) {
-        encoding = encoding_plain;
-        stored = content;
-    }
-    std::array<u8, part_header_size> header{};
-    store_le(header.data(), type);
-    store_le(header.data() + 4, static_cast<u32>(content.size()));
-    store_le(header.data() + 8, static_cast<u32>(stored.size()));
-    store_le(header.data() + 12, encoding);
-    store_le(header.data() + 16, remaining);
-    store_le(header.data() + 24, hash64(stored));
-    store_le(header.data() + 32, hash64({header.data(), 32}));
-    TRY(put(header));
-    return put(stored);
+Result<u32> FileWriter::add(const PackedChunk& chunk) {
+    const u32 next = static_cast<u32>(places_.size() / place_size);
+    const auto [known, fresh] = numbers_.emplace(chunk.hash, next);
+    if (!fresh) return known->second;
+    const usize at = places_.size();
+    places_.resize(at + place_size);
+    store_le(places_.data() + at, static_cast<u32>(chunk.stored.size()));
+    store_le(places_.data() + at + 4, chunk.plain);
+    store_le(places_.data() + at + 8, chunk.hash.low);
+    store_le(places_.data() + at + 16, chunk.hash.high);
+    position_ += chunk.stored.size();
+    TRY(sink_.write(chunk.stored));
+    return next;
 }
 
-Result<void> FileWriter::section(u32 type, std::span<const u8> content) {
-    CHECK(type != type_end);
-    do {
-        const usize size = std::min<usize>(content.size(), part_limit);
-        TRY(part(type, content.first(size), content.size()));
-        content = content.subspan(size);
-    } while (!content.empty());
-    return {};
-}
-
-Result<void> FileWriter::finish() {
-    const auto hash = hash_bytes(tools_->whole.finish());
-    TRY(part(type_end, hash, hash.size()));
+Result<void> FileWriter::finish(std::span<const u8> table) {
+    const u64 chunks = places_.size() / place_size;
+    places_.insert(places_.end(), table.begin(), table.end());
+    if (places_.size() > directory_limit) return Error{"the machine is too large for a saved file"};
+    ZSTD_CCtx* zstd = ZSTD_createCCtx();
+    CHECK(zstd != nullptr);
+    const PackedChunk directory = pack(zstd, places_);
+    ZSTD_freeCCtx(zstd);
+    TRY(sink_.write(directory.stored));
+    std::array<u8, end_size> end{};
+    store_le(end.data(), position_);
+    store_le(end.data() + 8, static_cast<u64>(directory.stored.size()));
+    store_le(end.data() + 16, static_cast<u64>(places_.size()));
+    store_le(end.data() + 24, chunks);
+    store_le(end.data() + 32, directory.hash.low);
+    store_le(end.data() + 40, directory.hash.high);
+    store_le(end.data() + 48, hash64({end.data(), 48}));
+    std::copy(magic.begin(), magic.end(), end.begin() + 56);
+    TRY(sink_.write(end));
     return sink_.finish();
 }
 
-struct FileReader::Tools {
-    ZSTD_DCtx* zstd = ZSTD_createDCtx();
-    Hasher whole;
-    std::vector<u8> stored;
-    std::vector<u8> plain;
+// ---- Reading -------------------------------------------------------------------------------------------------------
 
-    Tools() { CHECK(zstd != nullptr); }
-    ~Tools() { ZSTD_freeDCtx(zstd); }
-    Tools(const Tools&) = delete;
-    Tools& operator=(const Tools&) = delete;
+struct FileReader::Place {
+    u64 offset = 0;
+    u32 stored = 0, plain = 0;
+    Hash128 hash;
 };
 
-FileReader::FileReader(ByteSource& source) : source_(source), tools_(std::make_unique<Tools>()) {}
+struct FileReader::Inside {
+    explicit Inside(host::File& source) : file(source) { CHECK(zstd != nullptr); }
+    ~Inside() { ZSTD_freeDCtx(zstd); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+    Result<std::vector<u8>> unpack(std::span<const u8> from, u64 size) {
+        std::vector<u8> out(static_cast<usize>(size));
+        TRY(unpack_into(from, out));
+        return out;
+    }
+    Result<void> unpack_into(std::span<const u8> from, std::span<u8> out) {
+        const usize size = ZSTD_decompressDCtx(zstd, out.data(), out.size(), from.data(), from.size());
+        if (ZSTD_isError(size) != 0 || size != out.size()) return damaged("it cannot be decompressed");
+        return {};
+    }
+    Result<void> read_at(u64 offset, std::span<u8> out) {
+        if (auto got = file.read_at(offset, out); !got.ok())
+            return Error{fmt::format("the saved machine cannot be read at byte {}: {}", offset, got.error().message)};
+        return {};
+    }
+
+    host::File& file;
+    ZSTD_DCtx* zstd = ZSTD_createDCtx();
+    std::vector<Place> places;
+    std::vector<u8> directory;
+    std::span<const u8> table;
+    std::vector<u8> stored, plain;
+};
+
+FileReader::FileReader(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+FileReader::FileReader(FileReader&&) noexcept = default;
+FileReader& FileReader::operator=(FileReader&&) noexcept = default;
 FileReader::~FileReader() = default;
 
-Error FileReader::damaged(const char* problem) const {
-    return Error{fmt::format("the saved machine is damaged near byte {}: {}", position_, problem)};
-}
+std::span<const u8> FileReader::table() const { return inside_->table; }
+u32 FileReader::chunks() const { return static_cast<u32>(inside_->places.size()); }
+u32 FileReader::size_of(u32 chunk) const { return inside_->places[chunk].plain; }
 
-Result<void> FileReader::take(std::span<u8> out) {
-    if (auto got = source_.read(out); !got.ok())
-        return Error{
-            fmt::format("the saved machine ends or cannot be read at byte {} ({})", position_, got.error().message)};
-    position_ += out.size();
-    return {};
-}
-
-Result<void> FileReader::begin() {
-    std::array<u8, head_size> head;
-    TRY(take(head));
+Result<FileReader> FileReader::open(host::File& file) {
+    auto inside = std::make_unique<Inside>(file);
+    const u64 size = file.size();
+    std::array<u8, head_size> head{};
+    if (size >= head_size) TRY(inside->read_at(0, head));
     if (!std::equal(magic.begin(), magic.end(), head.begin())) return Error{"this is not a saved machine"};
-    const u32 version = load_le<u32>(head.data() + 8);
-    if (version != file_version)
+    if (const u32 version = load_le<u32>(head.data() + 8); version != file_version)
         return Error{
             fmt::format("the saved machine has format {}, this program reads format {}", version, file_version)};
-    if (load_le<u32>(head.data() + 12) != 0) return damaged("the head is not as it should be");
-    tools_->whole.add(head);
+    if (head != make_head()) return damaged("its head is not as it should be");
+    if (size < head_size + end_size) return damaged("it is cut short");
+    std::array<u8, end_size> end;
+    TRY(inside->read_at(size - end_size, end));
+    if (!std::equal(magic.begin(), magic.end(), end.begin() + 56)) return damaged("it is cut short");
+    if (load_le<u64>(end.data() + 48) != hash64({end.data(), 48})) return damaged("its end fails its check");
+    const u64 offset = load_le<u64>(end.data()), stored = load_le<u64>(end.data() + 8);
+    const u64 plain = load_le<u64>(end.data() + 16), chunks = load_le<u64>(end.data() + 24);
+    if (offset < head_size || stored > plain || plain > directory_limit || stored > size - head_size - end_size ||
+        offset != size - end_size - stored || chunks > plain / place_size || chunks > ~u32{0})
+        return damaged("its end has impossible sizes");
+    std::vector<u8> bytes(static_cast<usize>(stored));
+    TRY(inside->read_at(offset, bytes));
+    if (hash128(bytes) != Hash128{load_le<u64>(end.data() + 32), load_le<u64>(end.data() + 40)})
+        return damaged("its directory fails its check");
+    if (stored != plain) {
+        TRY_SET(inside->directory, inside->unpack(bytes, plain));
+    } else {
+        inside->directory = std::move(bytes);
+    }
+    u64 at = head_size;
+    inside->places.reserve(static_cast<usize>(chunks));
+    for (u64 i = 0; i < chunks; i++) {
+        const u8* from = inside->directory.data() + i * place_size;
+        Place place{at, load_le<u32>(from), load_le<u32>(from + 4), {load_le<u64>(from + 8), load_le<u64>(from + 16)}};
+        if (place.stored > place.plain || place.plain > chunk_limit || place.stored > offset - at)
+            return damaged(fmt::format("chunk {} has impossible sizes", i));
+        at += place.stored;
+        inside->places.push_back(place);
+    }
+    if (at != offset) return damaged("its chunks do not fill it");
+    inside->table = std::span<const u8>(inside->directory).subspan(static_cast<usize>(chunks * place_size));
+    return FileReader(std::move(inside));
+}
+
+Result<void> FileReader::fetch(const Place& place) {
+    inside_->stored.resize(place.stored);
+    TRY(inside_->read_at(place.offset, inside_->stored));
+    if (hash128(inside_->stored) == place.hash) return {};
+    return damaged(fmt::format("the bytes from {} on fail their check", place.offset));
+}
+
+Result<std::span<const u8>> FileReader::read(u32 chunk) {
+    if (chunk >= chunks()) return damaged("it names a chunk that it does not have");
+    const Place& place = inside_->places[chunk];
+    TRY(fetch(place));
+    if (place.stored == place.plain) return std::span<const u8>(inside_->stored);
+    inside_->plain.resize(place.plain);
+    TRY(inside_->unpack_into(inside_->stored, inside_->plain));
+    return std::span<const u8>(inside_->plain);
+}
+
+Result<void> FileReader::verify() {
+    for (const Place& place : inside_->places) TRY(fetch(place));
     return {};
-}
-
-Result<FileReader::Part> FileReader::part_header() {
-    const Hash128 so_far = tools_->whole.finish();
-    std::array<u8, part_header_size> header;
-    TRY(take(header));
-    if (load_le<u64>(header.data() + 32) != hash64({header.data(), 32})) return damaged("a header fails its check");
-    tools_->whole.add(header);
-    Part part;
-    part.type = load_le<u32>(header.data());
-    part.plain = load_le<u32>(header.data() + 4);
-    part.stored = load_le<u32>(header.data() + 8);
-    const u32 encoding = load_le<u32>(header.data() + 12);
-    part.compressed = encoding == encoding_zstd;
-    part.remaining = load_le<u64>(header.data() + 16);
-    part.hash = load_le<u64>(header.data() + 24);
-    // A part that is not the last of its section is a full one, so a hostile file cannot make many of nothing.
-    const bool sizes_fit = part.plain <= part_limit && part.stored <= part.plain && part.plain <= part.remaining &&
-                           (part.plain == part.remaining || part.plain == part_limit) &&
-                           (part.compressed || part.stored == part.plain);
-    if (encoding > encoding_zstd || !sizes_fit) return damaged("a header has impossible sizes");
-    if (part.type == type_end) {
-        if (part.plain != end_size || part.remaining != end_size) return damaged("the end is not as it should be");
-        TRY_SET(const auto hash, part_content(part));
-        if (!std::equal(hash.begin(), hash.end(), hash_bytes(so_far).begin()))
-            return damaged("the hash of the whole does not fit");
-    }
-    return part;
-}
-
-Result<std::span<const u8>> FileReader::part_content(const Part& part) {
-    tools_->stored.resize(part.stored);
-    TRY(take(tools_->stored));
-    if (hash64(tools_->stored) != part.hash) return damaged("its content fails its check");
-    tools_->whole.add(tools_->stored);
-    if (!part.compressed) return std::span<const u8>(tools_->stored);
-    tools_->plain.resize(part.plain);
-    const usize size = ZSTD_decompressDCtx(tools_->zstd, tools_->plain.data(), tools_->plain.size(),
-                                           tools_->stored.data(), tools_->stored.size());
-    if (ZSTD_isError(size) != 0 || size != part.plain) return damaged("its content cannot be decompressed");
-    return std::span<const u8>(tools_->plain);
-}
-
-Result<FileReader::Section> FileReader::next() {
-    TRY_SET(part_, part_header());
-    return Section{part_.type == type_end, part_.type, part_.remaining};
-}
-
-Result<void> FileReader::content(u64 maximum, const std::function<Result<void>(std::span<const u8>)>& piece) {
-    if (part_.remaining > maximum) return damaged("a section is too large");
-    for (;;) {
-        TRY_SET(const auto bytes, part_content(part_));
-        TRY(piece(bytes));
-        const u64 left = part_.remaining - part_.plain;
-        if (left == 0) return {};
-        const u32 type = part_.type;
-        TRY_SET(part_, part_header());
-        if (part_.type != type || part_.remaining != left) return damaged("a part of a section is missing");
-    }
-}
-
-Result<std::vector<u8>> FileReader::content(u64 maximum) {
-    std::vector<u8> all;
-    TRY(content(maximum, [&](std::span<const u8> bytes) -> Result<void> {
-        all.insert(all.end(), bytes.begin(), bytes.end());
-        return {};
-    }));
-    return all;
 }
 
 }  // namespace viv::state

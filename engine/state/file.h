@@ -1,21 +1,25 @@
-// The file of a saved machine: a magic number, a version, and sections, each cut into parts that are compressed and
-// hashed. Promises: no length is believed before it is checked, no part is decoded before its XXH3 fits, memory grows
-// only with bytes that are really there; whatever the input, the end is a value or one line that says what is wrong and
-// where. Format, little endian: 16 bytes of head (magic, u32 version, u32 zero); then parts of 40 bytes of header (see
-// file.cpp) and their payload; the last section holds the hash of everything before it.
+// The file of a saved machine: chunks, each compressed by itself and checked by a hash, and behind them a directory that
+// says where they are and holds a table of the caller's. It is written in one pass and read in any order.
+// Promises: whoever reads sees only bytes whose XXH3-128 fits, and no length is believed before it is checked; each byte
+// of the file lies under some hash, so that an altered or cut file never passes verify(); memory grows only with bytes
+// that are really there. Whatever the input, the end is a value or one line that says what is wrong and where.
+// Format, little endian: a head of 16 bytes (magic, u32 version, u32 zero); the chunks, back to back; the directory; an
+// end of 64 bytes (see file.cpp).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
+#include "engine/host/file.h"
 #include "engine/lang/bits.h"
+#include "engine/lang/hash.h"
 #include "engine/lang/result.h"
 
 namespace viv {
 
-// Where saved files go to and come from; the host opens and closes them.
+// Where saved files go to; the host opens and closes them.
 class ByteSink {
 public:
     virtual ~ByteSink() = default;
@@ -25,76 +29,72 @@ public:
     virtual Result<void> finish() { return {}; }
 };
 
-class ByteSource {
-public:
-    virtual ~ByteSource() = default;
-    // All of `out` or an error (also at the end of the file).
-    virtual Result<void> read(std::span<u8> out) = 0;
-};
-
 namespace state {
 
-constexpr u32 file_version = 1;
+constexpr u32 file_version = 2;
+constexpr usize chunk_limit = 1 << 20;  // bytes of a chunk before compression
 
-class FileWriter {
+// Bytes as a file holds them.
+struct PackedChunk {
+    std::vector<u8> stored;
+    u32 plain = 0;  // bytes before compression; `stored` has as many if that did not help
+    Hash128 hash;   // of `stored`
+};
+
+// Compresses. One a thread.
+class ChunkPacker {
 public:
-    explicit FileWriter(ByteSink& sink);
-    ~FileWriter();
-
-    Result<void> begin();
-    // `type` is the caller's, below 0xffff'ffff.
-    Result<void> section(u32 type, std::span<const u8> content);
-    // Writes the hash of the whole and finishes the sink.
-    Result<void> finish();
+    ChunkPacker();
+    ~ChunkPacker();
+    PackedChunk pack(std::span<const u8> plain);  // at most chunk_limit bytes
 
 private:
     struct Tools;
-    Result<void> put(std::span<const u8> bytes);
-    Result<void> part(u32 type, std::span<const u8> content, u64 remaining);
-
-    ByteSink& sink_;
     std::unique_ptr<Tools> tools_;
+};
+
+class FileWriter {
+public:
+    explicit FileWriter(ByteSink& sink) : sink_(sink) {}
+
+    Result<void> begin();
+    // Its number in the file; equal chunks are stored once.
+    Result<u32> add(const PackedChunk& chunk);
+    // Writes the directory with `table`, and finishes the sink.
+    Result<void> finish(std::span<const u8> table);
+
+private:
+    struct HashOfHash {
+        usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
+    };
+    ByteSink& sink_;
+    u64 position_ = 0;
+    std::vector<u8> places_;  // as the directory has them
+    std::unordered_map<Hash128, u32, HashOfHash> numbers_;
 };
 
 class FileReader {
 public:
-    explicit FileReader(ByteSource& source);
+    // Reads the ends and the directory; `file` must outlive the reader.
+    static Result<FileReader> open(host::File& file);
+    FileReader(FileReader&&) noexcept;
+    FileReader& operator=(FileReader&&) noexcept;
     ~FileReader();
 
-    Result<void> begin();
-
-    struct Section {
-        bool end = false;  // the file is complete and its hash is right
-        u32 type = 0;
-        u64 size = 0;  // of the content, not yet checked against anything
-    };
-    // Announces the next section; its content is to be read before the next call.
-    Result<Section> next();
-    // The content, piece by piece; more than `maximum` bytes are an error before any of them is read.
-    Result<void> content(u64 maximum, const std::function<Result<void>(std::span<const u8>)>& piece);
-    Result<std::vector<u8>> content(u64 maximum);
-
-    u64 position() const { return position_; }  // bytes read so far, for messages
+    std::span<const u8> table() const;
+    u32 chunks() const;
+    u32 size_of(u32 chunk) const;  // bytes before compression
+    // The content of a chunk, until the next call.
+    Result<std::span<const u8>> read(u32 chunk);
+    // Whether all chunks are as they were written.
+    Result<void> verify();
 
 private:
-    struct Tools;
-    struct Part {
-        u32 type = 0;
-        u32 plain = 0;
-        u32 stored = 0;
-        bool compressed = false;
-        u64 remaining = 0;  // of the section, this part included
-        u64 hash = 0;
-    };
-    Result<void> take(std::span<u8> out);
-    Result<Part> part_header();
-    Result<std::span<const u8>> part_content(const Part& part);
-    Error damaged(const char* problem) const;
-
-    ByteSource& source_;
-    std::unique_ptr<Tools> tools_;
-    Part part_;  // the announced one, not yet read
-    u64 position_ = 0;
+    struct Place;
+    struct Inside;
+    explicit FileReader(std::unique_ptr<Inside> inside);
+    Result<void> fetch(const Place& place);
+    std::unique_ptr<Inside> inside_;
 };
 
 }  // namespace state

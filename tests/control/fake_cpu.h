@@ -92,6 +92,7 @@ public:
         line_.store(line);
         a(8, "wide", wide_);
     }
+    void pages_noted() override {}
     void restored() override {
         restored_count++;
         warmth_ = 0;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "engine/control/machine.h"
+#include "engine/host/bytes_file.h"
 #include "tests/control/fake_cpu.h"
 
 namespace viv::test {
@@ -325,17 +326,6 @@ struct VectorSink final : ByteSink {
     std::vector<u8> bytes;
     usize limit = ~usize{0};
     bool finished = false;
-};
-
-struct SpanSource final : ByteSource {
-    explicit SpanSource(std::span<const u8> in) : left(in) {}
-    Result<void> read(std::span<u8> out) override {
-        if (out.size() > left.size()) return Error{"end of file"};
-        std::copy_n(left.begin(), out.size(), out.begin());
-        left = left.subspan(out.size());
-        return {};
-    }
-    std::span<const u8> left;
 };
 
 }  // namespace viv::test

@@ -271,9 +271,19 @@ TEST(Qmp, SaveWritesAFileThatRestores) {
     bench.machine->run({12'345, 0});
     Client client(bench);
     client.negotiated();
-    EXPECT_EQ(client.reply(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"),
-              json::parse(R"({"return": {}})"));
-    SpanSource source(client.host.files["a.viv"]);
+    bench.machine->pause();
+    client.messages();
+    client.raw(R"({"execute": "viv-save", "id": 1, "arguments": {"file": "a.viv"}})");
+    client.raw(R"({"execute": "query-name", "id": 2} {"execute": "quer)");
+    client.raw(R"(y-name", "id": 3})");
+    EXPECT_TRUE(client.out.empty()) << "the machine has not run";
+    while (client.out.empty()) bench.machine->run({100, 0});
+    const auto replies = client.messages();
+    ASSERT_EQ(replies.size(), 3U);
+    EXPECT_EQ(replies[0], json::parse(R"({"return": {}, "id": 1})"));
+    EXPECT_EQ(replies[1]["id"], 2);
+    EXPECT_EQ(replies[2]["id"], 3);
+    host::BytesFile source(client.host.files["a.viv"]);
     ASSERT_TRUE(other.machine->restore(source).ok());
     EXPECT_EQ(other.machine->hash(), bench.machine->hash());
     EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-save", "arguments": {"file": "/no/such"}})")), "GenericError");
@@ -284,6 +294,34 @@ TEST(Qmp, SaveWritesAFileThatRestores) {
         error_of(client.reply(R"({"execute": "memsave", "arguments": {"val": 131064, "size": 16, "filename": "n"}})")),
         "GenericError");
     EXPECT_FALSE(client.host.files.contains("n"));
+}
+
+TEST(Qmp, WhatIsSentWhileAReplyIsToComeIsBounded) {
+    Bench bench(counting_program());
+    Client client(bench);
+    client.negotiated();
+    client.raw(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})");
+    const std::string flood(100'000, ' ');
+    for (unsigned i = 0; i < 30; i++) client.raw(flood);
+    client.raw(R"({"execute": "query-name"})");
+    while (client.out.empty()) bench.machine->run({100, 0});
+    const auto replies = client.messages();
+    ASSERT_EQ(replies.size(), 2U);
+    EXPECT_EQ(error_of(replies[1]), "GenericError");
+    EXPECT_TRUE(client.execute("query-name").contains("return"));
+}
+
+TEST(Qmp, AClientMayGoWhileItsMachineIsSaved) {
+    FakeCommandHost host;
+    Bench bench(counting_program());
+    {
+        QmpSession session(*bench.machine, host, [](std::string_view) {});
+        session.start();
+        session.receive(as_bytes(R"({"execute": "qmp_capabilities"})"));
+        session.receive(as_bytes(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"));
+    }
+    for (unsigned i = 0; i < 1'000 && host.files.empty(); i++) bench.machine->run({100, 0});
+    EXPECT_TRUE(host.files.contains("a.viv"));
 }
 
 TEST(Qmp, RequestsMayBeCutAndJoinedAnywhere) {

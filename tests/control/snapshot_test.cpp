@@ -23,7 +23,7 @@ std::vector<u8> saved(Machine& machine) {
 }
 
 Result<void> restored(Machine& machine, std::span<const u8> bytes) {
-    SpanSource source(bytes);
+    host::BytesFile source(bytes);
     return machine.restore(source);
 }
 
@@ -126,7 +126,7 @@ TEST(Snapshot, LargeMemoryWithFewPagesIsASmallFile) {
 TEST(Snapshot, HeadTellsWhatToCreate) {
     Bench bench(counting_program(), harts(3));
     const auto bytes = saved(*bench.machine);
-    SpanSource source(bytes);
+    host::BytesFile source(bytes);
     const auto head = Machine::read_head(source);
     ASSERT_TRUE(head.ok());
     EXPECT_EQ(head.value().launch, "--test");
@@ -199,50 +199,49 @@ TEST(Snapshot, CutAndAlteredFilesAreRefused) {
     }
 }
 
-// Sections whose content is broken but whose hashes are right: nothing but the bounds checks stands in the way.
+// Content that is broken under hashes that are right: nothing but the bounds checks stands in the way.
 TEST(Snapshot, ForgedContentNeverDoesHarm) {
     Bench bench(busy_program(), harts(2));
     run_to(*bench.machine, 20'000);
     const auto bytes = saved(*bench.machine);
-    struct Part {
-        u32 type;
-        std::vector<u8> content;
-    };
-    std::vector<Part> parts;
-    SpanSource source(bytes);
-    state::FileReader reader(source);
-    ASSERT_TRUE(reader.begin().ok());
-    for (;;) {
-        auto section = reader.next();
-        ASSERT_TRUE(section.ok());
-        if (section->end) break;
-        auto content = reader.content(1 << 24);
-        ASSERT_TRUE(content.ok());
-        parts.push_back({section->type, std::move(content).value()});
+    host::BytesFile source(bytes);
+    auto reader = state::FileReader::open(source);
+    ASSERT_TRUE(reader.ok());
+    std::vector<std::vector<u8>> chunks;
+    for (u32 i = 0; i < reader->chunks(); i++) {
+        const auto chunk = reader->read(i);
+        ASSERT_TRUE(chunk.ok());
+        chunks.emplace_back(chunk.value().begin(), chunk.value().end());
     }
+    const std::vector<u8> table(reader->table().begin(), reader->table().end());
     std::mt19937_64 random(10);
+    const auto forge = [&](std::vector<u8>& part) {
+        switch (random() % 6) {
+            case 0: part.resize(random() % (part.size() + 1)); break;
+            case 1: part.resize(part.size() + random() % 5'000, u8{1}); break;
+            default:
+                for (u64 n = 1 + random() % 4; n > 0 && !part.empty(); n--)
+                    part[random() % part.size()] = static_cast<u8>(random());
+        }
+    };
     unsigned refused = 0;
     for (unsigned round = 0; round < 600; round++) {
-        auto forged = parts;
-        for (u64 changes = 1 + random() % 3; changes > 0; changes--) {
-            Part& part = forged[random() % forged.size()];
-            switch (random() % 6) {
-                case 0: part.type = static_cast<u32>(random() % 8); break;
-                case 1: part.content.resize(random() % (part.content.size() + 1)); break;
-                case 2: part.content.resize(part.content.size() + random() % 5'000, u8{1}); break;
-                case 3: forged.erase(forged.begin() + static_cast<std::ptrdiff_t>(random() % forged.size())); break;
-                default:
-                    if (part.content.empty()) break;
-                    for (u64 n = 1 + random() % 4; n > 0; n--)
-                        part.content[random() % std::min<usize>(part.content.size(), 256)] = static_cast<u8>(random());
+        auto forged = chunks;
+        auto forged_table = table;
+        if (round % 3 == 0) forge(forged[random() % forged.size()]);
+        if (round % 3 == 1) forge(forged_table);
+        // Where the state of the components lies: at the end.
+        if (round % 3 == 2)
+            for (u64 n = 1 + random() % 3; n > 0; n--) {
+                auto& state = forged.back();
+                state[state.size() - 1 - random() % page_size] = static_cast<u8>(random());
             }
-            if (forged.empty()) break;
-        }
         VectorSink sink;
         state::FileWriter writer(sink);
+        state::ChunkPacker packer;
         ASSERT_TRUE(writer.begin().ok());
-        for (const Part& part : forged) ASSERT_TRUE(writer.section(part.type, part.content).ok());
-        ASSERT_TRUE(writer.finish().ok());
+        for (const auto& chunk : forged) ASSERT_TRUE(writer.add(packer.pack(chunk)).ok());
+        ASSERT_TRUE(writer.finish(forged_table).ok());
         Bench other(busy_program(), harts(2));
         if (!restored(*other.machine, sink.bytes).ok()) {
             refused++;
@@ -252,6 +251,115 @@ TEST(Snapshot, ForgedContentNeverDoesHarm) {
         other.machine->run({5'000, 0});
     }
     EXPECT_GT(refused, 200U);
+}
+
+// ---- While it runs -------------------------------------------------------------------------------------------------
+
+struct Saved {
+    std::unique_ptr<VectorSink> sink = std::make_unique<VectorSink>();
+    std::vector<u8> bytes;
+    std::optional<Result<void>> result;
+
+    // The sink is gone when the machine tells.
+    class Copy final : public ByteSink {
+    public:
+        explicit Copy(Saved& to) : to_(to) {}
+        Result<void> write(std::span<const u8> in) override { return to_.sink->write(in); }
+        Result<void> finish() override { return to_.sink->finish(); }
+
+    private:
+        Saved& to_;
+    };
+    Result<void> begin(Machine& machine) {
+        return machine.begin_save(std::make_unique<Copy>(*this), [this](const Result<void>& got) { result = got; });
+    }
+};
+
+TEST(LiveSave, IsTheMachineAtSomeMomentBetweenBeginningAndEnd) {
+    constexpr u64 total = 150'000;
+    Bench whole(busy_program(), harts(2));
+    run_to(*whole.machine, total);
+    for (const u64 at : {u64{0}, u64{1'000}, u64{77'777}}) {
+        Bench first(busy_program(), harts(2));
+        run_to(*first.machine, at);
+        Saved saving;
+        ASSERT_TRUE(saving.begin(*first.machine).ok());
+        EXPECT_FALSE(saving.begin(*first.machine).ok()) << "one at a time";
+        VectorSink at_once;
+        EXPECT_FALSE(first.machine->save(at_once).ok());
+        while (!saving.result) first.machine->run({500, 0});
+        ASSERT_TRUE(saving.result->ok()) << saving.result->error().message;
+        EXPECT_TRUE(saving.sink->finished);
+        const u64 after = first.machine->instructions();
+
+        Bench second(busy_program(), harts(2));
+        ASSERT_TRUE(restored(*second.machine, saving.sink->bytes).ok());
+        EXPECT_GE(second.machine->instructions(), at);
+        EXPECT_LE(second.machine->instructions(), after);
+        second.machine->resume();
+        run_to(*second.machine, total);
+        run_to(*first.machine, total);
+        EXPECT_EQ(second.machine->hash(), whole.machine->hash());
+        EXPECT_EQ(first.machine->hash(), whole.machine->hash()) << "saving has changed it";
+    }
+}
+
+// Larger than a step, and written to between the steps.
+TEST(LiveSave, WhatIsWrittenMeanwhileIsInIt) {
+    Bench::Options options;
+    options.memory = 32 << 20;
+    Bench bench(counting_program(), options);
+    auto& memory = bench.board().memory();
+    std::mt19937_64 random(1);
+    const auto scribble = [&] {
+        for (unsigned i = 0; i < 300; i++) {
+            const u64 value = random(), address = ram_base + 0x10'0000 + random() % (30 << 20) / 8 * 8;
+            std::array<u8, 8> bytes;
+            store_le(bytes.data(), value);
+            ASSERT_TRUE(memory.write(address, bytes));
+        }
+    };
+    for (unsigned round = 0; round < 10; round++) scribble();
+    Saved saving;
+    ASSERT_TRUE(saving.begin(*bench.machine).ok());
+    unsigned steps = 0;
+    Hash128 before;
+    while (!saving.result) {
+        before = bench.machine->hash(Machine::Hashed::everything);
+        bench.machine->pause();
+        if (steps++ < 3) scribble();
+        before = bench.machine->hash();
+        bench.machine->run({0, 0});
+    }
+    ASSERT_TRUE(saving.result->ok());
+    EXPECT_GT(steps, 3U);
+    Bench other(counting_program(), options);
+    ASSERT_TRUE(restored(*other.machine, saving.sink->bytes).ok());
+    EXPECT_EQ(other.machine->hash(), before);
+    // The next one begins from nothing known.
+    EXPECT_EQ(saved(*bench.machine), saved(*other.machine));
+}
+
+TEST(LiveSave, AnEndBeforeItsEndLeavesNothing) {
+    auto saving = std::make_unique<Saved>();
+    {
+        Bench bench(counting_program());
+        ASSERT_TRUE(saving->begin(*bench.machine).ok());
+    }
+    EXPECT_FALSE(saving->sink->finished);
+    EXPECT_FALSE(saving->result);
+}
+
+TEST(LiveSave, FullDiskIsReported) {
+    Bench bench(counting_program());
+    Saved saving;
+    saving.sink->limit = 100;
+    ASSERT_TRUE(saving.begin(*bench.machine).ok());
+    for (unsigned i = 0; i < 1'000 && !saving.result; i++) bench.machine->run({100, 0});
+    ASSERT_TRUE(saving.result);
+    ASSERT_FALSE(saving.result->ok());
+    EXPECT_EQ(saving.result->error().message, "disk full");
+    EXPECT_TRUE(saved(*bench.machine).size() > 100) << "it can be saved again";
 }
 
 TEST(Snapshot, FullDiskIsReported) {
@@ -267,10 +375,7 @@ TEST(Snapshot, FullDiskIsReported) {
 TEST(Snapshot, SchemaNamesEveryFieldOnce) {
     Bench bench(counting_program(), harts(2));
     EXPECT_EQ(bench.machine->schema(),
-              "head.launch 1 bytes\nhead.machine 2 bytes\nhead.cpu 3 bytes\nhead.memory 4 u64\nhead.cpus 5 u32\n"
-              "head.deterministic 6 u8\nhead.seed 7 u64\nhead.harts 8 u8\nhead.append 9 bytes\n"
-              "head.kernel 10 u8\nhead.name 11 bytes\nhead.initrd 12 u8\nhead.name 13 bytes\n"
-              "head.bios 14 u8\nhead.name 15 bytes\n"
+              "SCHEMA"
               "turn.instructions 1 u64\nturn.turn 2 section\nturn.turn.hart 1 u32\nturn.turn.left 2 u64\n"
               "clock.now_ns 1 u64\nclock.wall_offset_ns 2 u64\nclock.skipped_ns 3 u64\n"
               "inlet.generator 1 u64[]\n"

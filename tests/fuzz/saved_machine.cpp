@@ -1,5 +1,6 @@
 // A saved machine from anywhere. The first byte says whether the rest is a file, or edits to a real one, which get past
 // its checksums now and then.
+#include "engine/host/bytes_file.h"
 #include "tests/fuzz/fuzz_machine.h"
 
 using namespace viv;
@@ -10,16 +11,6 @@ struct Sink final : ByteSink {
     std::vector<u8> bytes;
     Result<void> write(std::span<const u8> in) override {
         bytes.insert(bytes.end(), in.begin(), in.end());
-        return {};
-    }
-};
-struct Source final : ByteSource {
-    explicit Source(std::span<const u8> from) : bytes(from) {}
-    std::span<const u8> bytes;
-    Result<void> read(std::span<u8> out) override {
-        if (out.size() > bytes.size()) return Error{"is cut short"};
-        std::copy_n(bytes.begin(), out.size(), out.begin());
-        bytes = bytes.subspan(out.size());
         return {};
     }
 };
@@ -48,11 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
         }
     }
     {
-        Source head(file);
+        host::BytesFile head(file);
         (void)Machine::read_head(head);
     }
     fuzz::Bench bench(fuzz::Plugged::bare);
-    Source source(file);
+    host::BytesFile source(file);
     if (bench.machine->restore(source)) bench.machine->run({.instructions = 1000, .host_ns = 1'000'000});
     return 0;
 }

@@ -5,11 +5,13 @@
 
 #include <random>
 
+#include "engine/host/bytes_file.h"
 #include "engine/lang/bytes.h"
-#include "engine/lang/hash.h"
 
 namespace viv::state {
 namespace {
+
+using Bytes = std::vector<u8>;
 
 struct Sink final : ByteSink {
     Result<void> write(std::span<const u8> in) override {
@@ -21,69 +23,75 @@ struct Sink final : ByteSink {
         finished = true;
         return {};
     }
-    std::vector<u8> bytes;
+    Bytes bytes;
     usize limit = ~usize{0};
     bool finished = false;
 };
 
-struct Source final : ByteSource {
-    explicit Source(std::span<const u8> in) : left(in) {}
-    Result<void> read(std::span<u8> out) override {
-        if (out.size() > left.size()) return Error{"end of file"};
-        std::copy_n(left.begin(), out.size(), out.begin());
-        left = left.subspan(out.size());
-        return {};
-    }
-    std::span<const u8> left;
-};
-
-struct Section {
-    u32 type;
-    std::vector<u8> content;
-    bool operator==(const Section&) const = default;
-};
-
-std::vector<Section> some_sections() {
-    std::mt19937_64 random(1);
-    std::vector<u8> noise(3'000'000);  // several parts, not compressible
-    for (u8& byte : noise) byte = static_cast<u8>(random());
-    return {{1, {1, 2, 3}}, {2, {}}, {7, std::vector<u8>(2'500'000, 0x55)}, {7, noise}, {0, {9}}};
+Bytes noise(usize size, u64 seed) {
+    std::mt19937_64 random(seed);
+    Bytes bytes(size);
+    for (u8& byte : bytes) byte = static_cast<u8>(random());
+    return bytes;
 }
 
-std::vector<u8> written(const std::vector<Section>& sections) {
+Bytes written(const std::vector<Bytes>& chunks, const Bytes& table) {
     Sink sink;
     FileWriter writer(sink);
+    ChunkPacker packer;
     EXPECT_TRUE(writer.begin().ok());
-    for (const Section& section : sections) EXPECT_TRUE(writer.section(section.type, section.content).ok());
-    EXPECT_TRUE(writer.finish().ok());
+    for (const Bytes& chunk : chunks) EXPECT_TRUE(writer.add(packer.pack(chunk)).ok());
+    EXPECT_TRUE(writer.finish(table).ok());
     EXPECT_TRUE(sink.finished);
     return sink.bytes;
 }
 
-Result<std::vector<Section>> read_all(std::span<const u8> bytes, u64 maximum = 1 << 24) {
-    Source source(bytes);
-    FileReader reader(source);
-    TRY(reader.begin());
-    std::vector<Section> sections;
-    for (;;) {
-        TRY_SET(const auto section, reader.next());
-        if (section.end) return sections;
-        TRY_SET(auto content, reader.content(maximum));
-        sections.push_back({section.type, std::move(content)});
+struct Content {
+    std::vector<Bytes> chunks;
+    Bytes table;
+};
+
+Result<Content> read_all(std::span<const u8> bytes) {
+    host::BytesFile file(bytes);
+    TRY_SET(auto reader, FileReader::open(file));
+    TRY(reader.verify());
+    Content content;
+    content.table.assign(reader.table().begin(), reader.table().end());
+    for (u32 i = 0; i < reader.chunks(); i++) {
+        TRY_SET(const auto chunk, reader.read(i));
+        EXPECT_EQ(chunk.size(), reader.size_of(i));
+        content.chunks.emplace_back(chunk.begin(), chunk.end());
     }
+    return content;
 }
 
 TEST(SavedFile, ComesBack) {
-    const auto sections = some_sections();
-    const auto bytes = written(sections);
+    const std::vector<Bytes> chunks{{1, 2, 3}, {}, Bytes(chunk_limit, 0x55), noise(100'000, 1)};
+    const Bytes table = noise(5'000, 2);
+    const auto bytes = written(chunks, table);
     const auto got = read_all(bytes);
     ASSERT_TRUE(got.ok()) << got.error().message;
-    EXPECT_EQ(got.value(), sections);
-    EXPECT_LT(bytes.size(), 3'100'000U);  // what can be compressed is
+    EXPECT_EQ(got.value().chunks, chunks);
+    EXPECT_EQ(got.value().table, table);
+    EXPECT_LT(bytes.size(), 106'000U);  // what can be compressed is
+}
+
+TEST(SavedFile, EqualChunksAreStoredOnce) {
+    Sink sink;
+    FileWriter writer(sink);
+    ChunkPacker packer;
+    ASSERT_TRUE(writer.begin().ok());
+    const auto one = packer.pack(noise(1'000, 1)), other = packer.pack(noise(1'000, 2));
+    EXPECT_EQ(writer.add(one).value(), 0U);
+    EXPECT_EQ(writer.add(other).value(), 1U);
+    EXPECT_EQ(writer.add(one).value(), 0U);
+    ASSERT_TRUE(writer.finish({}).ok());
+    EXPECT_LT(sink.bytes.size(), 2'300U);
+    EXPECT_EQ(read_all(sink.bytes).value().chunks.size(), 2U);
 }
 
 TEST(SavedFile, EveryCutIsRefused) {
-    const auto bytes = written({{1, {1, 2, 3}}, {2, std::vector<u8>(5'000, 7)}});
+    const auto bytes = written({{1, 2, 3}, Bytes(5'000, 7)}, {4, 5});
     for (usize size = 0; size < bytes.size(); size++) {
         const auto got = read_all(std::span(bytes).first(size));
         ASSERT_FALSE(got.ok()) << size;
@@ -92,7 +100,7 @@ TEST(SavedFile, EveryCutIsRefused) {
 }
 
 TEST(SavedFile, EveryFlippedBitIsRefused) {
-    auto bytes = written({{1, {1, 2, 3}}, {2, std::vector<u8>(5'000, 7)}});
+    auto bytes = written({{1, 2, 3}, Bytes(5'000, 7), noise(300, 3)}, noise(100, 4));
     ASSERT_TRUE(read_all(bytes).ok());
     for (usize i = 0; i < bytes.size() * 8; i++) {
         bytes[i / 8] = static_cast<u8>(bytes[i / 8] ^ 1 << i % 8);
@@ -101,31 +109,28 @@ TEST(SavedFile, EveryFlippedBitIsRefused) {
     }
 }
 
-TEST(SavedFile, PartsLeftOutTwiceOrInAnotherOrderAreRefused) {
-    const std::vector<u8> one(100, 1), two(100, 2);
-    const auto bytes = written({{1, one}, {2, two}});
-    const auto single = written({{1, one}});
-    const usize head = 16, part = (single.size() - head - 40 - 16);
-    std::vector<u8> without(bytes.begin(), bytes.begin() + head);
-    without.insert(without.end(), bytes.begin() + static_cast<std::ptrdiff_t>(head + part), bytes.end());
+TEST(SavedFile, BytesLeftOutAddedOrTwiceAreRefused) {
+    const auto bytes = written({noise(1'000, 1), noise(1'000, 2)}, {});
+    const auto at = [&](usize offset) { return bytes.begin() + static_cast<std::ptrdiff_t>(offset); };
+    for (const usize offset : {usize{0}, usize{16}, usize{1'016}, bytes.size() - 64, bytes.size()}) {
+        Bytes more = bytes;
+        more.insert(more.begin() + static_cast<std::ptrdiff_t>(offset), 8, u8{0});
+        EXPECT_FALSE(read_all(more).ok()) << offset;
+    }
+    Bytes without(bytes.begin(), at(16));
+    without.insert(without.end(), at(1'016), bytes.end());
     EXPECT_FALSE(read_all(without).ok());
-    std::vector<u8> twice(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(head + part));
-    twice.insert(twice.end(), bytes.begin() + head, bytes.end());
+    Bytes twice(bytes.begin(), at(1'016));
+    twice.insert(twice.end(), at(16), bytes.end());
     EXPECT_FALSE(read_all(twice).ok());
 }
 
-TEST(SavedFile, SectionsAboveTheirMaximumAreRefusedUnread) {
-    const auto bytes = written({{1, std::vector<u8>(2'000'000, 0)}});
-    EXPECT_FALSE(read_all(bytes, 1'999'999).ok());
-    EXPECT_TRUE(read_all(bytes, 2'000'000).ok());
-}
-
 TEST(SavedFile, OtherFilesAndVersionsAreNamed) {
-    const std::vector<u8> text(100, 'x');
+    const Bytes text(100, 'x');
     EXPECT_EQ(read_all(text).error().message, "this is not a saved machine");
-    auto bytes = written({});
+    auto bytes = written({}, {});
     bytes[8]++;
-    EXPECT_NE(read_all(bytes).error().message.find("format 2"), std::string::npos);
+    EXPECT_NE(read_all(bytes).error().message.find("format 3"), std::string::npos);
 }
 
 TEST(SavedFile, FullDiskIsReported) {
@@ -133,41 +138,55 @@ TEST(SavedFile, FullDiskIsReported) {
     sink.limit = 1'000;
     FileWriter writer(sink);
     ASSERT_TRUE(writer.begin().ok());
-    std::vector<u8> noise(5'000);
-    std::mt19937 random(3);
-    for (u8& byte : noise) byte = static_cast<u8>(random());
-    const auto result = writer.section(1, noise);
+    const auto result = writer.add(ChunkPacker().pack(noise(5'000, 3)));
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.error().message, "disk full");
     EXPECT_FALSE(sink.finished);
 }
 
-// Headers with right hashes but sizes of the writer's choosing: what somebody makes who knows the format.
-TEST(SavedFile, ForgedHeadersAreRefused) {
-    const auto good = written({{1, {1, 2, 3}}});
+TEST(SavedFile, ChunksThatAreNotThereAreRefused) {
+    const auto bytes = written({{1}}, {});
+    host::BytesFile file(bytes);
+    auto reader = FileReader::open(file);
+    ASSERT_TRUE(reader.ok());
+    EXPECT_TRUE(reader->read(0).ok());
+    EXPECT_FALSE(reader->read(1).ok());
+    EXPECT_FALSE(reader->read(~u32{0}).ok());
+}
+
+// Ends and directories with right hashes but numbers of the writer's choosing: what somebody makes who knows the
+// format.
+TEST(SavedFile, ForgedNumbersAreRefused) {
+    const auto good = written({noise(100, 1), noise(200, 2)}, noise(50, 3));
+    constexpr usize end_size = 64, place_size = 24;
+    const usize end_at = good.size() - end_size;
+    const usize directory_at = static_cast<usize>(load_le<u64>(good.data() + end_at));
+    ASSERT_EQ(load_le<u64>(good.data() + end_at + 8), 2 * place_size + 50) << "noise is stored as it is";
     std::mt19937_64 random(4);
     unsigned refused = 0;
     for (unsigned round = 0; round < 20'000; round++) {
         auto bytes = good;
-        u8* header = bytes.data() + 16;
-        const unsigned field = static_cast<unsigned>(random() % 5);
-        const u64 value = random() % 3 == 0 ? random() : random() % 70;
-        if (field < 4)
-            store_le(header + 4 * field, static_cast<u32>(value));
-        else
-            store_le(header + 16, value);
-        if (random() % 2 == 0) store_le(header + 12, u32{1});
-        store_le(header + 32, hash64({header, 32}));
-        refused += read_all(bytes).ok() ? 0 : 1;
+        u8* end = bytes.data() + end_at;
+        const u64 value = random() % 3 == 0 ? random() : random() % 500;
+        if (random() % 2 == 0) {
+            store_le(end + 8 * (random() % 4), value);
+        } else {
+            store_le(bytes.data() + directory_at + 4 * (random() % 12), static_cast<u32>(value));
+            const Hash128 hash = hash128({bytes.data() + directory_at, 2 * place_size + 50});
+            store_le(end + 32, hash.low);
+            store_le(end + 40, hash.high);
+        }
+        store_le(end + 48, hash64({end, 48}));
+        refused += !read_all(bytes).ok();
     }
     EXPECT_GT(refused, 19'000U);
 }
 
 TEST(SavedFile, RandomBytesAreRefused) {
     std::mt19937_64 random(5);
-    const auto good = written({});
+    const auto good = written({}, {});
     for (unsigned round = 0; round < 5'000; round++) {
-        std::vector<u8> bytes(good.begin(), good.begin() + 16);
+        Bytes bytes(good.begin(), good.begin() + 16);
         for (u64 i = random() % 200; i > 0; i--) bytes.push_back(static_cast<u8>(random()));
         EXPECT_FALSE(read_all(bytes).ok());
     }

@@ -35,6 +35,10 @@ struct CommandContext {
     Machine& machine;
     CommandHost& host;
     unsigned cpu = 0;  // always below the number of CPUs
+    // For what takes long: the command has been begun, and its result is told by calling what this returns, between two
+    // slices. Empty: whoever asks waits.
+    using Told = std::function<void(const Result<void>&)>;
+    std::function<Told()> defer;
 };
 
 enum class ArgumentType : u8 {

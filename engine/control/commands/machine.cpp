@@ -102,9 +102,19 @@ Result<void> quit(CommandCall& call) {
 Result<void> save(CommandCall& call) {
     TRY(call.context.host.may_save());
     const std::string path = call.text_argument(0);
-    TRY_SET(const auto sink, call.context.host.create_file(path));
-    if (auto done = call.machine().save(*sink); !done.ok())
+    TRY_SET(auto sink, call.context.host.create_file(path));
+    const auto named = [path](const Result<void>& done) -> Result<void> {
+        if (done.ok()) return {};
         return Error{fmt::format("'{}' could not be written: {}", path, done.error().message)};
+    };
+    if (call.context.defer) {
+        auto told = std::make_shared<CommandContext::Told>();
+        TRY(call.machine().begin_save(std::move(sink),
+                                      [named, told](const Result<void>& done) { (*told)(named(done)); }));
+        *told = call.context.defer();
+        return {};
+    }
+    TRY(named(call.machine().save(*sink)));
     call.text = fmt::format("saved to {}", path);
     return {};
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/host/bytes_file.h"
+
 namespace viv::lockstep {
 
 namespace {
@@ -15,17 +17,6 @@ struct VectorSink final : ByteSink {
         return {};
     }
     std::vector<u8>& bytes;
-};
-
-struct SpanSource final : ByteSource {
-    explicit SpanSource(std::span<const u8> in) : rest(in) {}
-    Result<void> read(std::span<u8> out) override {
-        if (out.size() > rest.size()) return Error{"the checkpoint is cut short"};
-        std::copy_n(rest.begin(), out.size(), out.begin());
-        rest = rest.subspan(out.size());
-        return {};
-    }
-    std::span<const u8> rest;
 };
 
 enum class Came : u8 { to_target, to_idle, to_end };
@@ -133,8 +124,8 @@ Result<Checkpoint> Twins::save() {
 Result<void> Twins::restore(const Checkpoint& checkpoint) {
     for (const Side side : {Side::first, Side::second}) {
         Machine& machine = this->machine(side);
-        SpanSource source(checkpoint.machine);
-        TRY(machine.restore(source));
+        host::BytesFile file(checkpoint.machine);
+        TRY(machine.restore(file));
         for (usize i = 0; i < checkpoint.ports.size(); i++) {
             ports(side)[i].set_state(checkpoint.ports[i]);
             ports(side)[i].clear_output();

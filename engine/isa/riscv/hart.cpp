@@ -232,6 +232,10 @@ void Hart::restored() {
     update_timer();
 }
 
+void Hart::pages_noted() {
+    for (auto& context : contexts_) context->tlb.flush();
+}
+
 std::vector<exec::TranslatedCode> Hart::translated_code(u64 pc) {
     const auto physical = translate(pc);
     if (translator_ == nullptr || !physical) return {};

@@ -80,6 +80,7 @@ public:
     void reset() override;
     void state(Archive& a) override;
     void restored() override;
+    void pages_noted() override;
     Exit run(u64 instructions, Step step) override;
     u64 instructions() const override;
     void request_attention() override { attention.store(true, std::memory_order_release); }
@@ -270,7 +271,7 @@ private:
     bool access(u64 address, unsigned size, AccessKind kind, u64& value);
     bool access_device(u64 physical, unsigned size, AccessKind kind, u64& value);
     bool fault(Fault what, u64 address, AccessKind kind);
-    void fill(u64 address, const Translation& translation);
+    void fill(u64 address, const Translation& translation, AccessKind kind);
     void note_reach(u64 address, u64 reach);
     void note_watch(u64 address, unsigned size, AccessKind kind);
 

@@ -259,7 +259,7 @@ bool Hart::fill_tlb(u64 address, unsigned size, AccessKind kind) {
     if (holds(data_context_->tlb.recall(address))) return true;
     Translation translation;
     if (translate(address, size, kind, data_privilege(), translation) != Fault::none) return false;
-    fill(address, translation);
+    fill(address, translation, kind);
     return holds(&Tlb::at(tlb, address));
 }
 
@@ -290,7 +290,7 @@ void Hart::note_reach(u64 address, u64 reach) {
     large_high_ = std::max(large_high_, address | (reach - 1));
 }
 
-void Hart::fill(u64 address, const Translation& translation) {
+void Hart::fill(u64 address, const Translation& translation, AccessKind kind) {
     const u64 page = address & ~page_mask, physical_page = translation.physical & ~page_mask;
     if (!translation.whole_page || page_watched(page)) return;
     const auto* region = wiring_.memory.find(physical_page, page_size);
@@ -300,8 +300,12 @@ void Hart::fill(u64 address, const Translation& translation) {
     entry.addend = reinterpret_cast<std::uintptr_t>(region->host + (physical_page - region->base)) -
                    static_cast<std::uintptr_t>(page);
     if (translation.readable) entry.read = page;
-    const u8 flags = region->flags[(physical_page - region->base) >> page_bits].load(std::memory_order_relaxed);
-    if (translation.writable && region->kind == GuestMemory::Kind::ram && flags == 0) entry.write = page;
+    const bool ram = region->kind == GuestMemory::Kind::ram;
+    const std::atomic<u8>& flags = region->flags[(physical_page - region->base) >> page_bits];
+    // Told before it happens, so that the write that fills an entry is the only one that has to ask.
+    if (kind == AccessKind::store && ram && flags.load(std::memory_order_relaxed) == page_unchanged)
+        wiring_.memory.wrote(physical_page, page_size);
+    if (translation.writable && ram && flags.load(std::memory_order_relaxed) == 0) entry.write = page;
     if (entry.read == TlbEntry::invalid && entry.write == TlbEntry::invalid) return;
     note_reach(address, translation.reach);
     data_context_->tlb.insert(page, entry);
@@ -339,7 +343,7 @@ bool Hart::access(u64 address, unsigned size, AccessKind kind, u64& value) {
     if (const Fault what = translate(address, here, kind, privilege, first); what != Fault::none)
         return fault(what, address, kind);
     if (here == size) {
-        fill(address, first);
+        fill(address, first, kind);
         if (debug_points_ != nullptr) note_watch(address, size, kind);
         u8* at = wiring_.memory.host(first.physical, size);
         if (at == nullptr)
@@ -421,7 +425,7 @@ u8* Hart::atomic_pointer(u64 address, unsigned size, AccessKind kind, u64 access
     if (region == nullptr || (kind == AccessKind::store && region->kind == GuestMemory::Kind::rom))
         return fault(Fault::access, address, kind), nullptr;
     if (debug_points_ != nullptr) note_watch(address, size, kind);
-    fill(address, translation);
+    fill(address, translation, kind);
     return region->host + (physical - region->base);
 }
 

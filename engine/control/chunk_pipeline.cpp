@@ -1,0 +1,122 @@
+// Workers take chunks in order; whoever has packed the one whose turn it is writes what is ready. See chunk_pipeline.h.
+#include "engine/control/chunk_pipeline.h"
+
+#include <algorithm>
+
+namespace viv {
+
+namespace {
+
+constexpr unsigned most_workers = 4;
+
+}  // namespace
+
+ChunkPipeline::ChunkPipeline(state::FileWriter& writer, host::Threads* threads) : writer_(writer) {
+    if (threads == nullptr) return;
+    mutex_ = threads->make_mutex();
+    changed_ = threads->make_condition();
+    const unsigned count = std::clamp(threads->hardware_threads(), 1U, most_workers);
+    for (unsigned i = 0; i < count; i++) workers_.push_back(threads->start("viv-save", [this] { work(); }));
+}
+
+ChunkPipeline::~ChunkPipeline() {
+    if (workers_.empty()) return;
+    {
+        host::Lock lock(mutex_.get());
+        stopping_ = true;
+        changed_->notify_all();
+    }
+    workers_.clear();
+}
+
+bool ChunkPipeline::has_room() const {
+    host::Lock lock(mutex_.get());
+    return waiting_bytes_ < most_waiting;
+}
+
+u64 ChunkPipeline::add(std::vector<u8> plain) {
+    host::Lock lock(mutex_.get());
+    const u64 number = added_++;
+    while (waiting_bytes_ >= most_waiting && !problem_) changed_->wait(*mutex_);
+    if (problem_) return number;
+    if (workers_.empty()) {
+        packed_.emplace(number, own_.pack(plain));
+        write_ready();
+        return number;
+    }
+    waiting_bytes_ += plain.size();
+    waiting_.emplace(number, std::move(plain));
+    changed_->notify_all();
+    return number;
+}
+
+void ChunkPipeline::finish(std::function<Result<void>(const Numbers&)> work) {
+    host::Lock lock(mutex_.get());
+    last_ = std::move(work);
+    if (workers_.empty()) return write_ready();
+    changed_->notify_all();
+}
+
+std::optional<Result<void>> ChunkPipeline::result() const {
+    host::Lock lock(mutex_.get());
+    return result_;
+}
+
+void ChunkPipeline::wait() {
+    host::Lock lock(mutex_.get());
+    while (!result_) changed_->wait(*mutex_);
+}
+
+// Called with the lock held, which it gives up while it writes.
+void ChunkPipeline::write_ready() {
+    if (writing_) return;
+    writing_ = true;
+    const auto unlocked = [this](auto call) {
+        if (mutex_) mutex_->unlock();
+        auto done = call();
+        if (mutex_) mutex_->lock();
+        return done;
+    };
+    while (!problem_ && !packed_.empty() && packed_.begin()->first == numbers_.size()) {
+        const auto chunk = std::move(packed_.begin()->second);
+        packed_.erase(packed_.begin());
+        auto number = unlocked([&] { return writer_.add(chunk); });
+        waiting_bytes_ -= std::min<u64>(waiting_bytes_, chunk.plain);
+        if (number.ok())
+            numbers_.push_back(*number);
+        else
+            problem_ = number.error();
+    }
+    if (last_ && !result_ && (problem_ || numbers_.size() == added_))
+        result_ = problem_ ? Result<void>(*problem_) : unlocked([this] { return last_(numbers_); });
+    writing_ = false;
+    if (changed_) changed_->notify_all();
+}
+
+bool ChunkPipeline::take(std::vector<u8>& plain, u64& number) {
+    host::Lock lock(mutex_.get());
+    for (;;) {
+        if (stopping_) return false;
+        if (!problem_ && !waiting_.empty()) break;
+        if (last_ && !result_) write_ready();
+        if (!stopping_) changed_->wait(*mutex_);
+    }
+    number = waiting_.begin()->first;
+    plain = std::move(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
+    return true;
+}
+
+void ChunkPipeline::work() {
+    state::ChunkPacker packer;
+    std::vector<u8> plain;
+    u64 number = 0;
+    while (take(plain, number)) {
+        auto chunk = packer.pack(plain);
+        host::Lock lock(mutex_.get());
+        packed_.emplace(number, std::move(chunk));
+        write_ready();
+    }
+}
+
+}  // namespace viv

@@ -1,0 +1,60 @@
+// Compresses the chunks of a saved machine on threads of its own and writes them, in the order in which they came.
+// Promises: the file does not depend on who was faster; at most `most_waiting` bytes wait; after an error of the sink
+// everything else is dropped, and the error is the result. Without threads each call does the work itself. All members
+// are for one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/host/threads.h"
+#include "engine/state/file.h"
+
+namespace viv {
+
+class ChunkPipeline {
+public:
+    static constexpr u64 most_waiting = u64{64} << 20;
+
+    // `threads` may be null.
+    ChunkPipeline(state::FileWriter& writer, host::Threads* threads);
+    // What has not been finished is dropped.
+    ~ChunkPipeline();
+    ChunkPipeline(const ChunkPipeline&) = delete;
+    ChunkPipeline& operator=(const ChunkPipeline&) = delete;
+
+    // Waits while too much is waiting. Returns the chunk's place in the order, from 0 on.
+    u64 add(std::vector<u8> plain);
+    bool has_room() const;
+
+    // Behind all chunks: `work` is called, on some thread, with the chunks' numbers in the file in the order of add().
+    using Numbers = std::vector<u32>;
+    void finish(std::function<Result<void>(const Numbers&)> work);
+    // After finish(): the result, once there is one.
+    std::optional<Result<void>> result() const;
+    void wait();  // until there is
+
+private:
+    void work();
+    bool take(std::vector<u8>& plain, u64& number);
+    void write_ready();
+
+    state::FileWriter& writer_;
+    std::unique_ptr<host::Mutex> mutex_;  // of all that follows; null without threads
+    std::unique_ptr<host::Condition> changed_;
+    std::map<u64, std::vector<u8>> waiting_;
+    std::map<u64, state::PackedChunk> packed_;  // until those before are written
+    u64 waiting_bytes_ = 0, added_ = 0;
+    bool writing_ = false, stopping_ = false;
+    Numbers numbers_;
+    std::function<Result<void>(const Numbers&)> last_;
+    std::optional<Error> problem_;
+    std::optional<Result<void>> result_;
+    state::ChunkPacker own_;  // without threads
+    std::vector<std::unique_ptr<host::Thread>> workers_;  // the last member: they use the others
+};
+
+}  // namespace viv

@@ -1,0 +1,72 @@
+// Guest memory on its way into a saved file: pages by content, equal ones once, zero ones not at all, in chunks of
+// sixteen. Promises: what finish() leaves is memory as it is then, however it was written between the steps before; a
+// step costs time in proportion to the pages that it takes. Called while no CPU runs.
+#pragma once
+
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/control/chunk_pipeline.h"
+#include "engine/isa/cpu.h"
+#include "engine/lang/hash.h"
+#include "engine/mem/guest_memory.h"
+
+namespace viv {
+
+// Where the pages of something are, a region of memory or a file; the last one may be a part of a page. Stored pages
+// are numbered in the order of the chunks that hold them; what is in no run is zero.
+struct SavedBytes {
+    u64 size = 0;
+    // Three numbers a run: its first page, how many, and the number of the first one among the stored pages. Ascending.
+    std::vector<u32> runs;
+
+    static constexpr usize numbers_in_run = 3;
+    u64 pages() const { return size / page_size + (size % page_size != 0); }
+    void state(Archive& a);
+};
+
+constexpr u32 pages_in_chunk = 16;
+
+class MemorySaver {
+public:
+    // All of them outlive this; the pipeline may be made later.
+    MemorySaver(GuestMemory& memory, std::span<Cpu* const> cpus, ChunkPipeline& pipeline);
+    ~MemorySaver();
+    MemorySaver(const MemorySaver&) = delete;
+    MemorySaver& operator=(const MemorySaver&) = delete;
+
+    // Takes changed pages, at most so many. False: these were all.
+    bool step(u64 most);
+    u64 taken() const { return taken_; }  // pages so far, repetitions included
+    // Something else than memory: a file that the machine was started with is mostly in its memory, too.
+    SavedBytes add(std::span<const u8> bytes);
+    // All that are left.
+    void finish();
+
+    std::vector<SavedBytes> regions() const;
+    // Their places in the pipeline's order.
+    const std::vector<u64>& chunks() const { return chunks_; }
+
+private:
+    static constexpr u32 zero_page = ~u32{0};
+    struct HashOfHash {
+        usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
+    };
+    u32 store(const u8* page);  // zero_page, or its number
+    void flush_chunk();
+
+    GuestMemory& memory_;
+    std::span<Cpu* const> cpus_;
+    ChunkPipeline& pipeline_;
+    std::vector<std::vector<u32>> stored_;  // by region and page: the number, or zero_page
+    std::unordered_map<Hash128, u32, HashOfHash> known_;
+    std::vector<u8> chunk_;
+    std::vector<u64> chunks_;
+    u32 next_stored_ = 0;
+    u64 taken_ = 0;
+    usize region_ = 0;  // where the next step begins
+    u64 page_ = 0;
+};
+
+}  // namespace viv

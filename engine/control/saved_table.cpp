@@ -1,0 +1,96 @@
+// See saved_table.h.
+#include "engine/control/saved_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace viv {
+
+namespace {
+
+constexpr usize text_maximum = 1 << 20, region_maximum = 64, chunk_maximum = usize{1} << 28;
+// Bytes that are mostly zero are small in a file and large in memory.
+constexpr u64 zero_pages_for_each = 16, zero_pages_always = 4096;
+
+void head_state(Archive& a, Machine::SavedHead& head) {
+    a.text(1, "launch", head.launch, text_maximum);
+    a.text(2, "machine", head.machine, text_maximum);
+    a.text(3, "cpu", head.cpu, text_maximum);
+    a(4, "memory", head.memory);
+    a(5, "cpus", head.cpus);
+    a(6, "deterministic", head.deterministic);
+    a(7, "seed", head.seed);
+    a(8, "harts", head.harts, static_cast<u64>(Harts::parallel));
+    a.text(9, "append", head.append, text_maximum);
+    u16 tag = 10;
+    for (const BlobSlot& slot : blob_slots) {
+        std::optional<Blob>& blob = head.*slot.in_head;
+        bool present = blob.has_value();
+        a(tag, slot.what, present);
+        if (a.loading() && present) blob.emplace();
+        std::string name = blob ? blob->name : std::string();
+        a.text(static_cast<u16>(tag + 1), "name", name, text_maximum);
+        if (blob) blob->name = name;
+        tag = static_cast<u16>(tag + 2);
+    }
+}
+
+}  // namespace
+
+void SavedTable::state(Archive& a) {
+    a.section(1, "head", [this](Archive& inner) { head_state(inner, head); });
+    a(2, "blobs", blobs);
+    a(3, "components", components);
+    a.list(4, "regions", regions, region_maximum);
+    a.numbers(5, "chunks", chunks, chunk_maximum);
+}
+
+Result<void> SavedPages::check(const SavedBytes& saved, const char* what) const {
+    const Error broken{fmt::format("the saved machine is damaged: where its {} lies is not as it should be", what)};
+    const u64 pages = saved.pages(), stored_pages = u64{chunks_.size()} * pages_in_chunk;
+    u64 next = 0;
+    for (usize i = 0; i < saved.runs.size(); i += SavedBytes::numbers_in_run) {
+        const u64 first = saved.runs[i], count = saved.runs[i + 1], stored = saved.runs[i + 2];
+        if (first < next || count == 0 || first + count > pages || stored + count > stored_pages) return broken;
+        next = first + count;
+    }
+    return {};
+}
+
+Result<std::span<const u8>> SavedPages::page(u32 stored) {
+    const u32 chunk = stored / pages_in_chunk;
+    if (chunk != in_hand_) {
+        in_hand_ = ~u32{0};
+        TRY_SET(bytes_, reader_.read(chunks_[chunk]));
+        in_hand_ = chunk;
+    }
+    const u64 at = u64{stored % pages_in_chunk} * page_size;
+    if (!range_fits(at, page_size, bytes_.size())) return Error{"the saved machine is damaged: a chunk lacks pages"};
+    return bytes_.subspan(static_cast<usize>(at), page_size);
+}
+
+Result<void> SavedPages::read(const SavedBytes& saved,
+                              const std::function<void(u64 page, std::span<const u8> bytes)>& each) {
+    for (usize i = 0; i < saved.runs.size(); i += SavedBytes::numbers_in_run) {
+        for (u32 at = 0; at < saved.runs[i + 1]; at++) {
+            TRY_SET(const auto bytes, page(saved.runs[i + 2] + at));
+            each(u64{saved.runs[i]} + at, bytes);
+        }
+    }
+    return {};
+}
+
+Result<std::vector<u8>> SavedPages::read(const SavedBytes& saved) {
+    if (saved.pages() > zero_pages_always + zero_pages_for_each * chunks_.size() * pages_in_chunk)
+        return Error{"the saved machine is damaged: a part of it is larger than the whole"};
+    std::vector<u8> all(static_cast<usize>(saved.size));
+    TRY(read(saved, [&](u64 number, std::span<const u8> bytes) {
+        const u64 at = number * page_size;
+        const usize size = static_cast<usize>(std::min<u64>(page_size, saved.size - at));
+        std::copy_n(bytes.begin(), size, all.begin() + static_cast<std::ptrdiff_t>(at));
+    }));
+    return all;
+}
+
+}  // namespace viv

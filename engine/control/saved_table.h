@@ -1,0 +1,56 @@
+// The table of a saved machine's file: what to make before it can be opened, and where its parts are.
+// Promises: as state/archive.h; what names chunks or pages that the file does not have is found when it is used.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "engine/control/machine.h"
+#include "engine/control/memory_saver.h"
+
+namespace viv {
+
+// The files that the guest's next reset loads.
+struct BlobSlot {
+    const char* what;
+    std::optional<Blob> BoardConfig::*in_config;
+    std::optional<Blob> Machine::SavedHead::*in_head;
+};
+inline constexpr std::array<BlobSlot, 3> blob_slots{{
+    {"kernel", &BoardConfig::kernel, &Machine::SavedHead::kernel},
+    {"initrd", &BoardConfig::initrd, &Machine::SavedHead::initrd},
+    {"bios", &BoardConfig::bios, &Machine::SavedHead::bios},
+}};
+
+struct SavedTable {
+    Machine::SavedHead head;  // blobs by name only
+    std::array<SavedBytes, blob_slots.size()> blobs;
+    SavedBytes components;              // an archive of CPUs, devices and so on
+    std::vector<SavedBytes> regions;    // of guest memory, as they were added
+    std::vector<u32> chunks;            // of pages_in_chunk pages each, but for the last
+
+    void state(Archive& a);
+};
+
+// Reads pages of a saved file by their numbers.
+class SavedPages {
+public:
+    // Both outlive this.
+    SavedPages(state::FileReader& reader, const std::vector<u32>& chunks) : reader_(reader), chunks_(chunks) {}
+
+    // Whether the runs ascend, and lie within the bytes and within what is stored.
+    Result<void> check(const SavedBytes& saved, const char* what) const;
+    // Calls `each` with the number of each page that is not zero, and its bytes. After check().
+    Result<void> read(const SavedBytes& saved, const std::function<void(u64 page, std::span<const u8> bytes)>& each);
+    Result<std::vector<u8>> read(const SavedBytes& saved);
+
+private:
+    Result<std::span<const u8>> page(u32 stored);
+
+    state::FileReader& reader_;
+    const std::vector<u32>& chunks_;
+    u32 in_hand_ = ~u32{0};
+    std::span<const u8> bytes_;  // of the chunk in hand
+};
+
+}  // namespace viv
