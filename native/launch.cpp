@@ -248,7 +248,7 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     TRY_SET(auto machine, Machine::create(std::move(launch.config), host.machine_host()));
     if (launch.restore.empty()) return machine;
     TRY_SET(auto source, open_saved(launch.restore));
-    if (auto restored = machine->restore(*source); !restored.ok())
+    if (auto restored = machine->open(std::move(source)); !restored.ok())
         return Error{fmt::format("--restore {}: {}", launch.restore, restored.error().message)};
     return machine;
 }

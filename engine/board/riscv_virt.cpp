@@ -131,6 +131,8 @@ Result<void> RiscvVirt::build() {
         Ns16550a::Wiring{plic_->source(irq_uart0), serial, services_.timers, Log(services_.log, "ns16550a")});
     rtc_ = std::make_unique<GoldfishRtc>(
         GoldfishRtc::Wiring{plic_->source(irq_rtc), services_.timers, Log(services_.log, "goldfish-rtc")});
+    vmgenid_ = std::make_unique<VmGenerationId>(
+        VmGenerationId::Wiring{plic_->source(irq_vmgenid), services_.inlet});
     test_ = std::make_unique<SifiveTest>(SifiveTest::Wiring{[this](int code) { services_.events.power_off(code); },
                                                             [this] { services_.events.reset_requested(); },
                                                             Log(services_.log, "sifive-test")});
@@ -147,6 +149,7 @@ Result<void> RiscvVirt::build() {
                                 services_.log});
     TRY(map(uart0, *uart_, "uart0", uart_.get()));
     TRY(map(rtc, *rtc_, "rtc", rtc_.get()));
+    TRY(map(vmgenid, *vmgenid_, "vmgenid", vmgenid_.get()));
     TRY(map(test, *test_, "test", test_.get()));
     TRY(map(fw_cfg, *fw_cfg_, "fw-cfg", fw_cfg_.get()));
     TRY(map(Area{pcie_ecam.base, pci::HostBridge::ecam_bytes_per_bus}, *pci_, "pci", pci_.get()));

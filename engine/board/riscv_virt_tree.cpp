@@ -152,6 +152,8 @@ void soc(FdtBuilder& tree, const std::vector<u32>& intc, u32 test_phandle) {
     tree.end_node();
     device("rtc", rtc, {"google,goldfish-rtc"}, irq_rtc);
     tree.end_node();
+    device("vmgenid", vmgenid, {"microsoft,vmgenid"}, irq_vmgenid);
+    tree.end_node();
     device("test", test, {"sifive,test1", "sifive,test0", "syscon"}, 0);
     tree.property_phandle(test_phandle);
     tree.end_node();

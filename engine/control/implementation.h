@@ -16,6 +16,7 @@
 
 namespace viv {
 
+class LazyMemory;
 class Saving;
 class SavedPages;
 struct SavedTable;
@@ -92,7 +93,10 @@ public:
     Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
     void advance_saving();
     Result<void> restore(host::File& file);
-    Result<void> restore_parts(host::File& file);
+    Result<void> open(std::unique_ptr<host::File> file);
+    Result<void> begin_restore(host::File& file);
+    void bring_memory();
+    void lose_memory(const Error& error);
     Result<void> fits(const SavedTable& table, SavedPages& pages) const;
 
     MachineConfig config;
@@ -127,6 +131,10 @@ public:
     std::unique_ptr<ByteSink> save_sink;
     Saved tell_saved;
     std::unique_ptr<Saving> saving;  // into save_sink
+
+    std::unique_ptr<host::File> lazy_file;
+    std::unique_ptr<LazyMemory> lazy;  // of lazy_file; null once all is here
+    std::atomic<bool> memory_lost{false};
 
     DebugPoints points;
     DebugPoints only_watches;      // `points` without breakpoints: for going past one

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/control/implementation.h"
+#include "engine/control/lazy_memory.h"
 #include "engine/control/saving.h"
 
 namespace viv {
@@ -119,6 +120,10 @@ Machine::Ran Machine::Implementation::run(const Slice& slice) {
         ran.idle = true;
         ran.idle_ns = ~u64{0};
     }
+    if (lazy && ran.idle) {
+        bring_memory();
+        if (lazy) ran.idle_ns = 0;
+    }
     if (saving) ran.idle_ns = std::min(ran.idle_ns, saving->wants_steps() ? 0 : look_after_saving_ns);
     return ran;
 }
@@ -208,6 +213,7 @@ void Machine::Implementation::reset_requested() {
 }
 
 void Machine::Implementation::settle() {
+    if (memory_lost.exchange(false)) return finish(StopReason::host_error, 1);
     switch (std::exchange(pending, Pending::nothing)) {
         case Pending::nothing: return;
         case Pending::power_off: return finish(StopReason::guest_power_off, pending_code);
@@ -268,6 +274,7 @@ Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved) {
     return implementation_->begin_save(std::move(sink), std::move(saved));
 }
 Result<void> Machine::restore(host::File& file) { return implementation_->restore(file); }
+Result<void> Machine::open(std::unique_ptr<host::File> file) { return implementation_->open(std::move(file)); }
 void Machine::step(unsigned cpu, Others others) { implementation_->step(cpu, others); }
 DebugPoints& Machine::debug_points() { return implementation_->points; }
 void Machine::debug_points_changed() { implementation_->debug_points_changed(); }

@@ -52,8 +52,8 @@ struct MachineHost {
 enum class RunState : u8 { running, paused, powered_off };
 
 // Why the machine is in its state, with QMP's names in mind.
-// The last two: a reset with OnReset::power_off.
-enum class StopReason : u8 { none, user, debug, guest_power_off, quit, restored, guest_reset, host_reset };
+// guest_reset, host_reset: a reset with OnReset::power_off. host_error: the host has lost a part of the machine.
+enum class StopReason : u8 { none, user, debug, guest_power_off, quit, restored, guest_reset, host_reset, host_error };
 
 enum class ResetBy : u8 { guest, host };
 
@@ -155,7 +155,10 @@ public:
     // Into a machine created with the same configuration (sizes, CPUs, devices, blobs), which is then paused with
     // StopReason::restored; on failure the machine is unusable and must be dropped.
     Result<void> restore(host::File& file);
-    // What is needed before restore().
+    // The same at once: memory comes when it is touched, and while the guest has nothing to do. Should the file become
+    // unreadable before all is there, the machine ends with StopReason::host_error.
+    Result<void> open(std::unique_ptr<host::File> file);
+    // What is needed before restore() and open().
     struct SavedHead {
         std::string launch;
         std::string machine, cpu;

@@ -78,8 +78,10 @@ bool MemorySaver::step(u64 most) {
     }
     if (places.empty()) return false;
     for (Cpu* cpu : cpus_) cpu->pages_noted();
-    for (const auto& [region, page] : places)
+    for (const auto& [region, page] : places) {
+        memory_.make_present(*regions[region], page * page_size, page_size);
         stored_[region][static_cast<usize>(page)] = store(regions[region]->host + page * page_size);
+    }
     taken_ += places.size();
     return places.size() == most;
 }

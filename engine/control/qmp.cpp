@@ -195,6 +195,7 @@ void QmpSession::powered_off(int) {
             case StopReason::guest_power_off: return {true, "guest-shutdown"};
             case StopReason::guest_reset: return {true, "guest-reset"};
             case StopReason::host_reset: return {false, "host-qmp-system-reset"};
+            case StopReason::host_error: return {false, "host-error"};
             default: return {false, "host-qmp-quit"};
         }
     }();

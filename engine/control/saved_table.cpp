@@ -46,13 +46,25 @@ void SavedTable::state(Archive& a) {
     a.numbers(5, "chunks", chunks, chunk_maximum);
 }
 
+Result<SavedPages> SavedPages::open(state::FileReader& reader, const std::vector<u32>& chunks) {
+    u64 pages = 0;
+    for (usize i = 0; i < chunks.size(); i++) {
+        const u64 size = chunks[i] < reader.chunks() ? reader.size_of(chunks[i]) : 0;
+        const bool whole = size == pages_in_chunk * page_size;
+        const bool last = i + 1 == chunks.size() && size % page_size == 0 && size <= pages_in_chunk * page_size;
+        if (!whole && !last) return Error{"the saved machine is damaged: a chunk of pages has an impossible size"};
+        pages += size / page_size;
+    }
+    return SavedPages(reader, chunks, pages);
+}
+
 Result<void> SavedPages::check(const SavedBytes& saved, const char* what) const {
     const Error broken{fmt::format("the saved machine is damaged: where its {} lies is not as it should be", what)};
-    const u64 pages = saved.pages(), stored_pages = u64{chunks_.size()} * pages_in_chunk;
+    const u64 pages = saved.pages();
     u64 next = 0;
     for (usize i = 0; i < saved.runs.size(); i += SavedBytes::numbers_in_run) {
         const u64 first = saved.runs[i], count = saved.runs[i + 1], stored = saved.runs[i + 2];
-        if (first < next || count == 0 || first + count > pages || stored + count > stored_pages) return broken;
+        if (first < next || count == 0 || first + count > pages || stored + count > stored_) return broken;
         next = first + count;
     }
     return {};
@@ -65,9 +77,7 @@ Result<std::span<const u8>> SavedPages::page(u32 stored) {
         TRY_SET(bytes_, reader_.read(chunks_[chunk]));
         in_hand_ = chunk;
     }
-    const u64 at = u64{stored % pages_in_chunk} * page_size;
-    if (!range_fits(at, page_size, bytes_.size())) return Error{"the saved machine is damaged: a chunk lacks pages"};
-    return bytes_.subspan(static_cast<usize>(at), page_size);
+    return bytes_.subspan(usize{stored % pages_in_chunk} * page_size, page_size);
 }
 
 Result<void> SavedPages::read(const SavedBytes& saved,
@@ -82,7 +92,7 @@ Result<void> SavedPages::read(const SavedBytes& saved,
 }
 
 Result<std::vector<u8>> SavedPages::read(const SavedBytes& saved) {
-    if (saved.pages() > zero_pages_always + zero_pages_for_each * chunks_.size() * pages_in_chunk)
+    if (saved.pages() > zero_pages_always + zero_pages_for_each * stored_)
         return Error{"the saved machine is damaged: a part of it is larger than the whole"};
     std::vector<u8> all(static_cast<usize>(saved.size));
     TRY(read(saved, [&](u64 number, std::span<const u8> bytes) {

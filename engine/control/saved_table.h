@@ -35,8 +35,8 @@ struct SavedTable {
 // Reads pages of a saved file by their numbers.
 class SavedPages {
 public:
-    // Both outlive this.
-    SavedPages(state::FileReader& reader, const std::vector<u32>& chunks) : reader_(reader), chunks_(chunks) {}
+    // Both outlive this. An error if a chunk is not there or no chunk of pages.
+    static Result<SavedPages> open(state::FileReader& reader, const std::vector<u32>& chunks);
 
     // Whether the runs ascend, and lie within the bytes and within what is stored.
     Result<void> check(const SavedBytes& saved, const char* what) const;
@@ -45,10 +45,13 @@ public:
     Result<std::vector<u8>> read(const SavedBytes& saved);
 
 private:
+    SavedPages(state::FileReader& reader, const std::vector<u32>& chunks, u64 stored)
+        : reader_(reader), chunks_(chunks), stored_(stored) {}
     Result<std::span<const u8>> page(u32 stored);
 
     state::FileReader& reader_;
     const std::vector<u32>& chunks_;
+    u64 stored_;  // pages
     u32 in_hand_ = ~u32{0};
     std::span<const u8> bytes_;  // of the chunk in hand
 };

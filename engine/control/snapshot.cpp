@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/control/lazy_memory.h"
 #include "engine/control/saving.h"
 #include "engine/lang/bytes.h"
 
@@ -71,6 +72,7 @@ Hash128 Machine::Implementation::hash(Hashed what) {
         store_le(place.data(), region->base);
         store_le(place.data() + 8, region->size);
         hasher.add(place);
+        board->memory().make_present(*region, 0, region->size);
         hasher.add({region->host, static_cast<usize>(region->size)});
     }
     return hasher.finish();
@@ -174,17 +176,17 @@ void Machine::Implementation::advance_saving() {
 }
 
 Result<void> Machine::Implementation::restore(host::File& file) {
-    if (saving) return Error{"the machine is being saved; wait for that to end"};
-    clock.pause();
-    state = RunState::paused;
-    stop_reason = StopReason::restored;
-    stopped_at.reset();
-    only.reset();
-    pending = Pending::nothing;
-    auto done = restore_parts(file);
-    if (frozen_instructions) thaw_instructions();
-    if (parallel) parallel->try_all();
-    return done;
+    TRY(begin_restore(file));
+    while (lazy->fetch_more()) {}
+    lazy.reset();
+    if (memory_lost) return Error{"the saved machine cannot be read to its end"};
+    return {};
+}
+
+Result<void> Machine::Implementation::open(std::unique_ptr<host::File> file) {
+    TRY(begin_restore(*file));
+    lazy_file = std::move(file);
+    return {};
 }
 
 namespace {
@@ -201,7 +203,7 @@ struct SavedMachine {
         saved.table.state(archive);
         if (auto done = archive.finish(); !done.ok())
             return Error{fmt::format("the table of the saved machine is broken: {}", done.error().message)};
-        const SavedPages pages(saved.reader, saved.table.chunks);
+        TRY_SET(const auto pages, SavedPages::open(saved.reader, saved.table.chunks));
         for (const SavedBytes& blob : saved.table.blobs) TRY(pages.check(blob, "files"));
         for (const SavedBytes& region : saved.table.regions) TRY(pages.check(region, "memory"));
         TRY(pages.check(saved.table.components, "state"));
@@ -241,32 +243,57 @@ Result<void> Machine::Implementation::fits(const SavedTable& table, SavedPages& 
     return {};
 }
 
-Result<void> Machine::Implementation::restore_parts(host::File& file) {
+Result<void> Machine::Implementation::begin_restore(host::File& file) {
+    if (saving) return Error{"the machine is being saved; wait for that to end"};
     TRY_SET(auto saved, SavedMachine::open(file));
-    SavedPages pages(saved.reader, saved.table.chunks);
-    TRY(fits(saved.table, pages));
-    TRY_SET(const auto components_bytes, pages.read(saved.table.components));
-    TRY(load_components(components_bytes));
-    GuestMemory& memory = board->memory();
-    for (usize i = 0; i < memory.regions().size(); i++) {
-        const auto& region = *memory.regions()[i];
-        region.block->discard(0, region.size);
-        memory.wrote(region.base, region.size);
-        for (u64 page = 0; page < region.size / page_size; page++) memory.note_unchanged(region, page);
-        TRY(pages.read(saved.table.regions[i], [&](u64 page, std::span<const u8> bytes) {
-            CHECK(memory.load(region.base + page * page_size, bytes));
-        }));
+    std::vector<u8> state_bytes;
+    {
+        TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table.chunks));
+        TRY(fits(saved.table, pages));
+        TRY_SET(state_bytes, pages.read(saved.table.components));
     }
-    clock.set_wall_clock();
-    for (Cpu* cpu : cpus) cpu->restored();
-    for (const NamedDevice& device : board->devices()) device.device->restored();
-    board->restored();
-    return {};
+    clock.pause();
+    state = RunState::paused;
+    stop_reason = StopReason::restored;
+    stopped_at.reset();
+    only.reset();
+    pending = Pending::nothing;
+    auto done = load_components(state_bytes);
+    if (done.ok()) {
+        lazy.reset();
+        lazy = std::make_unique<LazyMemory>(board->memory(), std::move(saved.reader), std::move(saved.table),
+                                            host.threads, [this](const Error& error) { lose_memory(error); });
+        clock.set_wall_clock();
+        for (Cpu* cpu : cpus) cpu->restored();
+        for (const NamedDevice& device : board->devices()) device.device->restored();
+        board->restored();
+    }
+    if (frozen_instructions) thaw_instructions();
+    if (parallel) parallel->try_all();
+    return done;
+}
+
+// While the machine has nothing else to do. Without the file's last page the file is not needed any more.
+void Machine::Implementation::bring_memory() {
+    constexpr unsigned chunks_at_once = 16;  // about a millisecond
+    for (unsigned i = 0; i < chunks_at_once; i++) {
+        if (lazy->fetch_more()) continue;
+        lazy.reset();
+        lazy_file.reset();
+        return;
+    }
+}
+
+// Comes from any CPU's thread, between any two of its accesses.
+void Machine::Implementation::lose_memory(const Error& error) {
+    log.error("the saved machine that runs here cannot be read any more: {}; it is ended", error.message);
+    memory_lost = true;
+    request_attention();
 }
 
 Result<Machine::SavedHead> Machine::read_head(host::File& file) {
     TRY_SET(auto saved, SavedMachine::open(file));
-    SavedPages pages(saved.reader, saved.table.chunks);
+    TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table.chunks));
     for (usize i = 0; i < blob_slots.size(); i++)
         if (auto& blob = saved.table.head.*blob_slots[i].in_head) {
             TRY_SET(blob->bytes, pages.read(saved.table.blobs[i]));

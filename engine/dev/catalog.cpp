@@ -45,6 +45,7 @@ constexpr std::array catalog{
     DeviceKind{"aclint", "timer and software interrupts of RISC-V harts", DeviceBus::board, ""},
     DeviceKind{"plic", "interrupt controller of RISC-V platforms", DeviceBus::board, ""},
     DeviceKind{"goldfish-rtc", "real-time clock", DeviceBus::board, ""},
+    DeviceKind{"vmgenid", "VM generation ID", DeviceBus::board, ""},
     DeviceKind{"sifive-test", "power off and reset", DeviceBus::board, ""},
     DeviceKind{"fw-cfg", "configuration for firmware", DeviceBus::board, ""},
     DeviceKind{"gpex-pcihost", "PCI Express host bridge", DeviceBus::board, ""},

@@ -21,6 +21,7 @@ public:
     std::span<u8> view(u64 address, u64 size) const {
         const auto* region = memory_.find(address, size);
         if (region == nullptr || region->kind != GuestMemory::Kind::ram) return {};
+        memory_.make_present(*region, address - region->base, size);
         return {region->host + (address - region->base), static_cast<usize>(size)};
     }
     void wrote(u64 address, u64 size) { memory_.wrote(address, size); }

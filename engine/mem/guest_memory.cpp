@@ -24,6 +24,7 @@ Result<void> GuestMemory::add(u64 base, u64 size, Kind kind, std::string name) {
     region->host = block->bytes().data();
     region->block = std::move(block);
     region->flags = std::make_unique<std::atomic<u8>[]>(size / page_size);
+    region->index = regions_.size();
     for (u64 page = 0; page < size / page_size; page++) note_unchanged(*region, page);
     regions_.push_back(std::move(region));
     return {};
@@ -37,7 +38,15 @@ const GuestMemory::Region* GuestMemory::find(u64 address, u64 size) const {
 
 u8* GuestMemory::host(u64 address, u64 size) const {
     const Region* region = find(address, size);
-    return region == nullptr ? nullptr : region->host + (address - region->base);
+    if (region == nullptr) return nullptr;
+    make_present(*region, address - region->base, size);
+    return region->host + (address - region->base);
+}
+
+void GuestMemory::fetch(const Region& region, u64 offset, u64 size) const {
+    if (size == 0) return;
+    for (u64 page = offset >> page_bits; page <= (offset + size - 1) >> page_bits; page++)
+        if (absent(region, page)) source_->fetch(region.index, page);
 }
 
 bool GuestMemory::read(u64 address, std::span<u8> out) const {
@@ -73,6 +82,8 @@ void GuestMemory::wrote(u64 address, u64 size) {
         const u64 page = (address - region->base) >> page_bits;
         const u8 flags = region->flags[page].load(std::memory_order_relaxed);
         if ((flags & page_unchanged) != 0) note_changed(*region, page);
+        // Given back to the host without having been brought: it is what is there now.
+        if ((flags & page_absent) != 0) note_present(*region, page);
         if ((flags & page_has_code) != 0 && page_written_) page_written_(address, part);
         address += part;
         size -= part;

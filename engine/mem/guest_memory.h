@@ -24,6 +24,16 @@ constexpr u64 page_mask = page_size - 1;
 enum PageFlag : u8 {
     page_has_code = 1,   // some hart holds a translation of instructions on this page
     page_unchanged = 2,  // has not been written since it was made, all zero, or since note_unchanged()
+    page_absent = 4,     // its content is still to come from the PageSource
+};
+
+// Where the content of pages comes from that are read or written for the first time.
+class PageSource {
+public:
+    virtual ~PageSource() = default;
+    // Puts the content in place and calls GuestMemory::note_present(); may do so for other absent pages as well. Comes
+    // from any thread that touches memory, several at once.
+    virtual void fetch(usize region, u64 page) = 0;
 };
 
 class GuestMemory {
@@ -37,6 +47,7 @@ public:
         std::unique_ptr<host::MemoryBlock> block;
         u8* host = nullptr;
         std::unique_ptr<std::atomic<u8>[]> flags;  // one byte of PageFlag a page
+        usize index = 0;                           // among regions()
     };
 
     explicit GuestMemory(host::Memory& memory) : memory_(memory) {}
@@ -44,7 +55,8 @@ public:
     // Base and size are page-aligned. Overlaps and host failures are errors.
     Result<void> add(u64 base, u64 size, Kind kind, std::string name);
 
-    // The region that holds all of [address, address + size), or null.
+    // The region that holds all of [address, address + size), or null. To look at its bytes: host(), or make_present()
+    // first.
     const Region* find(u64 address, u64 size) const;
     // A pointer for reading (and for writing if the region is RAM), or null. Writers call wrote() afterwards, or use
     // write().
@@ -74,13 +86,30 @@ public:
         return (region.flags[page].load(std::memory_order_relaxed) & page_unchanged) != 0;
     }
 
+    // From now on pages may be absent; null: none is. `source` outlives the memory, or the next call.
+    void set_page_source(PageSource* source) { source_ = source; }
+    void note_absent(const Region& region, u64 page) { region.flags[page].store(page_absent); }
+    void note_present(const Region& region, u64 page) {
+        region.flags[page].fetch_and(static_cast<u8>(~page_absent), std::memory_order_release);
+    }
+    static bool absent(const Region& region, u64 page) {
+        return (region.flags[page].load(std::memory_order_acquire) & page_absent) != 0;
+    }
+    // Has the pages of [offset, offset + size), which lies in the region, brought if they are absent.
+    void make_present(const Region& region, u64 offset, u64 size) const {
+        if (source_ != nullptr) fetch(region, offset, size);
+    }
+
     const std::vector<std::unique_ptr<Region>>& regions() const { return regions_; }
     u64 ram_size() const;
 
 private:
+    void fetch(const Region& region, u64 offset, u64 size) const;
+
     host::Memory& memory_;
     std::vector<std::unique_ptr<Region>> regions_;  // in the order of adding; a handful
     std::function<void(u64, u64)> page_written_;
+    PageSource* source_ = nullptr;
 };
 
 }  // namespace viv

@@ -253,6 +253,130 @@ TEST(Snapshot, ForgedContentNeverDoesHarm) {
     EXPECT_GT(refused, 200U);
 }
 
+// ---- Opened while it runs ------------------------------------------------------------------------------------------
+
+// A file that can be lost, and knows how much of it has been read.
+class Storage final : public host::File {
+public:
+    struct Shared {
+        std::vector<u8> bytes;
+        u64 read = 0;
+        bool lost = false;
+    };
+    explicit Storage(Shared& shared) : shared_(shared) {}
+    u64 size() override { return shared_.bytes.size(); }
+    Result<void> read_at(u64 offset, std::span<u8> out) override {
+        if (shared_.lost) return Error{"the disk is gone"};
+        shared_.read += out.size();
+        return host::BytesFile(shared_.bytes).read_at(offset, out);
+    }
+    Result<void> write_at(u64, std::span<const u8>) override { return Error{"read only"}; }
+    Result<void> flush() override { return {}; }
+    bool punch_hole(u64, u64) override { return false; }
+
+private:
+    Shared& shared_;
+};
+
+Bench::Options roomy() {
+    Bench::Options options;
+    options.memory = 16 << 20;
+    return options;
+}
+
+// Noise in all of memory but the program.
+void fill(Bench& bench) {
+    std::mt19937_64 random(1);
+    std::vector<u8> page(page_size);
+    for (u64 at = 0x10'0000; at < 16 << 20; at += page_size) {
+        for (u8& byte : page) byte = static_cast<u8>(random());
+        ASSERT_TRUE(bench.board().memory().write(ram_base + at, page));
+    }
+}
+
+TEST(Opened, MemoryComesWhenItIsTouched) {
+    Bench first(counting_program(), roomy());
+    fill(first);
+    Storage::Shared shared;
+    shared.bytes = saved(*first.machine);
+    Bench second(counting_program(), roomy());
+    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    EXPECT_EQ(second.machine->state(), RunState::paused);
+    EXPECT_EQ(second.machine->stop_reason(), StopReason::restored);
+    const u64 opened = shared.read;
+    second.machine->resume();
+    second.machine->run({1'000, 0});
+    EXPECT_LT(shared.read - opened, 500'000U);
+    const u64 before = shared.read;
+    EXPECT_EQ(second.board().ram(0x20'0000), first.board().ram(0x20'0000));
+    EXPECT_GT(shared.read, before);
+    run_to(*first.machine, 1'000);
+    EXPECT_EQ(second.machine->hash(), first.machine->hash());
+    shared.lost = true;  // all is there
+    run_to(*first.machine, 50'000);
+    run_to(*second.machine, 50'000);
+    EXPECT_EQ(second.machine->hash(), first.machine->hash());
+}
+
+TEST(Opened, WhatIsWrittenFirstIsNotOverwritten) {
+    Bench first(counting_program(), roomy());
+    fill(first);
+    Storage::Shared shared;
+    shared.bytes = saved(*first.machine);
+    Bench second(counting_program(), roomy());
+    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    std::array<u8, 8> bytes{1, 2, 3, 4, 5, 6, 7, 8};
+    for (u64 at = 0x10'0ff8; at < 16 << 20; at += 7 * page_size) {
+        ASSERT_TRUE(first.board().memory().write(ram_base + at, bytes));
+        ASSERT_TRUE(second.board().memory().write(ram_base + at, bytes));
+    }
+    EXPECT_EQ(second.machine->hash(), first.machine->hash());
+}
+
+TEST(Opened, CanBeSavedAgainAndOpenedAnew) {
+    Bench first(counting_program(), roomy());
+    fill(first);
+    Storage::Shared shared;
+    shared.bytes = saved(*first.machine);
+    Bench second(counting_program(), roomy());
+    for (unsigned round = 0; round < 2; round++) {
+        ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+        second.board().ram(0x30'0000);
+        EXPECT_EQ(saved(*second.machine), shared.bytes);
+    }
+}
+
+TEST(Opened, IdleMachinesGetAllOfIt) {
+    Bench first({{Op::wait, 0, 0, 0, 0}, jump(0)}, roomy());
+    fill(first);
+    Storage::Shared shared;
+    shared.bytes = saved(*first.machine);
+    Bench second({{Op::wait, 0, 0, 0, 0}, jump(0)}, roomy());
+    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    unsigned calls = 0;
+    while (second.machine->run({1'000, 0}).idle_ns == 0 && calls < 10'000) calls++;
+    EXPECT_GT(calls, 3U) << "in steps";
+    shared.lost = true;
+    EXPECT_EQ(second.machine->hash(), first.machine->hash());
+    EXPECT_EQ(second.machine->state(), RunState::paused);
+}
+
+TEST(Opened, AFileThatIsLostEndsTheMachine) {
+    Bench first(counting_program(), roomy());
+    fill(first);
+    Storage::Shared shared;
+    shared.bytes = saved(*first.machine);
+    Bench second(counting_program(), roomy());
+    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    second.machine->resume();
+    shared.lost = true;
+    second.board().ram(0x50'0000);
+    second.machine->run({1'000, 0});
+    EXPECT_EQ(second.machine->state(), RunState::powered_off);
+    EXPECT_EQ(second.machine->stop_reason(), StopReason::host_error);
+    EXPECT_EQ(second.machine->exit_code(), 1);
+}
+
 // ---- While it runs -------------------------------------------------------------------------------------------------
 
 struct Saved {

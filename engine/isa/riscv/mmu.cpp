@@ -295,6 +295,7 @@ void Hart::fill(u64 address, const Translation& translation, AccessKind kind) {
     if (!translation.whole_page || page_watched(page)) return;
     const auto* region = wiring_.memory.find(physical_page, page_size);
     if (region == nullptr) return;
+    wiring_.memory.make_present(*region, physical_page - region->base, page_size);
     TlbEntry entry;
     entry.physical = physical_page;
     entry.addend = reinterpret_cast<std::uintptr_t>(region->host + (physical_page - region->base)) -
@@ -425,6 +426,7 @@ u8* Hart::atomic_pointer(u64 address, unsigned size, AccessKind kind, u64 access
     if (region == nullptr || (kind == AccessKind::store && region->kind == GuestMemory::Kind::rom))
         return fault(Fault::access, address, kind), nullptr;
     if (debug_points_ != nullptr) note_watch(address, size, kind);
+    wiring_.memory.make_present(*region, physical - region->base, size);
     fill(address, translation, kind);
     return region->host + (physical - region->base);
 }
