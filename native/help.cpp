@@ -120,8 +120,9 @@ constexpr Topic topics[] = {
     {"save", "saving and restoring machines",
      "viv run ... --qmp unix:vm.sock, then viv save --from unix:vm.sock vm.saved, or viv run ... --save-at-end "
      "vm.saved.\n"
-     "viv run --restore vm.saved goes on. The file holds memory, devices, kernel and firmware, and is checked by "
-     "hash;\n"
+     "The guest goes on while it is saved. viv run --restore vm.saved starts from the file, and reads it until all of "
+     "its memory is there.\n"
+     "It holds memory, devices, kernel and firmware, and is checked by hash;\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
      "options.\n"},
     {"jit", "translated code and its profile",

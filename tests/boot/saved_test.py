@@ -1,0 +1,118 @@
+"""Machines that are saved while they run and opened again: a guest at work goes on, files are small, and two machines
+opened from one file have the right time and other random numbers."""
+
+import pathlib
+import re
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import viv_process as viv
+
+GUEST = "linux-riscv64"
+PROMPT = r"~ # "
+# The answer begins a line of its own; the echo of what was typed does not.
+ANSWER = r"(?:^|\n)"
+
+
+class SavedMachines(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        viv.guest(GUEST)
+
+    def start(self, *options):
+        session = viv.Session("run", GUEST, "--net", "none", "--qmp", f"unix:{self.folder}/qmp", *options)
+        self.addCleanup(session.__exit__)
+        session.expect(PROMPT)
+        return session
+
+    def save(self, name="saved"):
+        path = self.folder / name
+        done = subprocess.run([viv.VIV, "save", "--from", f"unix:{self.folder}/qmp", str(path)], capture_output=True, text=True,
+                              timeout=120 * viv.PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def opened(self, path, *options):
+        session = viv.Session("run", "--restore", str(path), *options)
+        self.addCleanup(session.__exit__)
+        return session
+
+    def test_a_guest_at_work_is_saved_and_goes_on(self):
+        session = self.start()
+        # Numbers whose sum tells whether one is missing, from a program that also keeps a file growing.
+        session.type("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo n$i; echo $i >> /tmp/all; done; echo do''ne\n")
+        session.expect("n500\r\n")
+        path = self.save()
+        session.expect(r"\ndone\r\n")
+        session.expect(PROMPT)
+        numbers = [int(n) for n in re.findall(r"\nn(\d+)\r", session.seen)]
+        self.assertEqual(numbers, list(range(1, 3001)))
+        session.type("md5sum < /tmp/all\n")
+        digest = session.expect(ANSWER + r"([0-9a-f]{32})")[1]
+
+        opened = self.opened(path)
+        opened.expect(r"\ndone\r\n")
+        opened.expect(PROMPT)
+        later = [int(n) for n in re.findall(r"(?:^|\n)n(\d+)\r", opened.seen)]
+        self.assertGreater(later[0], 400)
+        self.assertEqual(later, list(range(later[0], 3001)))
+        opened.type("md5sum < /tmp/all\n")
+        self.assertEqual(opened.expect(ANSWER + r"([0-9a-f]{32})")[1], digest)
+
+    def test_harts_on_threads(self):
+        session = self.start("--harts", "parallel", "--cpus", "2")
+        session.type("(while :; do :; done) & (while :; do :; done) &\n")
+        session.expect(PROMPT)
+        path = self.save()
+        session.type("echo still he''re\n")
+        session.expect("still here")
+        opened = self.opened(path)
+        opened.type("nproc; kill %1 %2; echo by''e\n")
+        opened.expect(ANSWER + r"2\r\n")
+        opened.expect("bye")
+
+    def test_the_file_is_small(self):
+        self.start()
+        size = self.save().stat().st_size
+        print(f"saved at the prompt: {size / 1e6:.1f} MB")
+        self.assertLess(size, 40e6)
+
+    def test_two_from_one_file_have_the_time_and_other_random_numbers(self):
+        self.start()
+        path = self.save()
+        time.sleep(2)
+        found = []
+        for _ in range(2):
+            session = self.opened(path)
+            # The generator's output, by getrandom: od waits for nothing.
+            session.type("date +=%s; head -c 16 /dev/random | od -An -tx1 | tr -d ' \\n'; echo =\n")
+            now = int(session.expect(ANSWER + r"=(\d+)\r")[1])
+            self.assertLess(abs(now - time.time()), 1.5)
+            found.append(session.expect(r"([0-9a-f]{32})=")[1])
+        self.assertNotEqual(found[0], found[1])
+
+    def test_a_client_that_goes_does_not_end_the_saving(self):
+        session = self.start()
+        path = self.folder / "saved"
+        client = subprocess.Popen([viv.VIV, "save", "--from", f"unix:{self.folder}/qmp", str(path)], stderr=subprocess.DEVNULL)
+        threading.Timer(0.02, client.kill).start()
+        client.wait()
+        session.type("echo still he''re\n")
+        session.expect("still here")
+        self.save("other")
+
+    def test_saving_is_refused_where_it_cannot_be_whole(self):
+        self.start()
+        done = subprocess.run([viv.VIV, "save", "--from", f"unix:{self.folder}/qmp", "/proc/saved"], capture_output=True, text=True,
+                              timeout=60 * viv.PATIENCE)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/proc/saved", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
