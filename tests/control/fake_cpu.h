@@ -221,10 +221,12 @@ private:
         return false;
     }
     void spoil() {
-        if (u8* at = memory_.host(defect->memory, 8))
+        if (u8* at = memory_.host(defect->memory, 8)) {
             store_le(at, load_le<u64>(at) ^ 4);
-        else
+            memory_.wrote(defect->memory, 8);
+        } else {
             x_[20] ^= 4;
+        }
     }
     bool execute() {
         u8 raw[instruction_size] = {};
@@ -263,8 +265,10 @@ private:
             case Op::wait: waiting_ = true; break;
             case Op::time: x_[a] = services_.clock.now_ns(); break;
             case Op::swap_add:
-                if (u8* at = memory_.host(x_[b], 8); at != nullptr && x_[b] % 8 == 0)
+                if (u8* at = memory_.host(x_[b], 8); at != nullptr && x_[b] % 8 == 0) {
+                    memory_.wrote(x_[b], 8);
                     x_[a] = std::atomic_ref<u64>(*reinterpret_cast<u64*>(at)).fetch_add(immediate);
+                }
                 break;
             case Op::enable: enabled_ = immediate != 0; break;
             case Op::from_interrupt:
@@ -275,7 +279,10 @@ private:
                 witness_.executing.fetch_sub(1);
                 services_.exclusive([&] {
                     if (witness_.executing.load() != 0) witness_.violations.fetch_add(1);
-                    if (u8* at = memory_.host(x_[b], 8)) store_le(at, load_le<u64>(at) + 1);
+                    if (u8* at = memory_.host(x_[b], 8)) {
+                        store_le(at, load_le<u64>(at) + 1);
+                        memory_.wrote(x_[b], 8);
+                    }
                 });
                 witness_.executing.fetch_add(1);
                 break;

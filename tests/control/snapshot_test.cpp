@@ -499,7 +499,15 @@ TEST(Snapshot, FullDiskIsReported) {
 TEST(Snapshot, SchemaNamesEveryFieldOnce) {
     Bench bench(counting_program(), harts(2));
     EXPECT_EQ(bench.machine->schema(),
-              "SCHEMA"
+              "file.head 1 section\nfile.head.launch 1 bytes\nfile.head.machine 2 bytes\nfile.head.cpu 3 bytes\n"
+              "file.head.memory 4 u64\nfile.head.cpus 5 u32\nfile.head.deterministic 6 u8\nfile.head.seed 7 u64\n"
+              "file.head.harts 8 u8\nfile.head.append 9 bytes\nfile.head.kernel 10 u8\nfile.head.name 11 bytes\n"
+              "file.head.initrd 12 u8\nfile.head.name 13 bytes\nfile.head.bios 14 u8\nfile.head.name 15 bytes\n"
+              "file.blobs 2 section\nfile.blobs.count 0 u32\nfile.blobs.* 1 section\nfile.blobs.*.size 1 u64\n"
+              "file.blobs.*.runs 2 bytes\nfile.components 3 section\nfile.components.size 1 u64\n"
+              "file.components.runs 2 bytes\nfile.regions 4 section\nfile.regions.count 0 u32\n"
+              "file.regions.* 1 section\nfile.regions.*.size 1 u64\nfile.regions.*.runs 2 bytes\n"
+              "file.chunks 5 bytes\n"
               "turn.instructions 1 u64\nturn.turn 2 section\nturn.turn.hart 1 u32\nturn.turn.left 2 u64\n"
               "clock.now_ns 1 u64\nclock.wall_offset_ns 2 u64\nclock.skipped_ns 3 u64\n"
               "inlet.generator 1 u64[]\n"

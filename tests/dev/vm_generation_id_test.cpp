@@ -47,8 +47,6 @@ TEST(VmGenerationId, IsAnotherOneInEachMachineThatGoesOn) {
     const auto saved = test::save(first.device);
     const auto before = first.id();
     ASSERT_TRUE(test::load(second.device, saved).ok());
-    EXPECT_EQ(second.id(), before) << "until it goes on";
-    second.device.restored();
     EXPECT_NE(second.id(), before);
     EXPECT_EQ(second.irq.rises, 1U);
     EXPECT_FALSE(second.irq.level) << "a pulse";
@@ -59,7 +57,6 @@ TEST(VmGenerationId, StaysInADeterministicMachine) {
     Machine first(Determinism::deterministic), second(Determinism::deterministic);
     EXPECT_EQ(first.id(), second.id());
     ASSERT_TRUE(test::load(second.device, test::save(first.device)).ok());
-    second.device.restored();
     EXPECT_EQ(first.id(), second.id());
     EXPECT_EQ(second.irq.rises, 0U);
 }
