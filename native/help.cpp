@@ -123,6 +123,9 @@ constexpr Topic topics[] = {
      "The guest goes on while it is saved. viv run --restore vm.saved starts from the file, and reads it until all of "
      "its memory is there.\n"
      "It holds memory, devices, kernel and firmware, and is checked by hash;\n"
+     "viv publish vm.saved DIR makes a folder of it for any web server. viv run --restore https://HOST/DIR/ (or DIR) "
+     "fetches\n"
+     "what the guest touches when it touches it, and the next time what it touched the last time beforehand.\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
      "options.\n"},
     {"jit", "translated code and its profile",
@@ -181,6 +184,7 @@ std::string overview() {
         "  viv exec GUEST -- COMMAND       run a command in a guest; its output and exit code are viv's\n"
         "  viv lockstep GUEST              run it twice at once, with and without the translator, and compare\n"
         "  viv save --from WHERE FILE      save a running machine; viv run --restore FILE goes on\n"
+        "  viv publish FILE DIR            make a folder for a web server of it; viv run --restore URL opens it\n"
         "  viv list machines|guests|devices\n"
         "  viv info host                   this host\n"
         "  viv info jit --from WHERE       what a running machine has translated, the hottest first\n"

@@ -9,6 +9,7 @@
 #include "engine/dev/catalog.h"
 #include "native/devices.h"
 #include "native/host_posix.h"
+#include "native/published.h"
 #include "native/user_files.h"
 #include "native/values.h"
 
@@ -28,12 +29,6 @@ std::vector<std::string> launch_words(std::string_view text) {
     for (usize end = 0; (end = text.find('\0')) != std::string_view::npos; text.remove_prefix(end + 1))
         words.emplace_back(text.substr(0, end));
     return words;
-}
-
-Result<std::unique_ptr<host::File>> open_saved(const std::string& file) {
-    auto opened = open_file(file, FileAccess::read_only);
-    if (!opened.ok()) return Error{"--restore " + opened.error().message};
-    return opened;
 }
 
 Result<Guest> guest_of(const GuestCatalog& catalog, const std::string& name) {
@@ -188,11 +183,15 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
 }
 
 Result<Launch> prepare_restore(const std::string& file, const MachineOptions& options, const GuestCatalog& catalog) {
-    TRY_SET(auto source, open_saved(file));
-    auto head = Machine::read_head(*source);
+    TRY_SET(auto source, open_saved("--restore", file));
+    auto head = Machine::read_head(source);
     if (!head.ok()) return Error{fmt::format("--restore {}: {}", file, head.error().message)};
     Launch launch;
     launch.restore = file;
+    launch.saved = std::move(source);
+    launch.saved_identity = head->identity;
+    launch.arrival = ArrivalOrders(catalog.cache_folder()).of(head->identity);
+    launch.config.start = Start::empty;
     auto saved = parse_machine_arguments(launch_words(head->launch));
     if (!saved.ok())
         return Error{
@@ -247,8 +246,8 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     board.serials = connections.serials;
     TRY_SET(auto machine, Machine::create(std::move(launch.config), host.machine_host()));
     if (launch.restore.empty()) return machine;
-    TRY_SET(auto source, open_saved(launch.restore));
-    if (auto restored = machine->open(std::move(source)); !restored.ok())
+    if (auto restored = machine->open(std::move(launch.saved), launch.arrival);
+        !restored.ok())
         return Error{fmt::format("--restore {}: {}", launch.restore, restored.error().message)};
     return machine;
 }

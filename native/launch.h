@@ -42,7 +42,10 @@ struct Launch {
     MachineConfig config;  // devices and serials are added by make_machine()
     std::optional<Guest> guest;
     MachineOptions options;  // as given, or as saved
-    std::string restore;     // the saved file, if it is one
+    std::string restore;     // the saved machine's name, if it is one
+    std::shared_ptr<state::Source> saved;
+    Hash128 saved_identity;
+    std::vector<u32> arrival;  // of an earlier opening
     OnOff perf_map = OnOff::off;
 };
 

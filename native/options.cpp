@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "native/help.h"
+#include "native/published.h"
 #include "native/machine_options.h"
 #include "native/values.h"
 
@@ -58,7 +59,7 @@ public:
         line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
         line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
-        line.value("--restore", restore_, "FILE", "Go on with a saved machine");
+        line.value("--restore", restore_, "FILE", "Go on with a saved machine: a file, a published folder, or a URL of either");
         line.flag("--verbose", verbose_, "Say more on standard error");
     }
 
@@ -356,6 +357,25 @@ Result<Command> parse_save(Arguments arguments) {
     return Command(SaveOptions{std::move(endpoint), *file});
 }
 
+Result<Command> parse_publish(Arguments arguments) {
+    CommandLine line("publish",
+                     "Makes a folder of a saved machine that any web server can offer: viv run --restore URL opens it\n"
+                     "and fetches what the guest touches. Machines in one folder share what they have in common.");
+    std::optional<std::string> from, folder, name;
+    line.positional("FILE", from, "The saved machine");
+    line.positional("DIR", folder, "The folder; made if it is missing");
+    line.value("--name", name, "NAME", "What the machine is called there: DIR/NAME.viv (default: machine)");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    if (!from || from->empty() || !folder || folder->empty())
+        return Error{"publish: a saved machine and a folder are needed, as in viv publish vm.saved public/vm"};
+    PublishOptions options{*from, *folder, name.value_or(std::string(usual_published_name))};
+    const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
+    if (options.name.empty() || options.name.front() == '.' || !std::all_of(options.name.begin(), options.name.end(), good))
+        return Error{fmt::format("publish: --name {}: letters, digits, '-', '_' and '.' make a name", options.name)};
+    return Command(std::move(options));
+}
+
 Result<Command> parse_list(Arguments arguments) {
     CommandLine line("list", "Lists the boards, the guests of the catalogue or the devices.");
     std::optional<std::string> what;
@@ -425,7 +445,7 @@ struct Verb {
     Result<Command> (*parse)(Arguments);
 };
 constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec}, {"lockstep", parse_lockstep},
-                          {"save", parse_save},       {"list", parse_list}, {"info", parse_info},
+                          {"save", parse_save},       {"publish", parse_publish},       {"list", parse_list}, {"info", parse_info},
                           {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {

@@ -75,7 +75,7 @@ struct RunOptions {
     std::optional<Endpoint> monitor, qmp, gdb;
     OnOff paused = OnOff::off;
     OnOff no_reboot = OnOff::off;
-    std::string restore, save_at_end;  // files
+    std::string restore, save_at_end;  // files; restore may be a folder or a URL
     std::optional<u64> maximum_instructions;
     OnOff print_hash = OnOff::off;
     std::optional<u64> timeout_ns;
@@ -119,6 +119,11 @@ struct SaveOptions {
     std::string file;
 };
 
+// Makes a folder for a web server of a saved machine.
+struct PublishOptions {
+    std::string from, folder, name;
+};
+
 struct ListOptions {
     enum class What : u8 { machines, guests, devices } what = What::machines;
 };
@@ -137,8 +142,8 @@ struct HelpOptions {
     std::string text;  // to print
 };
 
-using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, ListOptions, InfoOptions,
-                             VersionOptions, HelpOptions>;
+using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, PublishOptions, ListOptions,
+                             InfoOptions, VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

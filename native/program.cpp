@@ -17,6 +17,7 @@
 #include "native/options.h"
 #include "native/program_host.h"
 #include "native/run.h"
+#include "native/publish.h"
 #include "native/save.h"
 #include "native/session.h"
 
@@ -49,6 +50,7 @@ struct Dispatch {
     int operator()(const ExecOptions& options) const { return exec(options); }
     int operator()(const LockstepOptions& options) const { return lockstep(options); }
     int operator()(const SaveOptions& options) const { return save(options); }
+    int operator()(const PublishOptions& options) const { return publish(options); }
     int operator()(const ListOptions& options) const { return print(listing(options, GuestCatalog::of_this_user())); }
     int operator()(const InfoOptions& options) const {
         const auto text = information(options, GuestCatalog::of_this_user());

@@ -12,6 +12,8 @@
 #include "engine/lang/bytes.h"
 #include "native/agent_port.h"
 #include "native/console.h"
+#include "native/http.h"
+#include "native/published.h"
 #include "native/session.h"
 #include "native/terminal.h"
 #include "native/user_files.h"
@@ -94,6 +96,7 @@ private:
     Console* console_ = nullptr;  // one of serials_
     std::vector<ControlEndpoint> controls_;
     std::optional<Guest> guest_;
+    Hash128 saved_identity_;
     std::unique_ptr<Signals> signals_;
     Ending ending_ = Ending::none;
     std::optional<int> signal_;
@@ -103,8 +106,8 @@ private:
 Result<void> Run::check_hosts_side() const {
     if (options_.restore.empty())
         TRY(check_machine(options_.machine));
-    else
-        TRY(check_readable("--restore", options_.restore));
+    else if (!is_url(options_.restore))
+        TRY(check_saved("--restore", options_.restore));
     if (!options_.save_at_end.empty()) TRY(check_writable("--save-at-end", options_.save_at_end));
     for (const auto& serial : serials_) TRY(StreamSource::check("--serial", serial.endpoint));
     return Session::check_controls(controls_);
@@ -127,7 +130,10 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
             continue;
         }
         Console::Setup setup;
-        if (guest_) {
+        if (!options_.restore.empty()) {
+            // Whoever reads the console has been there since it was saved.
+            setup.patience.first_idle_ns = setup.patience.line_idle_ns;
+        } else if (guest_) {
             setup.ready = guest_->console_ready;
             setup.patience.prompt = PipedInput::Prompt::known;
             // Booting silently, however long, is no sign of it.
@@ -180,6 +186,7 @@ Result<void> Run::prepare() {
         connections.agent = agent_.get();
         connections.agent_port = launch->guest->exec_port;
     }
+    saved_identity_ = launch->saved_identity;
     TRY_SET(auto machine, make_machine(std::move(*launch), connections, session_.host));
     session_.adopt(std::move(machine));
     return {};
@@ -352,6 +359,8 @@ int Run::execute() {
     live();
     const bool line_open = console_ != nullptr && console_->line_open();
     finish_output();
+    if (!options_.restore.empty())
+        ArrivalOrders(catalog_.cache_folder()).keep(saved_identity_, session_.machine().arrival());
     int code = result();
     if (!options_.save_at_end.empty())
         if (auto saved = save(); !saved.ok()) code = complain(saved.error(), exit_failed);

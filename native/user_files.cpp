@@ -103,13 +103,14 @@ Result<void> check_writable(std::string_view who, const std::string& path) {
     return {};
 }
 
-Result<std::unique_ptr<FileSink>> FileSink::create(std::string_view who, const std::string& path) {
+Result<std::unique_ptr<FileSink>> FileSink::create(std::string_view who, const std::string& path, Readers readers,
+                                                   Durable durable) {
     TRY(check_writable(who, path));
     const auto temporary = fmt::format("{}.{}.partial", path, getpid());
-    // Guest memory may hold secrets: for this user only.
-    Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    const mode_t mode = readers == Readers::all ? 0666 : 0600;
+    Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file) return Error{fmt::format("{}: cannot create: {}", named(who, path), error_text(errno))};
-    return std::unique_ptr<FileSink>(new FileSink(std::string(who), path, temporary, std::move(file)));
+    return std::unique_ptr<FileSink>(new FileSink(std::string(who), path, temporary, std::move(file), durable));
 }
 
 FileSink::~FileSink() {
@@ -132,7 +133,7 @@ Result<void> FileSink::write(std::span<const u8> bytes) {
 }
 
 Result<void> FileSink::finish() {
-    if (fsync(file_.number()) != 0) return failure("write", errno);
+    if (durable_ == Durable::at_end && fsync(file_.number()) != 0) return failure("write", errno);
     if (rename(temporary_.c_str(), path_.c_str()) != 0) return failure("rename the complete file", errno);
     finished_ = true;
     return {};

@@ -25,18 +25,27 @@ Result<void> check_writable(std::string_view who, const std::string& path);
 
 class FileSink final : public ByteSink {
 public:
-    static Result<std::unique_ptr<FileSink>> create(std::string_view who, const std::string& path);
+    enum class Readers : u8 { owner, all };  // guest memory may hold secrets: usually for this user only
+    enum class Durable : u8 { at_end, later };  // later: whenever the host gets to it
+    static Result<std::unique_ptr<FileSink>> create(std::string_view who, const std::string& path,
+                                                    Readers readers = Readers::owner,
+                                                    Durable durable = Durable::at_end);
     ~FileSink() override;
     Result<void> write(std::span<const u8> bytes) override;
     Result<void> finish() override;
 
 private:
-    FileSink(std::string who, std::string path, std::string temporary, Descriptor file)
-        : who_(std::move(who)), path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
+    FileSink(std::string who, std::string path, std::string temporary, Descriptor file, Durable durable)
+        : who_(std::move(who)),
+          path_(std::move(path)),
+          temporary_(std::move(temporary)),
+          file_(std::move(file)),
+          durable_(durable) {}
     Error failure(std::string_view action, int error_number) const;
 
     std::string who_, path_, temporary_;
     Descriptor file_;
+    Durable durable_;
     bool finished_ = false;
 };
 

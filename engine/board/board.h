@@ -18,6 +18,7 @@
 #include "engine/host/memory.h"
 #include "engine/host/threads.h"
 #include "engine/isa/cpu.h"
+#include "engine/lang/hash.h"
 #include "engine/lang/log.h"
 #include "engine/lang/result.h"
 #include "engine/mem/bus.h"
@@ -30,6 +31,27 @@ namespace viv {
 struct Blob {
     std::string name;
     std::vector<u8> bytes;
+    // Where the contents come from instead, each time they are wanted: those of a saved machine are in its file.
+    std::function<Result<std::vector<u8>>()> source = {};
+    Hash128 hash = {};  // of what `source` gives
+};
+
+// The contents of a blob while they are in use.
+class BlobContent {
+public:
+    static Result<BlobContent> of(const Blob& blob) {
+        BlobContent content;
+        content.bytes_ = blob.bytes;
+        if (!blob.source) return content;
+        TRY_SET(content.fetched_, blob.source());
+        content.bytes_ = content.fetched_;
+        return content;
+    }
+    std::span<const u8> bytes() const { return bytes_; }
+
+private:
+    std::vector<u8> fetched_;  // moved with bytes_, which it holds
+    std::span<const u8> bytes_;
 };
 
 // Whether guest code is translated to the host's; the better tiers come later.
@@ -100,7 +122,7 @@ public:
     virtual Bus& bus() = 0;
     // Every device with state, in a fixed order.
     virtual std::span<const NamedDevice> devices() = 0;
-    // Power-on: resets CPUs and devices, loads firmware, kernel and device tree again.
+    // Power-on, also the first one: resets CPUs and devices, loads firmware, kernel and device tree again.
     virtual Result<void> reset() = 0;
     // Asks the guest to power off (an ACPI-like button); false where the board has none.
     virtual bool press_power_button() = 0;
@@ -123,6 +145,7 @@ struct BoardKind {
     std::string_view net_device;
     std::string_view share_device;
     std::string_view console_device;
+    // Not yet powered on.
     Result<std::unique_ptr<Board>> (*create)(BoardConfig config, const BoardServices& services);
 };
 

@@ -85,7 +85,6 @@ Result<void> parse_cpu(std::string_view text, riscv::HartConfig& config) {
 Result<std::unique_ptr<Board>> RiscvVirt::create(BoardConfig config, const BoardServices& services) {
     std::unique_ptr<RiscvVirt> board(new RiscvVirt(std::move(config), services));
     TRY(board->build());
-    TRY(board->reset());
     return std::unique_ptr<Board>(std::move(board));
 }
 
@@ -258,11 +257,14 @@ Result<void> RiscvVirt::load() {
     const riscv_boot::Ram ram{dram.base, config_.memory};
     riscv_boot::Firmware firmware;
     if (config_.bios) {
-        TRY_SET(firmware, riscv_boot::load_firmware(memory_, config_.bios->name, config_.bios->bytes, hart.xlen, ram));
+        TRY_SET(const auto bios, BlobContent::of(*config_.bios));
+        TRY_SET(firmware, riscv_boot::load_firmware(memory_, config_.bios->name, bios.bytes(), hart.xlen, ram));
     }
+    BlobContent kernel_content, initrd;
     std::optional<riscv_boot::Kernel> kernel;
     if (config_.kernel) {
-        TRY_SET(auto opened, riscv_boot::Kernel::open(config_.kernel->name, config_.kernel->bytes, hart.xlen, ram));
+        TRY_SET(kernel_content, BlobContent::of(*config_.kernel));
+        TRY_SET(auto opened, riscv_boot::Kernel::open(config_.kernel->name, kernel_content.bytes(), hart.xlen, ram));
         kernel = std::move(opened);
     }
 
@@ -280,8 +282,9 @@ Result<void> RiscvVirt::load() {
     request.ram = ram;
     request.kernel = kernel ? &*kernel : nullptr;
     if (config_.initrd) {
+        TRY_SET(initrd, BlobContent::of(*config_.initrd));
         request.initrd_name = config_.initrd->name;
-        request.initrd_size = config_.initrd->bytes.size();
+        request.initrd_size = initrd.bytes().size();
     }
     request.fdt_size = device_tree(tree).size();
     request.firmware = firmware;
@@ -290,7 +293,7 @@ Result<void> RiscvVirt::load() {
     tree.initrd_end = place.initrd_end;
 
     if (kernel) TRY(kernel->load(memory_));
-    if (config_.initrd && !memory_.load(place.initrd, config_.initrd->bytes))
+    if (config_.initrd && !memory_.load(place.initrd, initrd.bytes()))
         return Error{fmt::format("initrd '{}' does not fit into memory", config_.initrd->name)};
     const auto blob = device_tree(tree);
     if (!memory_.load(place.fdt, blob)) return Error{"the device tree does not fit into memory"};

@@ -18,7 +18,6 @@ namespace viv {
 
 class LazyMemory;
 class Saving;
-class SavedPages;
 struct SavedTable;
 
 // Where the round robin stands: part of the machine's state, so that a slice may be cut and a machine saved anywhere.
@@ -92,12 +91,12 @@ public:
     Result<void> save(ByteSink& sink);
     Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
     void advance_saving();
-    Result<void> restore(host::File& file);
-    Result<void> open(std::unique_ptr<host::File> file);
-    Result<void> begin_restore(host::File& file);
+    Result<void> restore(std::shared_ptr<state::Source> source);
+    Result<void> begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order);
     void bring_memory();
+    std::vector<u32> arrival() const;
     void lose_memory(const Error& error);
-    Result<void> fits(const SavedTable& table, SavedPages& pages) const;
+    Result<void> fits(const SavedTable& table) const;
 
     MachineConfig config;
     MachineHost host;
@@ -132,8 +131,7 @@ public:
     Saved tell_saved;
     std::unique_ptr<Saving> saving;  // into save_sink
 
-    std::unique_ptr<host::File> lazy_file;
-    std::unique_ptr<LazyMemory> lazy;  // of lazy_file; null once all is here
+    std::unique_ptr<LazyMemory> lazy;  // null once all is here
     std::atomic<bool> memory_lost{false};
 
     DebugPoints points;

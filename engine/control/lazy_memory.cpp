@@ -64,7 +64,15 @@ u32 LazyMemory::stored_of(usize region, u64 page) const {
 
 void LazyMemory::fetch(usize region, u64 page) {
     host::Lock lock(mutex_.get());
-    if (GuestMemory::absent(*memory_.regions()[region], page)) fetch_chunk(stored_of(region, page) / pages_in_chunk);
+    if (!GuestMemory::absent(*memory_.regions()[region], page)) return;
+    const u32 place = stored_of(region, page) / pages_in_chunk;
+    demanded_.push_back(table_.chunks[place]);
+    fetch_chunk(place);
+}
+
+std::vector<u32> LazyMemory::demanded() const {
+    host::Lock lock(mutex_.get());
+    return demanded_;
 }
 
 bool LazyMemory::fetch_more() {
@@ -82,11 +90,11 @@ bool LazyMemory::fetch_more() {
     return true;
 }
 
-void LazyMemory::fetch_chunk(u32 chunk) {
-    const auto bytes = has_failed_ ? Result<std::span<const u8>>(Error{}) : reader_.read(table_.chunks[chunk]);
+void LazyMemory::fetch_chunk(u32 place) {
+    const auto bytes = has_failed_ ? Result<std::span<const u8>>(Error{}) : reader_.read(table_.chunks[place]);
     if (!bytes.ok() && !std::exchange(has_failed_, true)) failed_(bytes.error());
     for (u32 i = 0; i < pages_in_chunk; i++) {
-        const u32 stored = chunk * pages_in_chunk + i;
+        const u32 stored = place * pages_in_chunk + i;
         for (u32 at = first_place_[stored]; at < first_place_[stored + 1]; at++) {
             const auto& region = *memory_.regions()[places_[at].region];
             const u64 page = places_[at].page;

@@ -25,12 +25,16 @@ public:
     void fetch(usize region, u64 page) override;
     // All of the next chunk that has pages still to come; false: there is none.
     bool fetch_more();
+    // Whether it costs little to have everything brought.
+    bool is_near() const { return reader_.is_near(); }
+    // The chunks that fetch() had to read, in that order.
+    std::vector<u32> demanded() const;
 
 private:
     struct Place {
         u32 region, page;
     };
-    void fetch_chunk(u32 chunk);
+    void fetch_chunk(u32 place);
     u32 stored_of(usize region, u64 page) const;
 
     GuestMemory& memory_;
@@ -42,6 +46,7 @@ private:
     std::vector<u32> first_place_;
     std::vector<Place> places_;
     u32 next_chunk_ = 0;
+    std::vector<u32> demanded_;
     bool has_failed_ = false;
 };
 

@@ -27,6 +27,7 @@ MachineConfig kept_part(const MachineConfig& config, const BoardKind& kind) {
     kept.board.jit = config.board.jit;
     kept.determinism = config.determinism;
     kept.seed = config.seed;
+    kept.start = config.start;
     kept.harts = config.harts;
     kept.on_reset = config.on_reset;
     kept.launch = config.launch;
@@ -82,7 +83,7 @@ Result<void> Machine::Implementation::build(BoardConfig board_config, const Boar
     clock.set_wall_clock();
     TRY_SET(board, kind.create(std::move(board_config), services));
     cpus = board->cpus();
-    TRY(board->reset());
+    if (config.start == Start::power_on) TRY(board->reset());
     instruction_base = u64{0} - instructions();
     if (config.harts == Harts::parallel)
         parallel = std::make_unique<Parallel>(
@@ -91,7 +92,12 @@ Result<void> Machine::Implementation::build(BoardConfig board_config, const Boar
         interrupt_running_cpu();
         if (parallel) parallel->deadline_changed();
     });
-    clock.resume();
+    if (config.start == Start::power_on) {
+        clock.resume();
+    } else {
+        state = RunState::paused;
+        stop_reason = StopReason::user;
+    }
     return {};
 }
 
@@ -120,7 +126,7 @@ Machine::Ran Machine::Implementation::run(const Slice& slice) {
         ran.idle = true;
         ran.idle_ns = ~u64{0};
     }
-    if (lazy && ran.idle) {
+    if (lazy && lazy->is_near() && ran.idle) {
         bring_memory();
         if (lazy) ran.idle_ns = 0;
     }
@@ -273,8 +279,13 @@ Result<void> Machine::save(ByteSink& sink) { return implementation_->save(sink);
 Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved) {
     return implementation_->begin_save(std::move(sink), std::move(saved));
 }
-Result<void> Machine::restore(host::File& file) { return implementation_->restore(file); }
-Result<void> Machine::open(std::unique_ptr<host::File> file) { return implementation_->open(std::move(file)); }
+Result<void> Machine::restore(std::shared_ptr<state::Source> source) {
+    return implementation_->restore(std::move(source));
+}
+Result<void> Machine::open(std::shared_ptr<state::Source> source, std::span<const u32> order) {
+    return implementation_->begin_restore(std::move(source), order);
+}
+std::vector<u32> Machine::arrival() const { return implementation_->arrival(); }
 void Machine::step(unsigned cpu, Others others) { implementation_->step(cpu, others); }
 DebugPoints& Machine::debug_points() { return implementation_->points; }
 void Machine::debug_points_changed() { implementation_->debug_points_changed(); }

@@ -30,8 +30,15 @@ enum class OnReset : u8 {
     power_off,  // with exit code 0
 };
 
+// How a new machine begins.
+enum class Start : u8 {
+    power_on,
+    empty,  // paused, with nothing loaded: restore() or open() follows
+};
+
 struct MachineConfig {
     BoardConfig board;
+    Start start = Start::power_on;
     Determinism determinism = Determinism::live;
     u64 seed = 1;  // of the deterministic entropy
     Harts harts = Harts::in_turn;
@@ -153,11 +160,15 @@ public:
     using Saved = std::function<void(const Result<void>&)>;
     Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
     // Into a machine created with the same configuration (sizes, CPUs, devices, blobs), which is then paused with
-    // StopReason::restored; on failure the machine is unusable and must be dropped.
-    Result<void> restore(host::File& file);
-    // The same at once: memory comes when it is touched, and while the guest has nothing to do. Should the file become
-    // unreadable before all is there, the machine ends with StopReason::host_error.
-    Result<void> open(std::unique_ptr<host::File> file);
+    // StopReason::restored. A file that is damaged or another machine's leaves it as it is; after any other failure it
+    // is unusable and must be dropped.
+    Result<void> restore(std::shared_ptr<state::Source> source);
+    // The same at once: memory comes when it is touched and, if the source is near, while the guest has nothing to do.
+    // Should the source become unreadable before all is there, the machine ends with StopReason::host_error. `order`:
+    // the chunks that will be wanted first, arrival() of an earlier opening.
+    Result<void> open(std::shared_ptr<state::Source> source, std::span<const u32> order = {});
+    // The chunks of an opened machine that had to be waited for, in that order; none once all memory is there.
+    std::vector<u32> arrival() const;
     // What is needed before restore() and open().
     struct SavedHead {
         std::string launch;
@@ -168,9 +179,10 @@ public:
         u64 seed = 0;
         Harts harts = Harts::in_turn;
         std::string append;
-        std::optional<Blob> kernel, initrd, bios;  // what the guest's next reset loads
+        std::optional<Blob> kernel, initrd, bios;  // what the guest's next reset loads; the source is kept open for it
+        Hash128 identity;                          // of all that is in the file
     };
-    static Result<SavedHead> read_head(host::File& file);
+    static Result<SavedHead> read_head(std::shared_ptr<state::Source> source);
 
     enum class Others : u8 { stand_still, go_on };
     // One instruction on one CPU; then paused with StopReason::debug, and MachineListener::debug_stop has been called.

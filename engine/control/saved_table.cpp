@@ -31,8 +31,11 @@ void head_state(Archive& a, Machine::SavedHead& head) {
         if (a.loading() && present) blob.emplace();
         std::string name = blob ? blob->name : std::string();
         a.text(static_cast<u16>(tag + 1), "name", name, text_maximum);
-        if (blob) blob->name = name;
-        tag = static_cast<u16>(tag + 2);
+        Hash128 hash = blob ? blob->hash : Hash128{};
+        a(static_cast<u16>(tag + 2), "hash_low", hash.low);
+        a(static_cast<u16>(tag + 3), "hash_high", hash.high);
+        if (blob) blob->name = name, blob->hash = hash;
+        tag = static_cast<u16>(tag + 4);
     }
 }
 

@@ -1,7 +1,7 @@
 // See saving.h.
 #include "engine/control/saving.h"
 
-#include "engine/lang/check.h"
+#include <fmt/format.h>
 
 namespace viv {
 
@@ -22,19 +22,32 @@ Saving::Saving(Machine::Implementation& machine, ByteSink& sink)
 }
 
 std::optional<Result<void>> Saving::advance() {
+    if (wants_steps()) step();
     if (problem_) return Result<void>(*problem_);
-    if (wants_steps()) {
-        if (!memory_.step(step_pages_)) {
-            take_state();
-        } else if (memory_.taken() >= next_growth_) {
-            next_growth_ += memory_.taken();
-            step_pages_ *= 2;
-        }
-    }
     return pipeline_.result();
 }
 
+void Saving::step() {
+    if (blobs_added_ < blob_slots.size()) return add_blob();
+    if (!memory_.step(step_pages_)) return take_state();
+    if (memory_.taken() < next_growth_) return;
+    next_growth_ += memory_.taken();
+    step_pages_ *= 2;
+}
+
+void Saving::add_blob() {
+    const usize slot = blobs_added_++;
+    const auto& blob = machine_.board->config().*blob_slots[slot].in_config;
+    if (!blob) return;
+    const auto content = BlobContent::of(*blob);
+    if (content.ok())
+        table_.blobs[slot] = memory_.add(content.value().bytes());
+    else
+        problem_ = Error{fmt::format("the {} could not be read again: {}", blob_slots[slot].what, content.error().message)};
+}
+
 Result<void> Saving::finish() {
+    while (!problem_ && blobs_added_ < blob_slots.size()) add_blob();
     if (problem_) return *problem_;
     if (!state_taken_) take_state();
     pipeline_.wait();
@@ -44,9 +57,6 @@ Result<void> Saving::finish() {
 void Saving::take_state() {
     state_taken_ = true;
     machine_.describe(table_.head);
-    const BoardConfig& made_with = machine_.board->config();
-    for (usize i = 0; i < blob_slots.size(); i++)
-        if (const auto& blob = made_with.*blob_slots[i].in_config) table_.blobs[i] = memory_.add(blob->bytes);
     table_.components = memory_.add(machine_.save_components());
     memory_.finish();
     table_.regions = memory_.regions();

@@ -24,11 +24,13 @@ public:
     // One step. The result, once the file is complete or cannot be.
     std::optional<Result<void>> advance();
     // Whether a step would do something now, or the threads are to be waited for.
-    bool wants_steps() const { return !state_taken_ && pipeline_.has_room(); }
+    bool wants_steps() const { return !state_taken_ && !problem_ && pipeline_.has_room(); }
     // All that is left, at once.
     Result<void> finish();
 
 private:
+    void step();
+    void add_blob();
     void take_state();
 
     Machine::Implementation& machine_;
@@ -36,6 +38,7 @@ private:
     SavedTable table_;
     MemorySaver memory_;
     ChunkPipeline pipeline_;  // behind what its threads use
+    usize blobs_added_ = 0;
     u64 step_pages_, next_growth_;
     bool state_taken_ = false;
     std::optional<Error> problem_;

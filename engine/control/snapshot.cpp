@@ -17,6 +17,8 @@ namespace {
 
 constexpr usize text_maximum = 1 << 20;
 
+Hash128 hash_of(const Blob& blob) { return blob.source ? blob.hash : hash128(blob.bytes); }
+
 Error differs(const char* what, const std::string& saved, const std::string& present) {
     return Error{fmt::format("the saved machine has {} {}, this one has {}: create it as it was saved", what,
                              saved.empty() ? "none" : saved, present.empty() ? "none" : present)};
@@ -115,7 +117,8 @@ void Machine::Implementation::describe(SavedHead& head) const {
     head.harts = config.harts;
     head.append = config.board.append;
     for (const BlobSlot& slot : blob_slots)
-        if (const auto& blob = made_with.*slot.in_config) head.*slot.in_head = Blob{blob->name, {}};
+        if (const auto& blob = made_with.*slot.in_config)
+            head.*slot.in_head = Blob{.name = blob->name, .bytes = {}, .hash = hash_of(*blob)};
 }
 
 std::vector<u8> Machine::Implementation::save_components() {
@@ -175,19 +178,15 @@ void Machine::Implementation::advance_saving() {
     tell_result(*result);
 }
 
-Result<void> Machine::Implementation::restore(host::File& file) {
-    TRY(begin_restore(file));
+Result<void> Machine::Implementation::restore(std::shared_ptr<state::Source> source) {
+    TRY(begin_restore(std::move(source), {}));
     while (lazy->fetch_more()) {}
     lazy.reset();
     if (memory_lost) return Error{"the saved machine cannot be read to its end"};
     return {};
 }
 
-Result<void> Machine::Implementation::open(std::unique_ptr<host::File> file) {
-    TRY(begin_restore(*file));
-    lazy_file = std::move(file);
-    return {};
-}
+std::vector<u32> Machine::Implementation::arrival() const { return lazy ? lazy->demanded() : std::vector<u32>(); }
 
 namespace {
 
@@ -195,9 +194,8 @@ struct SavedMachine {
     state::FileReader reader;
     SavedTable table;
 
-    static Result<SavedMachine> open(host::File& file) {
-        TRY_SET(auto reader, state::FileReader::open(file));
-        TRY(reader.verify());
+    static Result<SavedMachine> open(std::shared_ptr<state::Source> source) {
+        TRY_SET(auto reader, state::FileReader::open(std::move(source)));
         SavedMachine saved{std::move(reader), {}};
         Archive archive = Archive::loader(saved.reader.table());
         saved.table.state(archive);
@@ -213,7 +211,7 @@ struct SavedMachine {
 
 }  // namespace
 
-Result<void> Machine::Implementation::fits(const SavedTable& table, SavedPages& pages) const {
+Result<void> Machine::Implementation::fits(const SavedTable& table) const {
     const SavedHead& head = table.head;
     const BoardConfig& made_with = board->config();
     if (head.machine != board->machine()) return differs("machine", head.machine, std::string(board->machine()));
@@ -231,8 +229,7 @@ Result<void> Machine::Implementation::fits(const SavedTable& table, SavedPages& 
         if (present.has_value() != saved.has_value())
             return differs(slot.what, saved ? saved->name : "", present ? present->name : "");
         if (!saved) continue;
-        TRY_SET(const auto bytes, pages.read(table.blobs[i]));
-        if (bytes != present->bytes)
+        if (saved->hash != hash_of(*present))
             return Error{
                 fmt::format("the saved machine was started with another {} than {}", slot.what, present->name)};
     }
@@ -243,13 +240,15 @@ Result<void> Machine::Implementation::fits(const SavedTable& table, SavedPages& 
     return {};
 }
 
-Result<void> Machine::Implementation::begin_restore(host::File& file) {
+Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order) {
     if (saving) return Error{"the machine is being saved; wait for that to end"};
-    TRY_SET(auto saved, SavedMachine::open(file));
+    TRY_SET(auto saved, SavedMachine::open(std::move(source)));
+    TRY(saved.reader.verify());
+    saved.reader.expect(order);
     std::vector<u8> state_bytes;
     {
         TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table.chunks));
-        TRY(fits(saved.table, pages));
+        TRY(fits(saved.table));
         TRY_SET(state_bytes, pages.read(saved.table.components));
     }
     clock.pause();
@@ -279,7 +278,6 @@ void Machine::Implementation::bring_memory() {
     for (unsigned i = 0; i < chunks_at_once; i++) {
         if (lazy->fetch_more()) continue;
         lazy.reset();
-        lazy_file.reset();
         return;
     }
 }
@@ -291,14 +289,18 @@ void Machine::Implementation::lose_memory(const Error& error) {
     request_attention();
 }
 
-Result<Machine::SavedHead> Machine::read_head(host::File& file) {
-    TRY_SET(auto saved, SavedMachine::open(file));
-    TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table.chunks));
+Result<Machine::SavedHead> Machine::read_head(std::shared_ptr<state::Source> source) {
+    TRY_SET(auto opened, SavedMachine::open(std::move(source)));
+    const auto saved = std::make_shared<SavedMachine>(std::move(opened));
+    SavedHead head = saved->table.head;
+    head.identity = saved->reader.identity();
     for (usize i = 0; i < blob_slots.size(); i++)
-        if (auto& blob = saved.table.head.*blob_slots[i].in_head) {
-            TRY_SET(blob->bytes, pages.read(saved.table.blobs[i]));
-        }
-    return std::move(saved.table.head);
+        if (auto& blob = head.*blob_slots[i].in_head)
+            blob->source = [saved, i]() -> Result<std::vector<u8>> {
+                TRY_SET(auto pages, SavedPages::open(saved->reader, saved->table.chunks));
+                return pages.read(saved->table.blobs[i]);
+            };
+    return head;
 }
 
 }  // namespace viv

@@ -24,23 +24,24 @@ namespace {
 constexpr std::array<u8, 8> magic{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
 constexpr usize head_size = 16, end_size = 64, place_size = 24;
 constexpr u64 directory_limit = u64{64} << 20;  // bytes before compression
-constexpr int compression_level = 1;
+constexpr int quick_level = 1, small_level = 12;
 
-std::array<u8, head_size> make_head() {
+std::array<u8, head_size> make_head(Chunks chunks) {
     std::array<u8, head_size> head{};
     std::copy(magic.begin(), magic.end(), head.begin());
     store_le(head.data() + 8, file_version);
+    store_le(head.data() + 12, static_cast<u32>(chunks));
     return head;
 }
 
 Error damaged(std::string_view problem) { return Error{fmt::format("the saved machine is damaged: {}", problem)}; }
 
-PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain) {
+PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain, int level) {
     PackedChunk chunk;
     chunk.plain = static_cast<u32>(plain.size());
     chunk.stored.resize(ZSTD_compressBound(plain.size()));
-    const usize size = ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(),
-                                         compression_level);
+    const usize size =
+        ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(), level);
     if (ZSTD_isError(size) != 0 || size >= plain.size())
         chunk.stored.assign(plain.begin(), plain.end());
     else
@@ -60,19 +61,19 @@ struct ChunkPacker::Tools {
     Tools& operator=(const Tools&) = delete;
 };
 
-ChunkPacker::ChunkPacker() : tools_(std::make_unique<Tools>()) {}
+ChunkPacker::ChunkPacker(Effort effort) : tools_(std::make_unique<Tools>()), effort_(effort) {}
 ChunkPacker::~ChunkPacker() = default;
 
 PackedChunk ChunkPacker::pack(std::span<const u8> plain) {
     CHECK(plain.size() <= chunk_limit);
-    return state::pack(tools_->zstd, plain);
+    return state::pack(tools_->zstd, plain, effort_ == Effort::much ? small_level : quick_level);
 }
 
 // ---- Writing -------------------------------------------------------------------------------------------------------
 
 Result<void> FileWriter::begin() {
     position_ = head_size;
-    return sink_.write(make_head());
+    return sink_.write(make_head(outside_ == nullptr ? Chunks::inside : Chunks::outside));
 }
 
 Result<u32> FileWriter::add(const PackedChunk& chunk) {
@@ -85,6 +86,10 @@ Result<u32> FileWriter::add(const PackedChunk& chunk) {
     store_le(places_.data() + at + 4, chunk.plain);
     store_le(places_.data() + at + 8, chunk.hash.low);
     store_le(places_.data() + at + 16, chunk.hash.high);
+    if (outside_ != nullptr) {
+        TRY(outside_->put(chunk));
+        return next;
+    }
     position_ += chunk.stored.size();
     TRY(sink_.write(chunk.stored));
     return next;
@@ -96,7 +101,7 @@ Result<void> FileWriter::finish(std::span<const u8> table) {
     if (places_.size() > directory_limit) return Error{"the machine is too large for a saved file"};
     ZSTD_CCtx* zstd = ZSTD_createCCtx();
     CHECK(zstd != nullptr);
-    const PackedChunk directory = pack(zstd, places_);
+    const PackedChunk directory = pack(zstd, places_, outside_ == nullptr ? quick_level : small_level);
     ZSTD_freeCCtx(zstd);
     TRY(sink_.write(directory.stored));
     std::array<u8, end_size> end{};
@@ -121,7 +126,7 @@ struct FileReader::Place {
 };
 
 struct FileReader::Inside {
-    explicit Inside(host::File& source) : file(source) { CHECK(zstd != nullptr); }
+    explicit Inside(std::shared_ptr<Source> from) : source(std::move(from)), file(*source->file) { CHECK(zstd != nullptr); }
     ~Inside() { ZSTD_freeDCtx(zstd); }
     Inside(const Inside&) = delete;
     Inside& operator=(const Inside&) = delete;
@@ -142,7 +147,10 @@ struct FileReader::Inside {
         return {};
     }
 
+    std::shared_ptr<Source> source;
     host::File& file;
+    Chunks where = Chunks::inside;
+    Hash128 identity;
     ZSTD_DCtx* zstd = ZSTD_createDCtx();
     std::vector<Place> places;
     std::vector<u8> directory;
@@ -159,16 +167,28 @@ std::span<const u8> FileReader::table() const { return inside_->table; }
 u32 FileReader::chunks() const { return static_cast<u32>(inside_->places.size()); }
 u32 FileReader::size_of(u32 chunk) const { return inside_->places[chunk].plain; }
 
-Result<FileReader> FileReader::open(host::File& file) {
-    auto inside = std::make_unique<Inside>(file);
-    const u64 size = file.size();
+Chunks FileReader::chunks_are(std::span<const u8> head) {
+    const auto outside = make_head(Chunks::outside);
+    return head.size() >= head_size && std::equal(outside.begin(), outside.end(), head.begin()) ? Chunks::outside
+                                                                                               : Chunks::inside;
+}
+
+bool FileReader::is_near() const { return inside_->source->reach == Source::Reach::near; }
+const Hash128& FileReader::identity() const { return inside_->identity; }
+
+Result<FileReader> FileReader::open(std::shared_ptr<Source> source) {
+    auto inside = std::make_unique<Inside>(std::move(source));
+    const u64 size = inside->file.size();
     std::array<u8, head_size> head{};
     if (size >= head_size) TRY(inside->read_at(0, head));
     if (!std::equal(magic.begin(), magic.end(), head.begin())) return Error{"this is not a saved machine"};
     if (const u32 version = load_le<u32>(head.data() + 8); version != file_version)
         return Error{
             fmt::format("the saved machine has format {}, this program reads format {}", version, file_version)};
-    if (head != make_head()) return damaged("its head is not as it should be");
+    if (load_le<u32>(head.data() + 12) == static_cast<u32>(Chunks::outside)) inside->where = Chunks::outside;
+    if (head != make_head(inside->where)) return damaged("its head is not as it should be");
+    if (inside->where == Chunks::outside && inside->source->chunks == nullptr)
+        return Error{"this is a part of a published machine; open the folder, or its URL"};
     if (size < head_size + end_size) return damaged("it is cut short");
     std::array<u8, end_size> end;
     TRY(inside->read_at(size - end_size, end));
@@ -181,7 +201,8 @@ Result<FileReader> FileReader::open(host::File& file) {
         return damaged("its end has impossible sizes");
     std::vector<u8> bytes(static_cast<usize>(stored));
     TRY(inside->read_at(offset, bytes));
-    if (hash128(bytes) != Hash128{load_le<u64>(end.data() + 32), load_le<u64>(end.data() + 40)})
+    inside->identity = hash128(bytes);
+    if (inside->identity != Hash128{load_le<u64>(end.data() + 32), load_le<u64>(end.data() + 40)})
         return damaged("its directory fails its check");
     if (stored != plain) {
         TRY_SET(inside->directory, inside->unpack(bytes, plain));
@@ -193,9 +214,10 @@ Result<FileReader> FileReader::open(host::File& file) {
     for (u64 i = 0; i < chunks; i++) {
         const u8* from = inside->directory.data() + i * place_size;
         Place place{at, load_le<u32>(from), load_le<u32>(from + 4), {load_le<u64>(from + 8), load_le<u64>(from + 16)}};
-        if (place.stored > place.plain || place.plain > chunk_limit || place.stored > offset - at)
+        const bool fits = inside->where == Chunks::outside || place.stored <= offset - at;
+        if (place.stored > place.plain || place.plain > chunk_limit || !fits)
             return damaged(fmt::format("chunk {} has impossible sizes", i));
-        at += place.stored;
+        if (inside->where == Chunks::inside) at += place.stored;
         inside->places.push_back(place);
     }
     if (at != offset) return damaged("its chunks do not fill it");
@@ -205,9 +227,28 @@ Result<FileReader> FileReader::open(host::File& file) {
 
 Result<void> FileReader::fetch(const Place& place) {
     inside_->stored.resize(place.stored);
-    TRY(inside_->read_at(place.offset, inside_->stored));
+    if (inside_->where == Chunks::inside) {
+        TRY(inside_->read_at(place.offset, inside_->stored));
+    } else {
+        TRY(inside_->source->chunks->fetch(place.hash, inside_->stored));
+    }
     if (hash128(inside_->stored) == place.hash) return {};
+    if (inside_->where == Chunks::outside) return damaged(fmt::format("chunk {} fails its check", place.hash.hex()));
     return damaged(fmt::format("the bytes from {} on fail their check", place.offset));
+}
+
+Result<PackedChunk> FileReader::stored(u32 chunk) {
+    const Place& place = inside_->places[chunk];
+    TRY(fetch(place));
+    return PackedChunk{inside_->stored, place.plain, place.hash};
+}
+
+void FileReader::expect(std::span<const u32> chunks_to_come) {
+    if (inside_->where == Chunks::inside) return;
+    std::vector<ChunkStore::Wanted> wanted;
+    for (const u32 chunk : chunks_to_come)
+        if (chunk < chunks()) wanted.push_back({inside_->places[chunk].hash, inside_->places[chunk].stored});
+    inside_->source->chunks->expect(std::move(wanted));
 }
 
 Result<std::span<const u8>> FileReader::read(u32 chunk) {
@@ -221,6 +262,7 @@ Result<std::span<const u8>> FileReader::read(u32 chunk) {
 }
 
 Result<void> FileReader::verify() {
+    if (inside_->source->reach == Source::Reach::far) return {};
     for (const Place& place : inside_->places) TRY(fetch(place));
     return {};
 }

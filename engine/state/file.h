@@ -3,8 +3,10 @@
 // Promises: whoever reads sees only bytes whose XXH3-128 fits, and no length is believed before it is checked; each byte
 // of the file lies under some hash, so that an altered or cut file never passes verify(); memory grows only with bytes
 // that are really there. Whatever the input, the end is a value or one line that says what is wrong and where.
-// Format, little endian: a head of 16 bytes (magic, u32 version, u32 zero); the chunks, back to back; the directory; an
-// end of 64 bytes (see file.cpp).
+// The chunks may lie elsewhere instead, each by itself and named by its hash (a published file): then only what is read
+// is fetched, and files share the chunks that they have in common.
+// Format, little endian: a head of 16 bytes (magic, u32 version, u32 where the chunks are); the chunks, back to back, if
+// they are inside; the directory; an end of 64 bytes (see file.cpp).
 #pragma once
 
 #include <memory>
@@ -32,6 +34,7 @@ public:
 namespace state {
 
 constexpr u32 file_version = 2;
+enum class Chunks : u32 { inside, outside };
 constexpr usize chunk_limit = 1 << 20;  // bytes of a chunk before compression
 
 // Bytes as a file holds them.
@@ -44,18 +47,43 @@ struct PackedChunk {
 // Compresses. One a thread.
 class ChunkPacker {
 public:
-    ChunkPacker();
+    enum class Effort : u8 { little, much };  // little: about as fast as a disk writes
+    explicit ChunkPacker(Effort effort = Effort::little);
     ~ChunkPacker();
     PackedChunk pack(std::span<const u8> plain);  // at most chunk_limit bytes
 
 private:
     struct Tools;
     std::unique_ptr<Tools> tools_;
+    Effort effort_;
+};
+
+// Chunks outside of their file, on the way there.
+class ChunkSink {
+public:
+    virtual ~ChunkSink() = default;
+    // May be there already, from another file.
+    virtual Result<void> put(const PackedChunk& chunk) = 0;
+};
+
+// The other way. All calls come from one thread at a time.
+class ChunkStore {
+public:
+    virtual ~ChunkStore() = default;
+    struct Wanted {
+        Hash128 hash;
+        u32 size = 0;  // bytes, as stored
+    };
+    // All of `out`, which has the chunk's size; what is wrong with the content is found by the caller.
+    virtual Result<void> fetch(const Hash128& hash, std::span<u8> out) = 0;
+    // These will be wanted, in about this order. Returns at once.
+    virtual void expect(std::vector<Wanted>) {}
 };
 
 class FileWriter {
 public:
-    explicit FileWriter(ByteSink& sink) : sink_(sink) {}
+    // With `chunks` the chunks go there, and only the rest to `sink`. Both outlive this.
+    explicit FileWriter(ByteSink& sink, ChunkSink* chunks = nullptr) : sink_(sink), outside_(chunks) {}
 
     Result<void> begin();
     // Its number in the file; equal chunks are stored once.
@@ -68,15 +96,30 @@ private:
         usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
     };
     ByteSink& sink_;
+    ChunkSink* outside_;
     u64 position_ = 0;
     std::vector<u8> places_;  // as the directory has them
     std::unordered_map<Hash128, u32, HashOfHash> numbers_;
 };
 
+// A file to read, with its chunks if they are outside.
+struct Source {
+    std::unique_ptr<host::File> file;
+    std::unique_ptr<ChunkStore> chunks;
+    // Whether all of it can be read at little cost, so that a damage is found before anything is done with it.
+    enum class Reach : u8 { near, far } reach = Reach::near;
+
+    static std::shared_ptr<Source> of(std::unique_ptr<host::File> file) {
+        return std::make_shared<Source>(Source{std::move(file), nullptr, Reach::near});
+    }
+};
+
 class FileReader {
 public:
-    // Reads the ends and the directory; `file` must outlive the reader.
-    static Result<FileReader> open(host::File& file);
+    // What the first bytes of a file say; inside, if it is no saved file.
+    static Chunks chunks_are(std::span<const u8> head);
+    // Reads the ends and the directory.
+    static Result<FileReader> open(std::shared_ptr<Source> source);
     FileReader(FileReader&&) noexcept;
     FileReader& operator=(FileReader&&) noexcept;
     ~FileReader();
@@ -86,8 +129,15 @@ public:
     u32 size_of(u32 chunk) const;  // bytes before compression
     // The content of a chunk, until the next call.
     Result<std::span<const u8>> read(u32 chunk);
-    // Whether all chunks are as they were written.
+    // A chunk as it is stored.
+    Result<PackedChunk> stored(u32 chunk);
+    // Whether all chunks are as they were written. Those of a far source are not looked at.
     Result<void> verify();
+    bool is_near() const;
+    // Of the directory, and so of all that the file holds.
+    const Hash128& identity() const;
+    // These chunks will be read; returns at once. Numbers that are none are left out.
+    void expect(std::span<const u32> chunks);
 
 private:
     struct Place;

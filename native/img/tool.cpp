@@ -17,9 +17,6 @@ namespace viv::native::img {
 
 namespace {
 
-volatile std::sig_atomic_t caught_signal = 0;
-void note_signal(int number) { caught_signal = number; }
-
 void write_all(int descriptor, std::string_view text) {
     while (!text.empty()) {
         const ssize_t count = write(descriptor, text.data(), text.size());
@@ -239,29 +236,5 @@ Result<Output> parse_output(const std::optional<std::string>& text) {
     if (*text == "json") return Output::json;
     return Error{fmt::format("--output {}: human or json is needed", *text)};
 }
-
-Progress::Progress(Shown shown, u64 total)
-    : shown_(shown == Shown::yes && isatty(STDERR_FILENO) == 1 && total != 0), total_(total) {}
-Progress::~Progress() {
-    if (shown_) write_all(STDERR_FILENO, "\r\033[K");
-}
-void Progress::at(u64 done) {
-    if (!shown_) return;
-    const auto tenths = static_cast<unsigned>(static_cast<double>(done) / static_cast<double>(total_) * 1000);
-    if (tenths == last_) return;
-    last_ = tenths;
-    const unsigned filled = std::min(tenths / 25, 40u);
-    write_all(STDERR_FILENO, fmt::format("\r[{}{}] {:5.1f} %", std::string(filled, '#'), std::string(40 - filled, '.'),
-                                         tenths / 10.0));
-}
-
-Interruption::Interruption() {
-    caught_signal = 0;
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, note_signal);
-}
-Interruption::~Interruption() {
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, SIG_DFL);
-}
-int Interruption::signal() { return caught_signal; }
 
 }  // namespace viv::native::img

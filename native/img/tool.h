@@ -11,6 +11,7 @@
 #include "engine/block/catalog.h"
 #include "native/command_line.h"
 #include "native/image_files.h"
+#include "native/progress.h"
 
 namespace viv::native::img {
 
@@ -78,31 +79,5 @@ Result<Output> parse_output(const std::optional<std::string>& text);
 
 void print(std::string_view text);  // to standard output
 void complain(std::string_view line);
-
-// A bar on standard error, if that is a terminal and one is wanted.
-class Progress {
-public:
-    enum class Shown : u8 { no, yes };
-    Progress(Shown shown, u64 total);
-    ~Progress();
-    Progress(const Progress&) = delete;
-    Progress& operator=(const Progress&) = delete;
-    void at(u64 done);
-
-private:
-    bool shown_;
-    u64 total_;
-    unsigned last_ = ~0u;
-};
-
-// While one lives, Ctrl-C and SIGTERM are noted instead of ending the program.
-class Interruption {
-public:
-    Interruption();
-    ~Interruption();
-    Interruption(const Interruption&) = delete;
-    Interruption& operator=(const Interruption&) = delete;
-    static int signal();  // 0: none came
-};
 
 }  // namespace viv::native::img

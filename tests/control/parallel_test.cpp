@@ -234,7 +234,7 @@ TEST(Parallel, SavedMachineGoesOnWithItsHartsInTurn) {
     auto options = parallel_options(4);
     options.harts = Harts::in_turn;
     Bench in_turn(program, options);
-    host::BytesFile source(sink.bytes);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(sink.bytes));
     const auto restored = in_turn.machine->restore(source);
     ASSERT_TRUE(restored.ok()) << restored.error().message;
     const u8 open[8] = {1};

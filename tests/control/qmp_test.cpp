@@ -283,7 +283,7 @@ TEST(Qmp, SaveWritesAFileThatRestores) {
     EXPECT_EQ(replies[0], json::parse(R"({"return": {}, "id": 1})"));
     EXPECT_EQ(replies[1]["id"], 2);
     EXPECT_EQ(replies[2]["id"], 3);
-    host::BytesFile source(client.host.files["a.viv"]);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(client.host.files["a.viv"]));
     ASSERT_TRUE(other.machine->restore(source).ok());
     EXPECT_EQ(other.machine->hash(), bench.machine->hash());
     EXPECT_EQ(error_of(client.reply(R"({"execute": "viv-save", "arguments": {"file": "/no/such"}})")), "GenericError");

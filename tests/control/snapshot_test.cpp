@@ -23,7 +23,7 @@ std::vector<u8> saved(Machine& machine) {
 }
 
 Result<void> restored(Machine& machine, std::span<const u8> bytes) {
-    host::BytesFile source(bytes);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(bytes));
     return machine.restore(source);
 }
 
@@ -126,7 +126,7 @@ TEST(Snapshot, LargeMemoryWithFewPagesIsASmallFile) {
 TEST(Snapshot, HeadTellsWhatToCreate) {
     Bench bench(counting_program(), harts(3));
     const auto bytes = saved(*bench.machine);
-    host::BytesFile source(bytes);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(bytes));
     const auto head = Machine::read_head(source);
     ASSERT_TRUE(head.ok());
     EXPECT_EQ(head.value().launch, "--test");
@@ -138,7 +138,10 @@ TEST(Snapshot, HeadTellsWhatToCreate) {
     EXPECT_TRUE(head.value().deterministic);
     ASSERT_TRUE(head.value().kernel.has_value());
     EXPECT_EQ(head.value().kernel->name, "kernel.bin");
-    EXPECT_EQ(head.value().kernel->bytes, assemble(counting_program()));
+    const auto kernel = BlobContent::of(*head.value().kernel);
+    ASSERT_TRUE(kernel.ok());
+    EXPECT_EQ(std::vector<u8>(kernel.value().bytes().begin(), kernel.value().bytes().end()),
+              assemble(counting_program()));
     EXPECT_FALSE(head.value().initrd.has_value());
 }
 
@@ -204,7 +207,7 @@ TEST(Snapshot, ForgedContentNeverDoesHarm) {
     Bench bench(busy_program(), harts(2));
     run_to(*bench.machine, 20'000);
     const auto bytes = saved(*bench.machine);
-    host::BytesFile source(bytes);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(bytes));
     auto reader = state::FileReader::open(source);
     ASSERT_TRUE(reader.ok());
     std::vector<std::vector<u8>> chunks;
@@ -300,7 +303,7 @@ TEST(Opened, MemoryComesWhenItIsTouched) {
     Storage::Shared shared;
     shared.bytes = saved(*first.machine);
     Bench second(counting_program(), roomy());
-    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    ASSERT_TRUE(second.machine->open(state::Source::of(std::make_unique<Storage>(shared))).ok());
     EXPECT_EQ(second.machine->state(), RunState::paused);
     EXPECT_EQ(second.machine->stop_reason(), StopReason::restored);
     const u64 opened = shared.read;
@@ -324,7 +327,7 @@ TEST(Opened, WhatIsWrittenFirstIsNotOverwritten) {
     Storage::Shared shared;
     shared.bytes = saved(*first.machine);
     Bench second(counting_program(), roomy());
-    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    ASSERT_TRUE(second.machine->open(state::Source::of(std::make_unique<Storage>(shared))).ok());
     std::array<u8, 8> bytes{1, 2, 3, 4, 5, 6, 7, 8};
     for (u64 at = 0x10'0ff8; at < 16 << 20; at += 7 * page_size) {
         ASSERT_TRUE(first.board().memory().write(ram_base + at, bytes));
@@ -340,7 +343,7 @@ TEST(Opened, CanBeSavedAgainAndOpenedAnew) {
     shared.bytes = saved(*first.machine);
     Bench second(counting_program(), roomy());
     for (unsigned round = 0; round < 2; round++) {
-        ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+        ASSERT_TRUE(second.machine->open(state::Source::of(std::make_unique<Storage>(shared))).ok());
         second.board().ram(0x30'0000);
         EXPECT_EQ(saved(*second.machine), shared.bytes);
     }
@@ -352,7 +355,7 @@ TEST(Opened, IdleMachinesGetAllOfIt) {
     Storage::Shared shared;
     shared.bytes = saved(*first.machine);
     Bench second({{Op::wait, 0, 0, 0, 0}, jump(0)}, roomy());
-    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    ASSERT_TRUE(second.machine->open(state::Source::of(std::make_unique<Storage>(shared))).ok());
     unsigned calls = 0;
     while (second.machine->run({1'000, 0}).idle_ns == 0 && calls < 10'000) calls++;
     EXPECT_GT(calls, 3U) << "in steps";
@@ -367,7 +370,7 @@ TEST(Opened, AFileThatIsLostEndsTheMachine) {
     Storage::Shared shared;
     shared.bytes = saved(*first.machine);
     Bench second(counting_program(), roomy());
-    ASSERT_TRUE(second.machine->open(std::make_unique<Storage>(shared)).ok());
+    ASSERT_TRUE(second.machine->open(state::Source::of(std::make_unique<Storage>(shared))).ok());
     second.machine->resume();
     shared.lost = true;
     second.board().ram(0x50'0000);
@@ -502,7 +505,9 @@ TEST(Snapshot, SchemaNamesEveryFieldOnce) {
               "file.head 1 section\nfile.head.launch 1 bytes\nfile.head.machine 2 bytes\nfile.head.cpu 3 bytes\n"
               "file.head.memory 4 u64\nfile.head.cpus 5 u32\nfile.head.deterministic 6 u8\nfile.head.seed 7 u64\n"
               "file.head.harts 8 u8\nfile.head.append 9 bytes\nfile.head.kernel 10 u8\nfile.head.name 11 bytes\n"
-              "file.head.initrd 12 u8\nfile.head.name 13 bytes\nfile.head.bios 14 u8\nfile.head.name 15 bytes\n"
+              "file.head.hash_low 12 u64\nfile.head.hash_high 13 u64\nfile.head.initrd 14 u8\nfile.head.name 15 bytes\n"
+              "file.head.hash_low 16 u64\nfile.head.hash_high 17 u64\nfile.head.bios 18 u8\nfile.head.name 19 bytes\n"
+              "file.head.hash_low 20 u64\nfile.head.hash_high 21 u64\n"
               "file.blobs 2 section\nfile.blobs.count 0 u32\nfile.blobs.* 1 section\nfile.blobs.*.size 1 u64\n"
               "file.blobs.*.runs 2 bytes\nfile.components 3 section\nfile.components.size 1 u64\n"
               "file.components.runs 2 bytes\nfile.regions 4 section\nfile.regions.count 0 u32\n"

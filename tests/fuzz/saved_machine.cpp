@@ -39,11 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
         }
     }
     {
-        host::BytesFile head(file);
+        auto head = state::Source::of(std::make_unique<host::BytesFile>(file));
         (void)Machine::read_head(head);
     }
     fuzz::Bench bench(fuzz::Plugged::bare);
-    host::BytesFile source(file);
+    auto source = state::Source::of(std::make_unique<host::BytesFile>(file));
     if (bench.machine->restore(source)) bench.machine->run({.instructions = 1000, .host_ns = 1'000'000});
     return 0;
 }

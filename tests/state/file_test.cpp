@@ -52,7 +52,7 @@ struct Content {
 };
 
 Result<Content> read_all(std::span<const u8> bytes) {
-    host::BytesFile file(bytes);
+    auto file = Source::of(std::make_unique<host::BytesFile>(bytes));
     TRY_SET(auto reader, FileReader::open(file));
     TRY(reader.verify());
     Content content;
@@ -146,7 +146,7 @@ TEST(SavedFile, FullDiskIsReported) {
 
 TEST(SavedFile, ChunksThatAreNotThereAreRefused) {
     const auto bytes = written({{1}}, {});
-    host::BytesFile file(bytes);
+    auto file = Source::of(std::make_unique<host::BytesFile>(bytes));
     auto reader = FileReader::open(file);
     ASSERT_TRUE(reader.ok());
     EXPECT_TRUE(reader->read(0).ok());

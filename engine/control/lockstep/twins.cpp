@@ -124,8 +124,7 @@ Result<Checkpoint> Twins::save() {
 Result<void> Twins::restore(const Checkpoint& checkpoint) {
     for (const Side side : {Side::first, Side::second}) {
         Machine& machine = this->machine(side);
-        host::BytesFile file(checkpoint.machine);
-        TRY(machine.restore(file));
+        TRY(machine.restore(state::Source::of(std::make_unique<host::BytesFile>(checkpoint.machine))));
         for (usize i = 0; i < checkpoint.ports.size(); i++) {
             ports(side)[i].set_state(checkpoint.ports[i]);
             ports(side)[i].clear_output();

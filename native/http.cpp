@@ -1,0 +1,160 @@
+// libcurl's easy interface: one handle is one connection that stays open. See http.h.
+#include "native/http.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+namespace viv::native {
+
+namespace {
+
+constexpr long connect_seconds = 10, silent_seconds = 20, most_redirections = 5;
+constexpr unsigned most_attempts = 6;
+constexpr std::chrono::milliseconds first_pause{100};  // doubled each time
+
+constexpr long http_ok = 200, http_partial = 206, http_range = 416, http_too_many = 429, http_server_error = 500;
+
+bool may_pass(CURLcode code, long status, HttpClient::Trust trust) {
+    switch (code) {
+        case CURLE_OK: return status == http_too_many || status >= http_server_error;
+        case CURLE_GOT_NOTHING:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_PARTIAL_FILE: return true;
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_OPERATION_TIMEDOUT: return trust == HttpClient::Trust::seen;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+bool is_url(std::string_view name) { return name.starts_with("http://") || name.starts_with("https://"); }
+
+struct HttpClient::Request {
+    std::string range;  // "0-99", empty: all
+    u64 limit = 0;
+    std::vector<u8> bytes;
+    std::optional<u64> total;  // of Content-Range
+    bool too_large = false;
+    long status = 0;
+
+    static usize take(char* data, usize size, usize count, void* self_pointer) {
+        auto& self = *static_cast<Request*>(self_pointer);
+        const usize length = size * count;
+        if (length > self.limit - self.bytes.size()) {
+            self.too_large = true;
+            return 0;
+        }
+        self.bytes.insert(self.bytes.end(), data, data + length);
+        return length;
+    }
+    // Content-Range: bytes 0-99/1234 (RFC 9110, section 14.4)
+    static usize take_header(char* data, usize size, usize count, void* self_pointer) {
+        auto& self = *static_cast<Request*>(self_pointer);
+        constexpr std::string_view name = "content-range:";
+        std::string_view line(data, size * count);
+        if (line.size() < name.size() || !curl_strnequal(line.data(), name.data(), name.size())) return size * count;
+        const auto slash = line.rfind('/');
+        if (slash == line.npos) return size * count;
+        u64 total = 0;
+        if (std::from_chars(line.data() + slash + 1, line.data() + line.size(), total).ec == std::errc())
+            self.total = total;
+        return size * count;
+    }
+};
+
+void HttpClient::Close::operator()(void* handle) const { curl_easy_cleanup(handle); }
+
+HttpClient::HttpClient() : handle_(curl_easy_init()) {}
+HttpClient::~HttpClient() = default;
+
+Result<void> HttpClient::perform(const std::string& url, Request& request, Trust trust) {
+    CURL* curl = handle_.get();
+    if (curl == nullptr) return Error{fmt::format("{}: libcurl could not be started", url)};
+    char problem[CURL_ERROR_SIZE] = {};
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirections);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, silent_seconds);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Request::take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &request);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Request::take_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &request);
+    curl_easy_setopt(curl, CURLOPT_RANGE, request.range.empty() ? nullptr : request.range.c_str());
+    auto pause = first_pause;
+    for (unsigned attempt = 1;; attempt++, pause *= 2) {
+        request.bytes.clear();
+        request.total.reset();
+        const CURLcode code = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &request.status);
+        if (attempt < most_attempts && may_pass(code, request.status, trust)) {
+            std::this_thread::sleep_for(pause);
+            continue;
+        }
+        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
+        if (request.too_large) return Error{fmt::format("{}: is larger than {} bytes", url, request.limit)};
+        if (code != CURLE_OK)
+            return Error{fmt::format("{}: {}", url, problem[0] != 0 ? problem : curl_easy_strerror(code))};
+        return {};
+    }
+}
+
+Result<std::vector<u8>> HttpClient::get(const std::string& url, u64 limit, Trust trust) {
+    Request request;
+    request.limit = limit;
+    TRY(perform(url, request, trust));
+    if (request.status != http_ok) return Error{fmt::format("{}: the server answers {}", url, request.status)};
+    return std::move(request.bytes);
+}
+
+Result<HttpClient::Part> HttpClient::get_part(const std::string& url, u64 offset, u64 size, Trust trust) {
+    Request request;
+    request.limit = size;
+    request.range = fmt::format("{}-{}", offset, offset + size - 1);
+    const auto done = perform(url, request, trust);
+    if (request.status == http_ok) {
+        // All of it, since it is no longer, or since the server knows no parts.
+        if (done.ok() && offset == 0) return Part{std::move(request.bytes), request.bytes.size()};
+        return Error{fmt::format("{}: the server gives files only as a whole", url)};
+    }
+    TRY(done);
+    if (request.status == http_range) return Error{fmt::format("{}: is shorter than expected", url)};
+    if (request.status != http_partial || !request.total)
+        return Error{fmt::format("{}: the server answers {}", url, request.status)};
+    return Part{std::move(request.bytes), *request.total};
+}
+
+Result<void> HttpFile::read_at(u64 offset, std::span<u8> out) {
+    if (!range_fits(offset, out.size(), size())) return Error{fmt::format("{}: reads past the end", url_)};
+    if (out.empty()) return {};
+    if (range_fits(offset, out.size(), head_.bytes.size())) {
+        std::memcpy(out.data(), head_.bytes.data() + offset, out.size());
+        return {};
+    }
+    TRY_SET(const auto part, client_.get_part(url_, offset, out.size(), HttpClient::Trust::seen));
+    if (part.total != size()) return Error{fmt::format("{}: has another size than before", url_)};
+    if (part.bytes.size() != out.size()) return Error{fmt::format("{}: the server gave another part", url_)};
+    std::copy(part.bytes.begin(), part.bytes.end(), out.begin());
+    return {};
+}
+
+Result<void> HttpFile::write_at(u64, std::span<const u8>) {
+    return Error{fmt::format("{}: can only be read", url_)};
+}
+
+}  // namespace viv::native

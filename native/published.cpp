@@ -1,0 +1,284 @@
+// Folders of chunks, on this host or behind a URL. See published.h.
+#include "native/published.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "engine/host/bytes_file.h"
+#include "engine/lang/bytes.h"
+#include "native/host_posix.h"
+#include "native/http.h"
+#include "native/user_files.h"
+
+namespace viv::native {
+
+namespace {
+
+constexpr std::string_view extension = ".viv";
+constexpr u64 index_limit = u64{128} << 20;  // bytes
+
+std::string chunk_path(const Hash128& hash) {
+    const auto name = hash.hex();
+    return fmt::format("chunks/{}/{}", name.substr(0, 2), name);
+}
+
+// With its last slash; "" for a name without one.
+std::string folder_part(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+
+class FolderChunks final : public state::ChunkStore {
+public:
+    explicit FolderChunks(std::string folder) : folder_(std::move(folder)) {}
+    Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
+        TRY_SET(const auto file, open_file(folder_ + chunk_path(hash), FileAccess::read_only_unlocked));
+        if (file->size() != out.size())
+            return Error{fmt::format("{}{}: has another size than it should", folder_, chunk_path(hash))};
+        return file->read_at(0, out);
+    }
+
+private:
+    std::string folder_;
+};
+
+// Chunks behind a URL. What is expected is fetched beside the machine, over some connections at once.
+class HttpChunks final : public state::ChunkStore {
+public:
+    explicit HttpChunks(std::string folder) : folder_(std::move(folder)) {}
+    ~HttpChunks() override {
+        {
+            const std::lock_guard lock(mutex_);
+            waiting_.clear();
+        }
+        for (auto& thread : threads_) thread.join();
+    }
+
+    Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
+        {
+            std::unique_lock lock(mutex_);
+            if (const auto found = expected_.find(hash.hex()); found != expected_.end()) {
+                changed_.wait(lock, [&] { return found->second.state != Expected::State::coming; });
+                auto bytes = std::move(found->second.bytes);
+                const bool came = found->second.state == Expected::State::here && bytes.size() == out.size();
+                expected_.erase(found);
+                if (came) return copy(bytes, out), Result<void>();
+            }
+        }
+        TRY_SET(const auto bytes, client_.get(folder_ + chunk_path(hash), out.size(), HttpClient::Trust::seen));
+        if (bytes.size() != out.size())
+            return Error{fmt::format("{}{}: has another size than it should", folder_, chunk_path(hash))};
+        copy(bytes, out);
+        return {};
+    }
+
+    void expect(std::vector<Wanted> wanted) override {
+        {
+            const std::lock_guard lock(mutex_);
+            for (const Wanted& each : wanted)
+                if (expected_.emplace(each.hash.hex(), Expected{}).second) waiting_.push_back(each);
+        }
+        while (threads_.size() < connections) threads_.emplace_back([this] { work(); });
+    }
+
+private:
+    static constexpr usize connections = 6;  // as many as a browser opens to one server
+    struct Expected {
+        enum class State : u8 { waiting, coming, here, failed } state = State::waiting;
+        std::vector<u8> bytes;
+    };
+    static void copy(const std::vector<u8>& from, std::span<u8> to) { std::copy(from.begin(), from.end(), to.begin()); }
+
+    void work() {
+        HttpClient client;
+        for (;;) {
+            Wanted next;
+            {
+                const std::lock_guard lock(mutex_);
+                // Those that were wanted before their turn have gone from expected_.
+                while (!waiting_.empty() && expected_.count(waiting_.front().hash.hex()) == 0) waiting_.pop_front();
+                if (waiting_.empty()) return;
+                next = waiting_.front();
+                waiting_.pop_front();
+                expected_[next.hash.hex()].state = Expected::State::coming;
+            }
+            auto got = client.get(folder_ + chunk_path(next.hash), next.size, HttpClient::Trust::none);
+            const std::lock_guard lock(mutex_);
+            Expected& entry = expected_[next.hash.hex()];
+            entry.state = got.ok() ? Expected::State::here : Expected::State::failed;
+            if (got.ok()) entry.bytes = std::move(*got);
+            changed_.notify_all();
+        }
+    }
+
+    std::string folder_;
+    HttpClient client_;  // of fetch()
+    std::mutex mutex_;   // of all that follows
+    std::condition_variable changed_;
+    std::map<std::string, Expected> expected_;  // by the hash's digits, until it is fetched
+    std::deque<Wanted> waiting_;
+    std::vector<std::thread> threads_;
+};
+
+Result<std::shared_ptr<state::Source>> open_url(std::string url) {
+    if (url.ends_with('/')) url += fmt::format("{}{}", usual_published_name, extension);
+    HttpClient client;
+    // Enough for most indexes.
+    constexpr u64 first_part = 256 << 10;
+    TRY_SET(auto head, client.get_part(url, 0, first_part, HttpClient::Trust::none));
+    auto source = std::make_shared<state::Source>();
+    source->reach = state::Source::Reach::far;
+    source->chunks = std::make_unique<HttpChunks>(folder_part(url));
+    if (state::FileReader::chunks_are(head.bytes) == state::Chunks::outside && head.bytes.size() != head.total) {
+        if (head.total > index_limit) return Error{fmt::format("{}: is too large for an index", url)};
+        TRY_SET(const auto rest, client.get_part(url, head.bytes.size(), head.total - head.bytes.size(),
+                                                 HttpClient::Trust::seen));
+        head.bytes.insert(head.bytes.end(), rest.bytes.begin(), rest.bytes.end());
+        if (head.bytes.size() != head.total) return Error{fmt::format("{}: came cut short", url)};
+    }
+    source->file = std::make_unique<HttpFile>(url, std::move(head));
+    return source;
+}
+
+std::string index_path(const std::string& folder) {
+    return fmt::format("{}/{}{}", folder, usual_published_name, extension);
+}
+
+bool is_folder(const std::string& path) {
+    struct stat status {};
+    return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// A file that others may read.
+Result<void> write_public(const std::string& path, std::span<const u8> bytes, FileSink::Durable durable) {
+    TRY_SET(const auto sink, FileSink::create("", path, FileSink::Readers::all, durable));
+    TRY(sink->write(bytes));
+    return sink->finish();
+}
+
+// Everything of the file system that holds it.
+Result<void> make_durable(const std::string& folder) {
+    const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!opened || syncfs(opened.number()) != 0)
+        return Error{fmt::format("{}: cannot be written to its end: {}", folder, error_text(errno))};
+    return {};
+}
+
+Result<void> make_folder(const std::string& path) {
+    if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return {};
+    return Error{fmt::format("{}: cannot create the folder: {}", path, error_text(errno))};
+}
+
+class FolderSink final : public state::ChunkSink {
+public:
+    FolderSink(std::string folder, Published& counts) : folder_(std::move(folder)), counts_(counts) {}
+    Result<void> put(const state::PackedChunk& chunk) override {
+        counts_.chunks++;
+        counts_.bytes += chunk.stored.size();
+        const auto path = folder_ + chunk_path(chunk.hash);
+        struct stat status {};
+        if (stat(path.c_str(), &status) == 0 && static_cast<u64>(status.st_size) == chunk.stored.size()) return {};
+        TRY(make_folder(folder_part(path)));
+        counts_.new_chunks++;
+        counts_.new_bytes += chunk.stored.size();
+        return write_public(path, chunk.stored, FileSink::Durable::later);
+    }
+
+private:
+    std::string folder_;
+    Published& counts_;
+};
+
+struct IndexSink final : ByteSink {
+    IndexSink(std::string in_folder, const std::string& name)
+        : folder(std::move(in_folder)), path(fmt::format("{}/{}{}", folder, name, extension)) {}
+    Result<void> write(std::span<const u8> in) override {
+        bytes.insert(bytes.end(), in.begin(), in.end());
+        return {};
+    }
+    // The last of all: whoever sees it finds all chunks.
+    Result<void> finish() override {
+        TRY(make_durable(folder));
+        return write_public(path, bytes, FileSink::Durable::at_end);
+    }
+    std::string folder, path;
+    std::vector<u8> bytes;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const std::string& name) {
+    const auto named = [&](const Error& error) { return Error{fmt::format("{} {}", who, error.message)}; };
+    if (is_url(name)) {
+        auto source = open_url(name);
+        if (!source.ok()) return named(source.error());
+        return source;
+    }
+    const auto path = is_folder(name) ? index_path(name) : name;
+    auto file = open_file(path, FileAccess::read_only);
+    if (!file.ok()) return named(file.error());
+    auto source = state::Source::of(std::move(*file));
+    source->chunks = std::make_unique<FolderChunks>(folder_part(path));
+    return source;
+}
+
+Result<void> check_saved(std::string_view who, const std::string& name) {
+    return check_readable(who, is_folder(name) ? index_path(name) : name);
+}
+
+Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,
+                          const std::function<bool(u64 done, u64 all)>& progress) {
+    TRY_SET(auto source, open_saved("publish", from));
+    auto opened = state::FileReader::open(std::move(source));
+    if (!opened.ok()) return Error{fmt::format("publish {}: {}", from, opened.error().message)};
+    TRY(make_folder(folder));
+    TRY(make_folder(folder + "/chunks"));
+    Published counts;
+    FolderSink chunks(folder + "/", counts);
+    IndexSink index(folder, name);
+    state::FileWriter writer(index, &chunks);
+    state::ChunkPacker packer(state::ChunkPacker::Effort::much);
+    TRY(writer.begin());
+    for (u32 i = 0; i < opened->chunks(); i++) {
+        if (!progress(i, opened->chunks())) return Error{"publish: interrupted; nothing that is there already has changed"};
+        TRY_SET(const auto plain, opened->read(i));
+        TRY_SET(const u32 number, writer.add(packer.pack(plain)));
+        // The table names chunks by their numbers.
+        if (number != i) return Error{fmt::format("publish {}: holds a chunk twice", from)};
+    }
+    TRY(writer.finish(opened->table()));
+    return counts;
+}
+
+std::string ArrivalOrders::path(const Hash128& identity) const { return fmt::format("{}/{}", folder_, identity.hex()); }
+
+std::vector<u32> ArrivalOrders::of(const Hash128& identity) const {
+    constexpr u64 limit = 1 << 20;
+    std::vector<u32> order;
+    const auto bytes = read_file_if_present(path(identity), limit);
+    if (!bytes.ok() || !bytes.value()) return order;
+    for (usize at = 0; at + sizeof(u32) <= bytes.value()->size(); at += sizeof(u32))
+        order.push_back(load_le<u32>(bytes.value()->data() + at));
+    return order;
+}
+
+void ArrivalOrders::keep(const Hash128& identity, std::span<const u32> order) const {
+    // A machine that ran for long has asked for all there is, which is no order worth keeping.
+    constexpr usize most = 1024;
+    std::vector<u8> bytes(std::min(order.size(), most) * sizeof(u32));
+    if (bytes.empty()) return;
+    for (usize i = 0; i < bytes.size() / sizeof(u32); i++) store_le(bytes.data() + i * sizeof(u32), order[i]);
+    const auto cache = folder_part(folder_);
+    if (!make_folder(cache.substr(0, cache.size() - 1)).ok() || !make_folder(folder_).ok()) return;
+    const auto sink = FileSink::create("", path(identity), FileSink::Readers::owner, FileSink::Durable::later);
+    if (!sink.ok() || !(*sink)->write(bytes).ok()) return;
+    (void)(*sink)->finish();
+}
+
+}  // namespace viv::native
