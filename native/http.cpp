@@ -2,7 +2,9 @@
 #include "native/http.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,6 +16,41 @@
 namespace viv::native {
 
 namespace {
+
+// libcurl brings some thirty libraries along, which cost every start of the program milliseconds: it is loaded when it
+// is wanted first, and stays.
+struct Curl {
+    decltype(&curl_easy_init) init = nullptr;
+    decltype(&curl_easy_cleanup) cleanup = nullptr;
+    decltype(&curl_easy_setopt) setopt = nullptr;
+    decltype(&curl_easy_perform) perform = nullptr;
+    decltype(&curl_easy_getinfo) getinfo = nullptr;
+    decltype(&curl_easy_strerror) strerror = nullptr;
+    std::string problem;  // empty: all of these are there
+
+    // Called once, before other threads use it.
+    static const Curl& get() {
+        static const Curl loaded;
+        return loaded;
+    }
+
+private:
+    Curl() {
+        void* library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+        const auto find = [&](auto& function, const char* name) {
+            if (!problem.empty()) return;
+            void* found = library == nullptr ? nullptr : dlsym(library, name);
+            if (found == nullptr) problem = dlerror();
+            std::memcpy(&function, &found, sizeof found);
+        };
+        find(init, "curl_easy_init");
+        find(cleanup, "curl_easy_cleanup");
+        find(setopt, "curl_easy_setopt");
+        find(perform, "curl_easy_perform");
+        find(getinfo, "curl_easy_getinfo");
+        find(strerror, "curl_easy_strerror");
+    }
+};
 
 constexpr long connect_seconds = 10, silent_seconds = 20, most_redirections = 5;
 constexpr unsigned most_attempts = 6;
@@ -62,7 +99,7 @@ struct HttpClient::Request {
         auto& self = *static_cast<Request*>(self_pointer);
         constexpr std::string_view name = "content-range:";
         std::string_view line(data, size * count);
-        if (line.size() < name.size() || !curl_strnequal(line.data(), name.data(), name.size())) return size * count;
+        if (line.size() < name.size() || strncasecmp(line.data(), name.data(), name.size()) != 0) return size * count;
         const auto slash = line.rfind('/');
         if (slash == line.npos) return size * count;
         u64 total = 0;
@@ -72,44 +109,45 @@ struct HttpClient::Request {
     }
 };
 
-void HttpClient::Close::operator()(void* handle) const { curl_easy_cleanup(handle); }
+void HttpClient::Close::operator()(void* handle) const { Curl::get().cleanup(handle); }
 
-HttpClient::HttpClient() : handle_(curl_easy_init()) {}
+HttpClient::HttpClient() : handle_(Curl::get().problem.empty() ? Curl::get().init() : nullptr) {}
 HttpClient::~HttpClient() = default;
 
 Result<void> HttpClient::perform(const std::string& url, Request& request, Trust trust) {
+    const Curl& library = Curl::get();
     CURL* curl = handle_.get();
-    if (curl == nullptr) return Error{fmt::format("{}: libcurl could not be started", url)};
+    if (curl == nullptr) return Error{fmt::format("{}: libcurl cannot be used: {}", url, library.problem)};
     char problem[CURL_ERROR_SIZE] = {};
-    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirections);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_seconds);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, silent_seconds);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Request::take);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &request);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Request::take_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &request);
-    curl_easy_setopt(curl, CURLOPT_RANGE, request.range.empty() ? nullptr : request.range.c_str());
+    library.setopt(curl, CURLOPT_URL, url.c_str());
+    library.setopt(curl, CURLOPT_ERRORBUFFER, problem);
+    library.setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    library.setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    library.setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    library.setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    library.setopt(curl, CURLOPT_MAXREDIRS, most_redirections);
+    library.setopt(curl, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+    library.setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    library.setopt(curl, CURLOPT_LOW_SPEED_TIME, silent_seconds);
+    library.setopt(curl, CURLOPT_WRITEFUNCTION, &Request::take);
+    library.setopt(curl, CURLOPT_WRITEDATA, &request);
+    library.setopt(curl, CURLOPT_HEADERFUNCTION, &Request::take_header);
+    library.setopt(curl, CURLOPT_HEADERDATA, &request);
+    library.setopt(curl, CURLOPT_RANGE, request.range.empty() ? nullptr : request.range.c_str());
     auto pause = first_pause;
     for (unsigned attempt = 1;; attempt++, pause *= 2) {
         request.bytes.clear();
         request.total.reset();
-        const CURLcode code = curl_easy_perform(curl);
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &request.status);
+        const CURLcode code = library.perform(curl);
+        library.getinfo(curl, CURLINFO_RESPONSE_CODE, &request.status);
         if (attempt < most_attempts && may_pass(code, request.status, trust)) {
             std::this_thread::sleep_for(pause);
             continue;
         }
-        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
+        library.setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
         if (request.too_large) return Error{fmt::format("{}: is larger than {} bytes", url, request.limit)};
         if (code != CURLE_OK)
-            return Error{fmt::format("{}: {}", url, problem[0] != 0 ? problem : curl_easy_strerror(code))};
+            return Error{fmt::format("{}: {}", url, problem[0] != 0 ? problem : library.strerror(code))};
         return {};
     }
 }

@@ -20,13 +20,15 @@ struct SavedBytes {
     u64 size = 0;
     // Three numbers a run: its first page, how many, and the number of the first one among the stored pages. Ascending.
     std::vector<u32> runs;
+    // The same for pages that are stored as what they differ by (exclusive or) from the page of that number.
+    std::vector<u32> bases;
 
     static constexpr usize numbers_in_run = 3;
     u64 pages() const { return size / page_size + (size % page_size != 0); }
     void state(Archive& a);
 };
 
-constexpr u32 pages_in_chunk = 16;
+constexpr u32 pages_in_chunk = 4;
 
 class MemorySaver {
 public:
@@ -39,8 +41,11 @@ public:
     // Takes changed pages, at most so many. False: these were all.
     bool step(u64 most);
     u64 taken() const { return taken_; }  // pages so far, repetitions included
-    // Something else than memory: a file that the machine was started with is mostly in its memory, too.
+    // Something else than memory.
     SavedBytes add(std::span<const u8> bytes);
+    // A file that the machine was started with, after most of memory: much of it lies there in one piece, some pages a
+    // little altered.
+    SavedBytes add_loaded(std::span<const u8> file);
     // All that are left.
     void finish();
 
@@ -54,6 +59,12 @@ private:
         usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
     };
     u32 store(const u8* page);  // zero_page, or its number
+    const u32* known(const u8* page) const;
+    struct Loaded {
+        const GuestMemory::Region* region = nullptr;  // null: nowhere
+        i64 distance = 0;                             // pages, from the file's to the region's
+    };
+    Loaded find_loaded(std::span<const u8> file) const;
     void flush_chunk();
 
     GuestMemory& memory_;

@@ -61,16 +61,19 @@ Result<SavedPages> SavedPages::open(state::FileReader& reader, const std::vector
     return SavedPages(reader, chunks, pages);
 }
 
-Result<void> SavedPages::check(const SavedBytes& saved, const char* what) const {
-    const Error broken{fmt::format("the saved machine is damaged: where its {} lies is not as it should be", what)};
+Result<void> SavedPages::check(const SavedBytes& saved, const char* what, Bases bases) const {
     const u64 pages = saved.pages();
-    u64 next = 0;
-    for (usize i = 0; i < saved.runs.size(); i += SavedBytes::numbers_in_run) {
-        const u64 first = saved.runs[i], count = saved.runs[i + 1], stored = saved.runs[i + 2];
-        if (first < next || count == 0 || first + count > pages || stored + count > stored_) return broken;
-        next = first + count;
-    }
-    return {};
+    const auto good = [&](const std::vector<u32>& runs) {
+        u64 next = 0;
+        for (usize i = 0; i < runs.size(); i += SavedBytes::numbers_in_run) {
+            const u64 first = runs[i], count = runs[i + 1], stored = runs[i + 2];
+            if (first < next || count == 0 || first + count > pages || stored + count > stored_) return false;
+            next = first + count;
+        }
+        return true;
+    };
+    if (good(saved.runs) && good(saved.bases) && (bases == Bases::some || saved.bases.empty())) return {};
+    return Error{fmt::format("the saved machine is damaged: where its {} lies is not as it should be", what)};
 }
 
 Result<std::span<const u8>> SavedPages::page(u32 stored) {
@@ -83,12 +86,12 @@ Result<std::span<const u8>> SavedPages::page(u32 stored) {
     return bytes_.subspan(usize{stored % pages_in_chunk} * page_size, page_size);
 }
 
-Result<void> SavedPages::read(const SavedBytes& saved,
-                              const std::function<void(u64 page, std::span<const u8> bytes)>& each) {
-    for (usize i = 0; i < saved.runs.size(); i += SavedBytes::numbers_in_run) {
-        for (u32 at = 0; at < saved.runs[i + 1]; at++) {
-            TRY_SET(const auto bytes, page(saved.runs[i + 2] + at));
-            each(u64{saved.runs[i]} + at, bytes);
+template <class Each>
+Result<void> SavedPages::read_runs(const std::vector<u32>& runs, Each each) {
+    for (usize i = 0; i < runs.size(); i += SavedBytes::numbers_in_run) {
+        for (u32 at = 0; at < runs[i + 1]; at++) {
+            TRY_SET(const auto bytes, page(runs[i + 2] + at));
+            each(u64{runs[i]} + at, bytes);
         }
     }
     return {};
@@ -98,11 +101,12 @@ Result<std::vector<u8>> SavedPages::read(const SavedBytes& saved) {
     if (saved.pages() > zero_pages_always + zero_pages_for_each * stored_)
         return Error{"the saved machine is damaged: a part of it is larger than the whole"};
     std::vector<u8> all(static_cast<usize>(saved.size));
-    TRY(read(saved, [&](u64 number, std::span<const u8> bytes) {
-        const u64 at = number * page_size;
-        const usize size = static_cast<usize>(std::min<u64>(page_size, saved.size - at));
-        std::copy_n(bytes.begin(), size, all.begin() + static_cast<std::ptrdiff_t>(at));
-    }));
+    const auto add = [&](u64 number, std::span<const u8> bytes) {
+        const usize at = static_cast<usize>(number * page_size), size = std::min<usize>(page_size, all.size() - at);
+        for (usize i = 0; i < size; i++) all[at + i] ^= bytes[i];
+    };
+    TRY(read_runs(saved.runs, add));
+    TRY(read_runs(saved.bases, add));
     return all;
 }
 

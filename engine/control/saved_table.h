@@ -38,16 +38,18 @@ public:
     // Both outlive this. An error if a chunk is not there or no chunk of pages.
     static Result<SavedPages> open(state::FileReader& reader, const std::vector<u32>& chunks);
 
-    // Whether the runs ascend, and lie within the bytes and within what is stored.
-    Result<void> check(const SavedBytes& saved, const char* what) const;
-    // Calls `each` with the number of each page that is not zero, and its bytes. After check().
-    Result<void> read(const SavedBytes& saved, const std::function<void(u64 page, std::span<const u8> bytes)>& each);
+    // Whether the runs ascend, and lie within the bytes and within what is stored. `bases`: whether there may be any.
+    enum class Bases : u8 { none, some };
+    Result<void> check(const SavedBytes& saved, const char* what, Bases bases) const;
+    // After check().
     Result<std::vector<u8>> read(const SavedBytes& saved);
 
 private:
     SavedPages(state::FileReader& reader, const std::vector<u32>& chunks, u64 stored)
         : reader_(reader), chunks_(chunks), stored_(stored) {}
     Result<std::span<const u8>> page(u32 stored);
+    template <class Each>
+    Result<void> read_runs(const std::vector<u32>& runs, Each each);
 
     state::FileReader& reader_;
     const std::vector<u32>& chunks_;

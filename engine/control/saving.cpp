@@ -28,8 +28,7 @@ std::optional<Result<void>> Saving::advance() {
 }
 
 void Saving::step() {
-    if (blobs_added_ < blob_slots.size()) return add_blob();
-    if (!memory_.step(step_pages_)) return take_state();
+    if (!memory_.step(step_pages_)) return blobs_added_ < blob_slots.size() ? add_blob() : take_state();
     if (memory_.taken() < next_growth_) return;
     next_growth_ += memory_.taken();
     step_pages_ *= 2;
@@ -41,15 +40,14 @@ void Saving::add_blob() {
     if (!blob) return;
     const auto content = BlobContent::of(*blob);
     if (content.ok())
-        table_.blobs[slot] = memory_.add(content.value().bytes());
+        table_.blobs[slot] = memory_.add_loaded(content.value().bytes());
     else
         problem_ = Error{fmt::format("the {} could not be read again: {}", blob_slots[slot].what, content.error().message)};
 }
 
 Result<void> Saving::finish() {
-    while (!problem_ && blobs_added_ < blob_slots.size()) add_blob();
+    while (!problem_ && !state_taken_) step();
     if (problem_) return *problem_;
-    if (!state_taken_) take_state();
     pipeline_.wait();
     return *pipeline_.result();
 }

@@ -202,9 +202,9 @@ struct SavedMachine {
         if (auto done = archive.finish(); !done.ok())
             return Error{fmt::format("the table of the saved machine is broken: {}", done.error().message)};
         TRY_SET(const auto pages, SavedPages::open(saved.reader, saved.table.chunks));
-        for (const SavedBytes& blob : saved.table.blobs) TRY(pages.check(blob, "files"));
-        for (const SavedBytes& region : saved.table.regions) TRY(pages.check(region, "memory"));
-        TRY(pages.check(saved.table.components, "state"));
+        for (const SavedBytes& blob : saved.table.blobs) TRY(pages.check(blob, "files", SavedPages::Bases::some));
+        for (const SavedBytes& region : saved.table.regions) TRY(pages.check(region, "memory", SavedPages::Bases::none));
+        TRY(pages.check(saved.table.components, "state", SavedPages::Bases::none));
         return saved;
     }
 };
