@@ -55,6 +55,7 @@ public:
     // A host that is out of threads ends the program with one line: harts cannot be left out.
     std::unique_ptr<host::Thread> start(std::string name, std::function<void()> body) override;
     unsigned hardware_threads() override;
+    void give_way() override;
     u64 current_id() const override;
 };
 

@@ -191,8 +191,6 @@ Result<void> HttpFile::read_at(u64 offset, std::span<u8> out) {
     return {};
 }
 
-Result<void> HttpFile::write_at(u64, std::span<const u8>) {
-    return Error{fmt::format("{}: can only be read", url_)};
-}
+Result<void> HttpFile::write_at(u64, std::span<const u8>) { return Error{fmt::format("{}: can only be read", url_)}; }
 
 }  // namespace viv::native

@@ -246,8 +246,7 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     board.serials = connections.serials;
     TRY_SET(auto machine, Machine::create(std::move(launch.config), host.machine_host()));
     if (launch.restore.empty()) return machine;
-    if (auto restored = machine->open(std::move(launch.saved), launch.arrival);
-        !restored.ok())
+    if (auto restored = machine->open(std::move(launch.saved), launch.arrival); !restored.ok())
         return Error{fmt::format("--restore {}: {}", launch.restore, restored.error().message)};
     return machine;
 }

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "native/help.h"
-#include "native/published.h"
 #include "native/machine_options.h"
+#include "native/published.h"
 #include "native/values.h"
 
 namespace viv::native {
@@ -59,7 +59,8 @@ public:
         line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
         line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
-        line.value("--restore", restore_, "FILE", "Go on with a saved machine: a file, a published folder, or a URL of either");
+        line.value("--restore", restore_, "FILE",
+                   "Go on with a saved machine: a file, a published folder, or a URL of either");
         line.flag("--verbose", verbose_, "Say more on standard error");
     }
 
@@ -370,8 +371,11 @@ Result<Command> parse_publish(Arguments arguments) {
     if (!from || from->empty() || !folder || folder->empty())
         return Error{"publish: a saved machine and a folder are needed, as in viv publish vm.saved public/vm"};
     PublishOptions options{*from, *folder, name.value_or(std::string(usual_published_name))};
-    const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
-    if (options.name.empty() || options.name.front() == '.' || !std::all_of(options.name.begin(), options.name.end(), good))
+    const auto good = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    if (options.name.empty() || options.name.front() == '.' ||
+        !std::all_of(options.name.begin(), options.name.end(), good))
         return Error{fmt::format("publish: --name {}: letters, digits, '-', '_' and '.' make a name", options.name)};
     return Command(std::move(options));
 }
@@ -444,9 +448,9 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec}, {"lockstep", parse_lockstep},
-                          {"save", parse_save},       {"publish", parse_publish},       {"list", parse_list}, {"info", parse_info},
-                          {"version", parse_version}, {"help", parse_help}};
+constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},       {"lockstep", parse_lockstep},
+                          {"save", parse_save}, {"publish", parse_publish}, {"list", parse_list},
+                          {"info", parse_info}, {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {
     const auto found =

@@ -16,8 +16,8 @@
 #include "native/lockstep.h"
 #include "native/options.h"
 #include "native/program_host.h"
-#include "native/run.h"
 #include "native/publish.h"
+#include "native/run.h"
 #include "native/save.h"
 #include "native/session.h"
 

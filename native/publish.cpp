@@ -24,9 +24,10 @@ int publish(const PublishOptions& options) {
             return Interruption::signal() == 0;
         });
     }
-    if (!done.ok()) return complain(done.error(), Interruption::signal() != 0 ? 128 + Interruption::signal() : exit_failed);
-    const auto line = fmt::format("{}: {} chunks, {:.1f} MB; new of these {}, {:.1f} MB\n", options.folder, done->chunks,
-                                  static_cast<double>(done->bytes) / 1e6, done->new_chunks,
+    if (!done.ok())
+        return complain(done.error(), Interruption::signal() != 0 ? 128 + Interruption::signal() : exit_failed);
+    const auto line = fmt::format("{}: {} chunks, {:.1f} MB; new of these {}, {:.1f} MB\n", options.folder,
+                                  done->chunks, static_cast<double>(done->bytes) / 1e6, done->new_chunks,
                                   static_cast<double>(done->new_bytes) / 1e6);
     return write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size()) ? 0 : exit_failed;
 }

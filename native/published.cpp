@@ -137,8 +137,8 @@ Result<std::shared_ptr<state::Source>> open_url(std::string url) {
     source->chunks = std::make_unique<HttpChunks>(folder_part(url));
     if (state::FileReader::chunks_are(head.bytes) == state::Chunks::outside && head.bytes.size() != head.total) {
         if (head.total > index_limit) return Error{fmt::format("{}: is too large for an index", url)};
-        TRY_SET(const auto rest, client.get_part(url, head.bytes.size(), head.total - head.bytes.size(),
-                                                 HttpClient::Trust::seen));
+        TRY_SET(const auto rest,
+                client.get_part(url, head.bytes.size(), head.total - head.bytes.size(), HttpClient::Trust::seen));
         head.bytes.insert(head.bytes.end(), rest.bytes.begin(), rest.bytes.end());
         if (head.bytes.size() != head.total) return Error{fmt::format("{}: came cut short", url)};
     }
@@ -243,12 +243,13 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     FolderSink chunks(folder + "/", counts);
     IndexSink index(folder, name);
     state::FileWriter writer(index, &chunks);
-    state::ChunkPacker packer(state::ChunkPacker::Effort::much);
+    state::ChunkPacker packer;
     TRY(writer.begin());
     for (u32 i = 0; i < opened->chunks(); i++) {
-        if (!progress(i, opened->chunks())) return Error{"publish: interrupted; nothing that is there already has changed"};
+        if (!progress(i, opened->chunks()))
+            return Error{"publish: interrupted; nothing that is there already has changed"};
         TRY_SET(const auto plain, opened->read(i));
-        TRY_SET(const u32 number, writer.add(packer.pack(plain)));
+        TRY_SET(const u32 number, writer.add(packer.pack(plain, state::ChunkPacker::Effort::much)));
         // The table names chunks by their numbers.
         if (number != i) return Error{fmt::format("publish {}: holds a chunk twice", from)};
     }

@@ -1,6 +1,7 @@
 // Threads, mutexes and conditions on pthreads: waiting harts sleep in the kernel, time-outs follow the monotonic clock.
 // See engine/host/threads.h and host_posix.h; POSIX.1-2017, pthread.h.
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -112,6 +113,12 @@ std::unique_ptr<host::Thread> PosixThreads::start(std::string name, std::functio
 }
 
 u64 PosixThreads::current_id() const { return this_thread(); }
+
+// On Linux a thread has a priority of its own, by its own number.
+void PosixThreads::give_way() {
+    constexpr int background_niceness = 10;
+    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(current_id()), background_niceness);
+}
 
 unsigned PosixThreads::hardware_threads() {
     const long count = sysconf(_SC_NPROCESSORS_ONLN);

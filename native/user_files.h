@@ -25,7 +25,7 @@ Result<void> check_writable(std::string_view who, const std::string& path);
 
 class FileSink final : public ByteSink {
 public:
-    enum class Readers : u8 { owner, all };  // guest memory may hold secrets: usually for this user only
+    enum class Readers : u8 { owner, all };     // guest memory may hold secrets: usually for this user only
     enum class Durable : u8 { at_end, later };  // later: whenever the host gets to it
     static Result<std::unique_ptr<FileSink>> create(std::string_view who, const std::string& path,
                                                     Readers readers = Readers::owner,

@@ -130,8 +130,7 @@ Result<void> RiscvVirt::build() {
         Ns16550a::Wiring{plic_->source(irq_uart0), serial, services_.timers, Log(services_.log, "ns16550a")});
     rtc_ = std::make_unique<GoldfishRtc>(
         GoldfishRtc::Wiring{plic_->source(irq_rtc), services_.timers, Log(services_.log, "goldfish-rtc")});
-    vmgenid_ = std::make_unique<VmGenerationId>(
-        VmGenerationId::Wiring{plic_->source(irq_vmgenid), services_.inlet});
+    vmgenid_ = std::make_unique<VmGenerationId>(VmGenerationId::Wiring{plic_->source(irq_vmgenid), services_.inlet});
     test_ = std::make_unique<SifiveTest>(SifiveTest::Wiring{[this](int code) { services_.events.power_off(code); },
                                                             [this] { services_.events.reset_requested(); },
                                                             Log(services_.log, "sifive-test")});

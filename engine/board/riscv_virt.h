@@ -1,7 +1,7 @@
 // The `riscv-virt` board: QEMU's `virt` memory map and interrupt numbers, and a VM generation ID beside them, so that
-// firmware and kernels for it run unchanged. Promises: up to 8 harts; RAM at 0x80000000; without --bios the engine's own SBI runs the kernel in
-// supervisor mode, with it the firmware starts in machine mode and finds kernel and device tree as QEMU would hand them
-// over. The device tree tells the guest exactly what there is.
+// firmware and kernels for it run unchanged. Promises: up to 8 harts; RAM at 0x80000000; without --bios the engine's
+// own SBI runs the kernel in supervisor mode, with it the firmware starts in machine mode and finds kernel and device
+// tree as QEMU would hand them over. The device tree tells the guest exactly what there is.
 #pragma once
 
 #include "engine/board/board.h"
@@ -27,10 +27,10 @@ struct Area {
     u64 base, size;
 };
 constexpr Area mrom{0x1000, 0xf000}, test{0x10'0000, 0x1000}, rtc{0x10'1000, 0x1000},
-    vmgenid{0x10'2000, VmGenerationId::mmio_size}, aclint{0x200'0000, 0x1'0000},
-    pcie_pio{0x300'0000, 0x1'0000}, plic{0xc00'0000, 0x60'0000}, uart0{0x1000'0000, 0x100}, virtio{0x1000'1000, 0x1000},
-    fw_cfg{0x1010'0000, 0x18}, pcie_ecam{0x3000'0000, 0x1000'0000}, pcie_mmio{0x4000'0000, 0x4000'0000},
-    dram{0x8000'0000, 0}, pcie_mmio_high{0x4'0000'0000, 0x4'0000'0000};
+    vmgenid{0x10'2000, VmGenerationId::mmio_size}, aclint{0x200'0000, 0x1'0000}, pcie_pio{0x300'0000, 0x1'0000},
+    plic{0xc00'0000, 0x60'0000}, uart0{0x1000'0000, 0x100}, virtio{0x1000'1000, 0x1000}, fw_cfg{0x1010'0000, 0x18},
+    pcie_ecam{0x3000'0000, 0x1000'0000}, pcie_mmio{0x4000'0000, 0x4000'0000}, dram{0x8000'0000, 0},
+    pcie_mmio_high{0x4'0000'0000, 0x4'0000'0000};
 constexpr unsigned virtio_slots = 8;
 constexpr u32 irq_virtio = 1, irq_uart0 = 10, irq_rtc = 11, irq_vmgenid = 12, irq_pcie = 0x20;
 constexpr u32 plic_sources = 95, plic_priority_bits = 3;

@@ -11,12 +11,14 @@ constexpr unsigned most_workers = 4;
 
 }  // namespace
 
-ChunkPipeline::ChunkPipeline(state::FileWriter& writer, host::Threads* threads) : writer_(writer) {
+ChunkPipeline::ChunkPipeline(state::FileWriter& writer, usize chunk_size, host::Threads* threads)
+    : writer_(writer), chunk_size_(chunk_size) {
     if (threads == nullptr) return;
     mutex_ = threads->make_mutex();
     changed_ = threads->make_condition();
     const unsigned count = std::clamp(threads->hardware_threads(), 1U, most_workers);
-    for (unsigned i = 0; i < count; i++) workers_.push_back(threads->start("viv-save", [this] { work(); }));
+    for (unsigned i = 0; i < count; i++)
+        workers_.push_back(threads->start("viv-save", [this, threads] { work(*threads); }));
 }
 
 ChunkPipeline::~ChunkPipeline() {
@@ -34,20 +36,25 @@ bool ChunkPipeline::has_room() const {
     return waiting_bytes_ < most_waiting;
 }
 
-u64 ChunkPipeline::add(std::vector<u8> plain) {
+ChunkPipeline::Packed ChunkPipeline::pack(state::ChunkPacker& packer, std::span<const u8> plain) const {
+    Packed packed;
+    for (; !plain.empty(); plain = plain.subspan(std::min(chunk_size_, plain.size())))
+        packed.push_back(packer.pack(plain.first(std::min(chunk_size_, plain.size()))));
+    return packed;
+}
+
+void ChunkPipeline::add(std::vector<u8> plain) {
     host::Lock lock(mutex_.get());
     const u64 number = added_++;
     while (waiting_bytes_ >= most_waiting && !problem_) changed_->wait(*mutex_);
-    if (problem_) return number;
+    if (problem_) return;
     if (workers_.empty()) {
-        packed_.emplace(number, own_.pack(plain));
-        write_ready();
-        return number;
+        packed_.emplace(number, pack(own_, plain));
+        return write_ready();
     }
     waiting_bytes_ += plain.size();
     waiting_.emplace(number, std::move(plain));
     changed_->notify_all();
-    return number;
 }
 
 void ChunkPipeline::finish(std::function<Result<void>(const Numbers&)> work) {
@@ -77,17 +84,27 @@ void ChunkPipeline::write_ready() {
         if (mutex_) mutex_->lock();
         return done;
     };
-    while (!problem_ && !packed_.empty() && packed_.begin()->first == numbers_.size()) {
-        const auto chunk = std::move(packed_.begin()->second);
+    while (!problem_ && !packed_.empty() && packed_.begin()->first == written_) {
+        const auto chunks = std::move(packed_.begin()->second);
         packed_.erase(packed_.begin());
-        auto number = unlocked([&] { return writer_.add(chunk); });
-        waiting_bytes_ -= std::min<u64>(waiting_bytes_, chunk.plain);
-        if (number.ok())
-            numbers_.push_back(*number);
+        u64 plain = 0;
+        auto written = unlocked([&]() -> Result<Numbers> {
+            Numbers numbers;
+            for (const auto& chunk : chunks) {
+                plain += chunk.plain;
+                TRY_SET(const u32 number, writer_.add(chunk));
+                numbers.push_back(number);
+            }
+            return numbers;
+        });
+        written_++;
+        waiting_bytes_ -= std::min<u64>(waiting_bytes_, plain);
+        if (written.ok())
+            numbers_.insert(numbers_.end(), written->begin(), written->end());
         else
-            problem_ = number.error();
+            problem_ = written.error();
     }
-    if (last_ && !result_ && (problem_ || numbers_.size() == added_))
+    if (last_ && !result_ && (problem_ || written_ == added_))
         result_ = problem_ ? Result<void>(*problem_) : unlocked([this] { return last_(numbers_); });
     writing_ = false;
     if (changed_) changed_->notify_all();
@@ -107,14 +124,15 @@ bool ChunkPipeline::take(std::vector<u8>& plain, u64& number) {
     return true;
 }
 
-void ChunkPipeline::work() {
+void ChunkPipeline::work(host::Threads& threads) {
+    threads.give_way();  // to the machine, which goes on meanwhile
     state::ChunkPacker packer;
     std::vector<u8> plain;
     u64 number = 0;
     while (take(plain, number)) {
-        auto chunk = packer.pack(plain);
+        auto packed = pack(packer, plain);
         host::Lock lock(mutex_.get());
-        packed_.emplace(number, std::move(chunk));
+        packed_.emplace(number, std::move(packed));
         write_ready();
     }
 }

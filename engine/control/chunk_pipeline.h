@@ -19,15 +19,15 @@ class ChunkPipeline {
 public:
     static constexpr u64 most_waiting = u64{64} << 20;
 
-    // `threads` may be null.
-    ChunkPipeline(state::FileWriter& writer, host::Threads* threads);
+    // `threads` may be null. Chunks have `chunk_size` bytes, but for the last ones of a call of add().
+    ChunkPipeline(state::FileWriter& writer, usize chunk_size, host::Threads* threads);
     // What has not been finished is dropped.
     ~ChunkPipeline();
     ChunkPipeline(const ChunkPipeline&) = delete;
     ChunkPipeline& operator=(const ChunkPipeline&) = delete;
 
-    // Waits while too much is waiting. Returns the chunk's place in the order, from 0 on.
-    u64 add(std::vector<u8> plain);
+    // Some chunks, one behind the other; waits while too much is waiting.
+    void add(std::vector<u8> plain);
     bool has_room() const;
 
     // Behind all chunks: `work` is called, on some thread, with the chunks' numbers in the file in the order of add().
@@ -38,22 +38,25 @@ public:
     void wait();  // until there is
 
 private:
-    void work();
+    void work(host::Threads& threads);
+    using Packed = std::vector<state::PackedChunk>;  // of one call of add()
+    Packed pack(state::ChunkPacker& packer, std::span<const u8> plain) const;
     bool take(std::vector<u8>& plain, u64& number);
     void write_ready();
 
     state::FileWriter& writer_;
+    usize chunk_size_;
     std::unique_ptr<host::Mutex> mutex_;  // of all that follows; null without threads
     std::unique_ptr<host::Condition> changed_;
     std::map<u64, std::vector<u8>> waiting_;
-    std::map<u64, state::PackedChunk> packed_;  // until those before are written
-    u64 waiting_bytes_ = 0, added_ = 0;
+    std::map<u64, Packed> packed_;  // until those before are written
+    u64 waiting_bytes_ = 0, added_ = 0, written_ = 0;
     bool writing_ = false, stopping_ = false;
     Numbers numbers_;
     std::function<Result<void>(const Numbers&)> last_;
     std::optional<Error> problem_;
     std::optional<Result<void>> result_;
-    state::ChunkPacker own_;  // without threads
+    state::ChunkPacker own_;                              // without threads
     std::vector<std::unique_ptr<host::Thread>> workers_;  // the last member: they use the others
 };
 

@@ -99,7 +99,8 @@ void LazyMemory::fetch_chunk(u32 place) {
             const auto& region = *memory_.regions()[places_[at].region];
             const u64 page = places_[at].page;
             if (!GuestMemory::absent(region, page)) continue;
-            if (bytes.ok()) std::memcpy(region.host + page * page_size, bytes.value().data() + i * page_size, page_size);
+            if (bytes.ok())
+                std::memcpy(region.host + page * page_size, bytes.value().data() + i * page_size, page_size);
             memory_.note_present(region, page);
         }
     }

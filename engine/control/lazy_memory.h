@@ -1,7 +1,7 @@
-// Guest memory that is still in the file of a saved machine: pages come when they are touched first, with those that are
-// stored beside them. Promises: every page is brought once, by one thread, and never over what has been written since;
-// with the last one the file is not needed any more. A file that cannot be read any more is told once, as an error, and
-// its pages are zero: the machine is to be ended.
+// Guest memory that is still in the file of a saved machine: pages come when they are touched first, with those that
+// are stored beside them. Promises: every page is brought once, by one thread, and never over what has been written
+// since; with the last one the file is not needed any more. A file that cannot be read any more is told once, as an
+// error, and its pages are zero: the machine is to be ended.
 #pragma once
 
 #include <functional>

@@ -16,6 +16,7 @@ bool is_zero(const u8* page) {
 }
 
 constexpr usize most_numbers = usize{1} << 28;
+constexpr usize chunks_at_once = 16;  // so that handing them over costs little
 
 void append_run(std::vector<u32>& runs, u64 page, u32 stored) {
     if (!runs.empty()) {
@@ -43,8 +44,7 @@ void SavedBytes::state(Archive& a) {
 
 MemorySaver::MemorySaver(GuestMemory& memory, std::span<Cpu* const> cpus, ChunkPipeline& pipeline)
     : memory_(memory), cpus_(cpus), pipeline_(pipeline) {
-    for (const auto& region : memory_.regions())
-        stored_.emplace_back(static_cast<usize>(pages_of(*region)), zero_page);
+    for (const auto& region : memory_.regions()) stored_.emplace_back(static_cast<usize>(pages_of(*region)), zero_page);
 }
 
 // That a page is unchanged means to the next one that it is zero.
@@ -89,40 +89,48 @@ bool MemorySaver::step(u64 most) {
 }
 
 u32 MemorySaver::store(const u8* bytes) {
-    if (is_zero(bytes)) return zero_page;
-    const auto [known, fresh] = known_.emplace(hash128({bytes, page_size}), next_stored_);
+    return is_zero(bytes) ? zero_page : store(bytes, hash128({bytes, page_size}));
+}
+
+u32 MemorySaver::store(const u8* bytes, const Hash128& hash) {
+    const auto [known, fresh] = known_.emplace(hash, next_stored_);
     if (!fresh) return known->second;
-    chunk_.insert(chunk_.end(), bytes, bytes + page_size);
-    if (chunk_.size() == pages_in_chunk * page_size) flush_chunk();
+    pages_.insert(pages_.end(), bytes, bytes + page_size);
+    if (pages_.size() == chunks_at_once * saved_chunk_size) flush();
     return next_stored_++;
 }
 
-void MemorySaver::flush_chunk() {
-    chunks_.push_back(pipeline_.add(std::move(chunk_)));
-    chunk_.clear();
-    chunk_.reserve(pages_in_chunk * page_size);
+void MemorySaver::flush() {
+    pipeline_.add(std::move(pages_));
+    pages_.clear();
+    pages_.reserve(chunks_at_once * saved_chunk_size);
 }
 
 void MemorySaver::finish() {
     step(~u64{0});
-    if (!chunk_.empty()) flush_chunk();
+    if (!pages_.empty()) flush();
 }
 
 namespace {
 
-// Calls `each` with every page; the last one is filled up with zeroes.
-template <class Each>
-void for_each_page(std::span<const u8> bytes, Each each) {
-    std::array<u8, page_size> last{};
-    for (u64 page = 0; page * page_size < bytes.size(); page++) {
-        auto from = bytes.subspan(static_cast<usize>(page * page_size));
-        if (from.size() < page_size) {
-            std::copy(from.begin(), from.end(), last.begin());
-            from = last;
-        }
-        each(page, from.data());
+// A page of a file; the last one is filled up with zeroes.
+class PageOf {
+public:
+    PageOf(std::span<const u8> file, u64 page) {
+        const auto from = file.subspan(static_cast<usize>(page * page_size));
+        bytes_ = from.data();
+        if (from.size() >= page_size) return;
+        std::copy(from.begin(), from.end(), last_.begin());
+        bytes_ = last_.data();
     }
-}
+    PageOf(const PageOf&) = delete;
+    PageOf& operator=(const PageOf&) = delete;
+    const u8* bytes() const { return bytes_; }
+
+private:
+    std::array<u8, page_size> last_{};
+    const u8* bytes_;
+};
 
 // Most of the two is the same.
 bool alike(const u8* one, const u8* other) {
@@ -137,63 +145,68 @@ bool alike(const u8* one, const u8* other) {
 SavedBytes MemorySaver::add(std::span<const u8> bytes) {
     SavedBytes saved;
     saved.size = bytes.size();
-    for_each_page(bytes, [&](u64 page, const u8* from) {
-        if (const u32 stored = store(from); stored != zero_page) append_run(saved.runs, page, stored);
-    });
+    for (u64 page = 0; page < saved.pages(); page++)
+        if (const u32 stored = store(PageOf(bytes, page).bytes()); stored != zero_page)
+            append_run(saved.runs, page, stored);
     return saved;
 }
 
-const u32* MemorySaver::known(const u8* page) const {
-    const auto found = known_.find(hash128({page, page_size}));
-    return found == known_.end() ? nullptr : &found->second;
+bool MemorySaver::step_loaded(Loaded& loaded, u64 most) {
+    loaded.saved.size = loaded.file.size();
+    const u64 pages = loaded.saved.pages();
+    if (loaded.hashes.size() < pages) {
+        for (; most != 0 && loaded.hashes.size() < pages; most--)
+            loaded.hashes.push_back(hash128({PageOf(loaded.file, loaded.hashes.size()).bytes(), page_size}));
+        if (loaded.hashes.size() == pages) find(loaded);
+        return true;
+    }
+    for (; most != 0 && loaded.next < pages; most--, loaded.next++) {
+        const PageOf page(loaded.file, loaded.next);
+        if (is_zero(page.bytes())) continue;
+        const Hash128& hash = loaded.hashes[static_cast<usize>(loaded.next)];
+        const u8* base = known_.contains(hash) ? nullptr : as_loaded(loaded, loaded.next);
+        if (base == nullptr || !alike(page.bytes(), base)) {
+            append_run(loaded.saved.runs, loaded.next, store(page.bytes(), hash));
+            continue;
+        }
+        std::array<u8, page_size> difference;
+        for (usize i = 0; i < page_size; i++) difference[i] = page.bytes()[i] ^ base[i];
+        append_run(loaded.saved.runs, loaded.next, store(difference.data()));
+        append_run(loaded.saved.bases, loaded.next, store(base));
+    }
+    return loaded.next < pages;
 }
 
 // Where most of its pages are that are in memory as they are in the file.
-MemorySaver::Loaded MemorySaver::find_loaded(std::span<const u8> file) const {
-    const auto& regions = memory_.regions();
-    const GuestMemory::Region* ram = nullptr;
-    for (const auto& region : regions)
-        if (region->kind == GuestMemory::Kind::ram && (ram == nullptr || region->size > ram->size)) ram = region.get();
-    if (ram == nullptr) return {};
-    const auto& stored = stored_[ram->index];
-    std::unordered_map<u32, u32> pages;  // by what is stored; of equal ones the last
-    for (u32 page = 0; page < stored.size(); page++)
-        if (stored[page] != zero_page) pages[stored[page]] = page;
-    std::unordered_map<i64, u32> votes;
-    i64 best = 0;
-    for_each_page(file, [&](u64 page, const u8* from) {
-        const u32* number = is_zero(from) ? nullptr : known(from);
-        const auto place = number == nullptr ? pages.end() : pages.find(*number);
-        if (place == pages.end()) return;
-        const i64 distance = i64{place->second} - static_cast<i64>(page);
-        if (++votes[distance] > votes[best]) best = distance;
-    });
-    return votes.empty() ? Loaded{} : Loaded{ram, best};
+void MemorySaver::find(Loaded& loaded) const {
+    std::unordered_map<u32, u32> pages;  // of the file, by what is stored; of equal ones the last
+    for (u32 page = 0; page < loaded.hashes.size(); page++)
+        if (const auto found = known_.find(loaded.hashes[page]); found != known_.end()) pages[found->second] = page;
+    u32 most = 0;
+    for (const auto& region : memory_.regions()) {
+        const auto& stored = stored_[region->index];
+        std::unordered_map<i64, u32> votes;
+        for (usize page = 0; page < stored.size(); page++) {
+            if (stored[page] == zero_page) continue;
+            const auto found = pages.find(stored[page]);
+            if (found == pages.end()) continue;
+            const i64 distance = static_cast<i64>(page) - i64{found->second};
+            if (++votes[distance] <= most) continue;
+            most = votes[distance];
+            loaded.region = region.get();
+            loaded.distance = distance;
+        }
+    }
 }
 
-SavedBytes MemorySaver::add_loaded(std::span<const u8> file) {
-    const Loaded loaded = find_loaded(file);
-    SavedBytes saved;
-    saved.size = file.size();
-    // The page of memory that was this one of the file, if it is still as it has been stored.
-    const auto altered = [&](u64 page) -> const u8* {
-        if (loaded.region == nullptr) return nullptr;
-        const i64 at = static_cast<i64>(page) + loaded.distance;
-        if (at < 0 || static_cast<u64>(at) >= pages_of(*loaded.region)) return nullptr;
-        const bool as_stored = stored_[loaded.region->index][static_cast<usize>(at)] != zero_page &&
-                               GuestMemory::unchanged(*loaded.region, static_cast<u64>(at));
-        return as_stored ? loaded.region->host + at * static_cast<i64>(page_size) : nullptr;
-    };
-    for_each_page(file, [&](u64 page, const u8* from) {
-        if (is_zero(from)) return;
-        const u8* base = known(from) == nullptr ? altered(page) : nullptr;
-        if (base == nullptr || !alike(from, base)) return append_run(saved.runs, page, store(from));
-        std::array<u8, page_size> difference;
-        for (usize i = 0; i < page_size; i++) difference[i] = from[i] ^ base[i];
-        append_run(saved.runs, page, store(difference.data()));
-        append_run(saved.bases, page, *known(base));
-    });
-    return saved;
+// The page of memory that was this one of the file, if it is still as it has been stored.
+const u8* MemorySaver::as_loaded(const Loaded& loaded, u64 page) const {
+    if (loaded.region == nullptr) return nullptr;
+    const i64 at = static_cast<i64>(page) + loaded.distance;
+    if (at < 0 || static_cast<u64>(at) >= pages_of(*loaded.region)) return nullptr;
+    const bool as_stored = stored_[loaded.region->index][static_cast<usize>(at)] != zero_page &&
+                           GuestMemory::unchanged(*loaded.region, static_cast<u64>(at));
+    return as_stored ? loaded.region->host + at * static_cast<i64>(page_size) : nullptr;
 }
 
 std::vector<SavedBytes> MemorySaver::regions() const {

@@ -1,6 +1,6 @@
-// Guest memory on its way into a saved file: pages by content, equal ones once, zero ones not at all, in chunks of
-// sixteen. Promises: what finish() leaves is memory as it is then, however it was written between the steps before; a
-// step costs time in proportion to the pages that it takes. Called while no CPU runs.
+// Guest memory on its way into a saved file: pages by content, equal ones once, zero ones not at all. Promises: what
+// finish() leaves is memory as it is then, however it was written between the steps before; a step costs time in
+// proportion to the pages that it takes. Called while no CPU runs.
 #pragma once
 
 #include <span>
@@ -28,7 +28,9 @@ struct SavedBytes {
     void state(Archive& a);
 };
 
+// So few, since an opened machine reads chunks for single pages.
 constexpr u32 pages_in_chunk = 4;
+constexpr usize saved_chunk_size = pages_in_chunk * page_size;
 
 class MemorySaver {
 public:
@@ -44,14 +46,21 @@ public:
     // Something else than memory.
     SavedBytes add(std::span<const u8> bytes);
     // A file that the machine was started with, after most of memory: much of it lies there in one piece, some pages a
-    // little altered.
-    SavedBytes add_loaded(std::span<const u8> file);
+    // little altered. In steps of at most so many pages; true: there is more to do.
+    struct Loaded {
+        std::span<const u8> file;  // outlives the last step
+        SavedBytes saved;          // the result
+
+        std::vector<Hash128> hashes;                  // of its pages so far
+        const GuestMemory::Region* region = nullptr;  // null: it is nowhere
+        i64 distance = 0;                             // pages, from the file's to the region's
+        u64 next = 0;                                 // page
+    };
+    bool step_loaded(Loaded& loaded, u64 most);
     // All that are left.
     void finish();
 
     std::vector<SavedBytes> regions() const;
-    // Their places in the pipeline's order.
-    const std::vector<u64>& chunks() const { return chunks_; }
 
 private:
     static constexpr u32 zero_page = ~u32{0};
@@ -59,21 +68,17 @@ private:
         usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
     };
     u32 store(const u8* page);  // zero_page, or its number
-    const u32* known(const u8* page) const;
-    struct Loaded {
-        const GuestMemory::Region* region = nullptr;  // null: nowhere
-        i64 distance = 0;                             // pages, from the file's to the region's
-    };
-    Loaded find_loaded(std::span<const u8> file) const;
-    void flush_chunk();
+    u32 store(const u8* page, const Hash128& hash);
+    void find(Loaded& loaded) const;
+    const u8* as_loaded(const Loaded& loaded, u64 page) const;
+    void flush();
 
     GuestMemory& memory_;
     std::span<Cpu* const> cpus_;
     ChunkPipeline& pipeline_;
     std::vector<std::vector<u32>> stored_;  // by region and page: the number, or zero_page
     std::unordered_map<Hash128, u32, HashOfHash> known_;
-    std::vector<u8> chunk_;
-    std::vector<u64> chunks_;
+    std::vector<u8> pages_;  // for the next chunks
     u32 next_stored_ = 0;
     u64 taken_ = 0;
     usize region_ = 0;  // where the next step begins

@@ -25,9 +25,9 @@ inline constexpr std::array<BlobSlot, 3> blob_slots{{
 struct SavedTable {
     Machine::SavedHead head;  // blobs by name only
     std::array<SavedBytes, blob_slots.size()> blobs;
-    SavedBytes components;              // an archive of CPUs, devices and so on
-    std::vector<SavedBytes> regions;    // of guest memory, as they were added
-    std::vector<u32> chunks;            // of pages_in_chunk pages each, but for the last
+    SavedBytes components;            // an archive of CPUs, devices and so on
+    std::vector<SavedBytes> regions;  // of guest memory, as they were added
+    std::vector<u32> chunks;          // of pages_in_chunk pages each, but for the last
 
     void state(Archive& a);
 };

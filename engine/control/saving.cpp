@@ -15,7 +15,7 @@ Saving::Saving(Machine::Implementation& machine, ByteSink& sink)
     : machine_(machine),
       writer_(sink),
       memory_(machine.board->memory(), machine.cpus, pipeline_),
-      pipeline_(writer_, machine.host.threads),
+      pipeline_(writer_, saved_chunk_size, machine.host.threads),
       step_pages_(first_step_pages),
       next_growth_(machine.board->memory().ram_size() / page_size) {
     if (auto begun = writer_.begin(); !begun.ok()) problem_ = begun.error();
@@ -28,21 +28,31 @@ std::optional<Result<void>> Saving::advance() {
 }
 
 void Saving::step() {
-    if (!memory_.step(step_pages_)) return blobs_added_ < blob_slots.size() ? add_blob() : take_state();
+    if (!memory_.step(step_pages_)) return step_blob() ? void() : take_state();
     if (memory_.taken() < next_growth_) return;
     next_growth_ += memory_.taken();
     step_pages_ *= 2;
 }
 
-void Saving::add_blob() {
-    const usize slot = blobs_added_++;
-    const auto& blob = machine_.board->config().*blob_slots[slot].in_config;
-    if (!blob) return;
-    const auto content = BlobContent::of(*blob);
-    if (content.ok())
-        table_.blobs[slot] = memory_.add_loaded(content.value().bytes());
-    else
-        problem_ = Error{fmt::format("the {} could not be read again: {}", blob_slots[slot].what, content.error().message)};
+// False: there was nothing left to do.
+bool Saving::step_blob() {
+    while (blob_ < blob_slots.size() && !(machine_.board->config().*blob_slots[blob_].in_config)) blob_++;
+    if (blob_ == blob_slots.size()) return false;
+    if (!blob_content_) {
+        auto content = BlobContent::of(*(machine_.board->config().*blob_slots[blob_].in_config));
+        if (!content.ok()) {
+            problem_ = Error{
+                fmt::format("the {} could not be read again: {}", blob_slots[blob_].what, content.error().message)};
+            return true;
+        }
+        blob_content_ = std::move(content).value();
+        loaded_ = {};
+        loaded_.file = blob_content_->bytes();
+    }
+    if (memory_.step_loaded(loaded_, step_pages_)) return true;
+    table_.blobs[blob_++] = std::move(loaded_.saved);
+    blob_content_.reset();
+    return true;
 }
 
 Result<void> Saving::finish() {
@@ -59,7 +69,7 @@ void Saving::take_state() {
     memory_.finish();
     table_.regions = memory_.regions();
     pipeline_.finish([this](const ChunkPipeline::Numbers& numbers) {
-        for (const u64 place : memory_.chunks()) table_.chunks.push_back(numbers[static_cast<usize>(place)]);
+        table_.chunks = numbers;
         std::vector<u8> bytes;
         Archive archive = Archive::saver(bytes);
         table_.state(archive);

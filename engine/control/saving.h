@@ -30,7 +30,7 @@ public:
 
 private:
     void step();
-    void add_blob();
+    bool step_blob();
     void take_state();
 
     Machine::Implementation& machine_;
@@ -38,7 +38,9 @@ private:
     SavedTable table_;
     MemorySaver memory_;
     ChunkPipeline pipeline_;  // behind what its threads use
-    usize blobs_added_ = 0;
+    usize blob_ = 0;          // of blob_slots, which comes next or is under way
+    std::optional<BlobContent> blob_content_;
+    MemorySaver::Loaded loaded_;
     u64 step_pages_, next_growth_;
     bool state_taken_ = false;
     std::optional<Error> problem_;

@@ -203,7 +203,8 @@ struct SavedMachine {
             return Error{fmt::format("the table of the saved machine is broken: {}", done.error().message)};
         TRY_SET(const auto pages, SavedPages::open(saved.reader, saved.table.chunks));
         for (const SavedBytes& blob : saved.table.blobs) TRY(pages.check(blob, "files", SavedPages::Bases::some));
-        for (const SavedBytes& region : saved.table.regions) TRY(pages.check(region, "memory", SavedPages::Bases::none));
+        for (const SavedBytes& region : saved.table.regions)
+            TRY(pages.check(region, "memory", SavedPages::Bases::none));
         TRY(pages.check(saved.table.components, "state", SavedPages::Bases::none));
         return saved;
     }
@@ -236,7 +237,8 @@ Result<void> Machine::Implementation::fits(const SavedTable& table) const {
     const auto& regions = board->memory().regions();
     bool same = regions.size() == table.regions.size();
     for (usize i = 0; same && i < regions.size(); i++) same = regions[i]->size == table.regions[i].size;
-    if (!same) return Error{"the memory of the saved machine lies elsewhere than this one's: create it as it was saved"};
+    if (!same)
+        return Error{"the memory of the saved machine lies elsewhere than this one's: create it as it was saved"};
     return {};
 }
 

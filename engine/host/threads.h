@@ -41,6 +41,8 @@ public:
     virtual std::unique_ptr<Condition> make_condition() = 0;
     virtual std::unique_ptr<Thread> start(std::string name, std::function<void()> body) = 0;
     virtual unsigned hardware_threads() = 0;
+    // The calling thread gives way to others from now on, where the host has such a thing.
+    virtual void give_way() {}
     virtual u64 current_id() const = 0;  // Thread::id() of the caller
 };
 

@@ -24,7 +24,7 @@ namespace {
 constexpr std::array<u8, 8> magic{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
 constexpr usize head_size = 16, end_size = 64, place_size = 24;
 constexpr u64 directory_limit = u64{64} << 20;  // bytes before compression
-constexpr int quick_level = 1, small_level = 12;
+constexpr std::array<int, 2> levels{1, 12};     // by Effort
 
 std::array<u8, head_size> make_head(Chunks chunks) {
     std::array<u8, head_size> head{};
@@ -36,12 +36,12 @@ std::array<u8, head_size> make_head(Chunks chunks) {
 
 Error damaged(std::string_view problem) { return Error{fmt::format("the saved machine is damaged: {}", problem)}; }
 
-PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain, int level) {
+PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain, ChunkPacker::Effort effort) {
     PackedChunk chunk;
     chunk.plain = static_cast<u32>(plain.size());
     chunk.stored.resize(ZSTD_compressBound(plain.size()));
-    const usize size =
-        ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(), level);
+    const usize size = ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(),
+                                         levels[static_cast<usize>(effort)]);
     if (ZSTD_isError(size) != 0 || size >= plain.size())
         chunk.stored.assign(plain.begin(), plain.end());
     else
@@ -61,19 +61,31 @@ struct ChunkPacker::Tools {
     Tools& operator=(const Tools&) = delete;
 };
 
-ChunkPacker::ChunkPacker(Effort effort) : tools_(std::make_unique<Tools>()), effort_(effort) {}
+ChunkPacker::ChunkPacker() : tools_(std::make_unique<Tools>()) {}
 ChunkPacker::~ChunkPacker() = default;
 
-PackedChunk ChunkPacker::pack(std::span<const u8> plain) {
+PackedChunk ChunkPacker::pack(std::span<const u8> plain, Effort effort) {
     CHECK(plain.size() <= chunk_limit);
-    return state::pack(tools_->zstd, plain, effort_ == Effort::much ? small_level : quick_level);
+    return state::pack(tools_->zstd, plain, effort);
 }
 
 // ---- Writing -------------------------------------------------------------------------------------------------------
 
+Result<void> FileWriter::put(std::span<const u8> bytes) {
+    constexpr usize enough = 256 << 10;
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    return buffer_.size() < enough ? Result<void>() : put_buffer();
+}
+
+Result<void> FileWriter::put_buffer() {
+    TRY(sink_.write(buffer_));
+    buffer_.clear();
+    return {};
+}
+
 Result<void> FileWriter::begin() {
     position_ = head_size;
-    return sink_.write(make_head(outside_ == nullptr ? Chunks::inside : Chunks::outside));
+    return put(make_head(outside_ == nullptr ? Chunks::inside : Chunks::outside));
 }
 
 Result<u32> FileWriter::add(const PackedChunk& chunk) {
@@ -91,7 +103,7 @@ Result<u32> FileWriter::add(const PackedChunk& chunk) {
         return next;
     }
     position_ += chunk.stored.size();
-    TRY(sink_.write(chunk.stored));
+    TRY(put(chunk.stored));
     return next;
 }
 
@@ -101,9 +113,10 @@ Result<void> FileWriter::finish(std::span<const u8> table) {
     if (places_.size() > directory_limit) return Error{"the machine is too large for a saved file"};
     ZSTD_CCtx* zstd = ZSTD_createCCtx();
     CHECK(zstd != nullptr);
-    const PackedChunk directory = pack(zstd, places_, outside_ == nullptr ? quick_level : small_level);
+    const PackedChunk directory =
+        pack(zstd, places_, outside_ == nullptr ? ChunkPacker::Effort::little : ChunkPacker::Effort::much);
     ZSTD_freeCCtx(zstd);
-    TRY(sink_.write(directory.stored));
+    TRY(put(directory.stored));
     std::array<u8, end_size> end{};
     store_le(end.data(), position_);
     store_le(end.data() + 8, static_cast<u64>(directory.stored.size()));
@@ -113,7 +126,8 @@ Result<void> FileWriter::finish(std::span<const u8> table) {
     store_le(end.data() + 40, directory.hash.high);
     store_le(end.data() + 48, hash64({end.data(), 48}));
     std::copy(magic.begin(), magic.end(), end.begin() + 56);
-    TRY(sink_.write(end));
+    TRY(put(end));
+    TRY(put_buffer());
     return sink_.finish();
 }
 
@@ -126,7 +140,9 @@ struct FileReader::Place {
 };
 
 struct FileReader::Inside {
-    explicit Inside(std::shared_ptr<Source> from) : source(std::move(from)), file(*source->file) { CHECK(zstd != nullptr); }
+    explicit Inside(std::shared_ptr<Source> from) : source(std::move(from)), file(*source->file) {
+        CHECK(zstd != nullptr);
+    }
     ~Inside() { ZSTD_freeDCtx(zstd); }
     Inside(const Inside&) = delete;
     Inside& operator=(const Inside&) = delete;
@@ -170,7 +186,7 @@ u32 FileReader::size_of(u32 chunk) const { return inside_->places[chunk].plain; 
 Chunks FileReader::chunks_are(std::span<const u8> head) {
     const auto outside = make_head(Chunks::outside);
     return head.size() >= head_size && std::equal(outside.begin(), outside.end(), head.begin()) ? Chunks::outside
-                                                                                               : Chunks::inside;
+                                                                                                : Chunks::inside;
 }
 
 bool FileReader::is_near() const { return inside_->source->reach == Source::Reach::near; }

@@ -1,12 +1,12 @@
-// The file of a saved machine: chunks, each compressed by itself and checked by a hash, and behind them a directory that
-// says where they are and holds a table of the caller's. It is written in one pass and read in any order.
-// Promises: whoever reads sees only bytes whose XXH3-128 fits, and no length is believed before it is checked; each byte
-// of the file lies under some hash, so that an altered or cut file never passes verify(); memory grows only with bytes
-// that are really there. Whatever the input, the end is a value or one line that says what is wrong and where.
+// The file of a saved machine: chunks, each compressed by itself and checked by a hash, and behind them a directory
+// that says where they are and holds a table of the caller's. It is written in one pass and read in any order.
+// Promises: whoever reads sees only bytes whose XXH3-128 fits, and no length is believed before it is checked; each
+// byte of the file lies under some hash, so that an altered or cut file never passes verify(); memory grows only with
+// bytes that are really there. Whatever the input, the end is a value or one line that says what is wrong and where.
 // The chunks may lie elsewhere instead, each by itself and named by its hash (a published file): then only what is read
 // is fetched, and files share the chunks that they have in common.
-// Format, little endian: a head of 16 bytes (magic, u32 version, u32 where the chunks are); the chunks, back to back, if
-// they are inside; the directory; an end of 64 bytes (see file.cpp).
+// Format, little endian: a head of 16 bytes (magic, u32 version, u32 where the chunks are); the chunks, back to back,
+// if they are inside; the directory; an end of 64 bytes (see file.cpp).
 #pragma once
 
 #include <memory>
@@ -47,15 +47,14 @@ struct PackedChunk {
 // Compresses. One a thread.
 class ChunkPacker {
 public:
-    enum class Effort : u8 { little, much };  // little: about as fast as a disk writes
-    explicit ChunkPacker(Effort effort = Effort::little);
+    enum class Effort : u8 { little, much };
+    ChunkPacker();
     ~ChunkPacker();
-    PackedChunk pack(std::span<const u8> plain);  // at most chunk_limit bytes
+    PackedChunk pack(std::span<const u8> plain, Effort effort = Effort::little);  // at most chunk_limit bytes
 
 private:
     struct Tools;
     std::unique_ptr<Tools> tools_;
-    Effort effort_;
 };
 
 // Chunks outside of their file, on the way there.
@@ -95,8 +94,12 @@ private:
     struct HashOfHash {
         usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
     };
+    Result<void> put(std::span<const u8> bytes);
+    Result<void> put_buffer();
+
     ByteSink& sink_;
     ChunkSink* outside_;
+    std::vector<u8> buffer_;  // before the sink: chunks are small
     u64 position_ = 0;
     std::vector<u8> places_;  // as the directory has them
     std::unordered_map<Hash128, u32, HashOfHash> numbers_;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """./dev bench: the same work on this machine, under viv and under QEMU, interleaved in one run.
 
-Three parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own);
-real programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another
+Four parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own);
+saving machines and opening them; real programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another
 result than the others, or whose clock does not keep time, fails the run.
 """
 
@@ -25,11 +25,12 @@ import interleave
 import peers
 import real_programs
 import report
+import saved
 
 GUEST = "linux-riscv64"
 ARCHITECTURE = "riscv64"
 PARTS = {"programs": "the C programs", "footprint": "booting, memory, idling and two busy harts",
-         "real": "Debian's programs in its disk guest"}
+         "saved": "saving machines and opening them", "real": "Debian's programs in its disk guest"}
 
 
 def arguments() -> argparse.Namespace:
@@ -110,6 +111,8 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
     if "footprint" in options.parts:
         footprint.measure_all(options, GUEST, result["footprints"], steps)
         interleave.scaling(options, native, guest_program, GUEST, result, steps)
+    if "saved" in options.parts and not options.program:
+        saved.measure_all(options, GUEST, result["saved"], steps)
     if real or "footprint" in options.parts:
         real_programs.measure(options, real, result, steps)
 
@@ -129,7 +132,7 @@ def main() -> int:
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
         "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
-        "programs": [], "footprints": {}, "scaling": {}, "boots": {}, "real": [],
+        "programs": [], "footprints": {}, "saved": {}, "scaling": {}, "boots": {}, "real": [],
     }
     measure(options, result, steps)
     result["goals"] = goals.judged(result)

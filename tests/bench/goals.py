@@ -85,6 +85,18 @@ def of_interpreter(result: dict, judge: Judge) -> None:
                        footprint["idle"] < 0.02)
 
 
+def of_saving(result: dict, judge: Judge) -> None:
+    for state, machines in report.saved_medians(result).items():
+        if "viv" not in machines or "qemu savevm" not in machines:
+            continue
+        ours, other = machines["viv"], machines["qemu savevm"]
+        for text, name, bound in (("silence while it is saved, in that of savevm,", "gap", 0.2),
+                                  ("time to save it, in that of savevm,", "whole", 1),
+                                  ("size of the file, in that of savevm,", "size", 0.4),
+                                  ("time to open it, in that of loadvm,", "open", 0.7)):
+            judge.at_most(f"{state} machine: {text}", ours[name] / other[name], bound)
+
+
 def judged(result: dict) -> list[dict]:
     judge = Judge()
     engine = best_tier(result)
@@ -98,4 +110,5 @@ def judged(result: dict) -> list[dict]:
         for row in judge.found:
             row["text"] = f"{engine}: {row['text']}"
     of_interpreter(result, judge)
+    of_saving(result, judge)
     return judge.found

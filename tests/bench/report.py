@@ -120,7 +120,7 @@ def markdown(result: dict) -> str:
              "are worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
-    for section in (programs_text, real_text, boots_text, scaling_text, goals_text):
+    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, goals_text):
         text += section(result)
     return text
 
@@ -193,6 +193,29 @@ def scaling_text(result: dict) -> str:
     text = (f"\n## Two busy harts\n\nHow many times as much two processes of `{result['scaling']['program']}` get done as one, "
             "with two harts on threads of their own.\n\n")
     return text + table(["machine", "two / one"], rows)
+
+
+def saved_medians(result: dict) -> dict[str, dict[str, dict[str, float]]]:
+    """state -> machine -> medians of what was measured; quiet and gap, whole, open in seconds, size in bytes."""
+    return {state: {machine: {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+                    for machine, runs in machines.items() if runs}
+            for state, machines in result.get("saved", {}).items()}
+
+
+def saved_text(result: dict) -> str:
+    states = saved_medians(result)
+    if not states:
+        return ""
+    rows = []
+    for state, machines in states.items():
+        for machine, found in machines.items():
+            times = [duration(found[name]) if name in found else "-" for name in ("quiet", "gap", "whole")]
+            rows.append([state, machine, *times, f"{found['size'] / 1e6:.1f} MB", duration(found["open"])])
+    text = ("\n## Saving and opening\n\nA guest with 1 GiB at its prompt, idle or with a file of 256 MB in its memory, which prints "
+            "a line every few milliseconds meanwhile: the longest time without one when nothing is done and while it is saved, the time "
+            "until the file is complete, the file, and the time from the start of a process that opens it to the answer to a "
+            "keystroke.\n\n")
+    return text + table(["state", "machine", "silent at rest", "silent while saved", "saved in", "size", "opened in"], rows)
 
 
 def goals_text(result: dict) -> str:

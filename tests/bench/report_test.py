@@ -182,5 +182,31 @@ class History(unittest.TestCase):
         self.assertEqual((folder / "history.js").read_text(encoding="utf-8"), report.history(folder))
 
 
+class Saved(unittest.TestCase):
+    def measured(self):
+        viv = {"quiet": 0.005, "gap": 0.02, "whole": 0.1, "size": 20_000_000, "open": 0.09}
+        savevm = {"quiet": 0.01, "gap": 0.2, "whole": 0.2, "size": 60_000_000, "open": 0.1}
+        migrate = {"whole": 0.4, "size": 60_000_000, "open": 0.2}
+        slow = {**viv, "gap": 9.0}
+        return result(saved={"idle": {"viv": [viv, slow, viv], "qemu savevm": [savevm], "qemu migrate": [migrate]}})
+
+    def test_goals_are_in_savevm_s_terms(self):
+        found = {row["text"]: (row["figure"], row["reached"]) for row in goals.judged(self.measured())}
+        self.assertEqual(found["idle machine: silence while it is saved, in that of savevm, at most 0.2"], ("0.10", True))
+        self.assertEqual(found["idle machine: time to save it, in that of savevm, at most 1"], ("0.50", True))
+        self.assertEqual(found["idle machine: size of the file, in that of savevm, at most 0.4"], ("0.33", True))
+        self.assertEqual(found["idle machine: time to open it, in that of loadvm, at most 0.7"], ("0.90", False))
+
+    def test_table_has_medians(self):
+        text = report.markdown(self.measured())
+        self.assertIn("| idle | viv | 5 ms | 20 ms | 100 ms | 20.0 MB | 90 ms |", text)
+        self.assertIn("| idle | qemu migrate | - | - | 400 ms | 60.0 MB | 200 ms |", text)
+
+    def test_without_qemu_nothing_is_judged(self):
+        only = self.measured()
+        del only["saved"]["idle"]["qemu savevm"]
+        self.assertEqual(goals.judged(only), [])
+
+
 if __name__ == "__main__":
     unittest.main()

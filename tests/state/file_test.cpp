@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 
 #include "engine/host/bytes_file.h"
@@ -190,6 +191,74 @@ TEST(SavedFile, RandomBytesAreRefused) {
         for (u64 i = random() % 200; i > 0; i--) bytes.push_back(static_cast<u8>(random()));
         EXPECT_FALSE(read_all(bytes).ok());
     }
+}
+
+// Chunks of published files, by their names.
+struct Outside final : ChunkSink, ChunkStore {
+    explicit Outside(std::map<std::string, Bytes>& kept) : chunks(kept) {}
+    Result<void> put(const PackedChunk& chunk) override {
+        chunks[chunk.hash.hex()] = chunk.stored;
+        return {};
+    }
+    Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
+        const auto found = chunks.find(hash.hex());
+        if (found == chunks.end()) return Error{"not there"};
+        if (found->second.size() != out.size()) return Error{"has another size"};
+        std::copy(found->second.begin(), found->second.end(), out.begin());
+        return {};
+    }
+    std::map<std::string, Bytes>& chunks;
+};
+
+TEST(PublishedFile, HasItsChunksOutside) {
+    std::map<std::string, Bytes> kept;
+    const std::vector<Bytes> chunks{Bytes(50'000, 1), noise(1'000, 1), {}};
+    const Bytes table = noise(100, 2);
+    const auto publish = [&](const std::vector<Bytes>& which) {
+        Sink sink;
+        Outside outside(kept);
+        FileWriter writer(sink, &outside);
+        ChunkPacker packer;
+        EXPECT_TRUE(writer.begin().ok());
+        for (const Bytes& chunk : which) EXPECT_TRUE(writer.add(packer.pack(chunk, ChunkPacker::Effort::much)).ok());
+        EXPECT_TRUE(writer.finish(table).ok());
+        return sink.bytes;
+    };
+    const Bytes index = publish(chunks);
+    EXPECT_EQ(FileReader::chunks_are(index), Chunks::outside);
+    EXPECT_EQ(FileReader::chunks_are(written(chunks, table)), Chunks::inside);
+    EXPECT_EQ(kept.size(), 3U);
+    publish({chunks[1], noise(10, 3)});
+    EXPECT_EQ(kept.size(), 4U) << "what they have in common is there once";
+
+    const auto open = [&](Source::Reach reach) {
+        auto source = Source::of(std::make_unique<host::BytesFile>(index));
+        source->chunks = std::make_unique<Outside>(kept);
+        source->reach = reach;
+        auto reader = FileReader::open(std::move(source));
+        EXPECT_TRUE(reader.ok());
+        return std::move(reader).value();
+    };
+    auto reader = open(Source::Reach::near);
+    ASSERT_TRUE(reader.verify().ok());
+    for (u32 i = 0; i < chunks.size(); i++) {
+        const auto got = reader.read(i);
+        ASSERT_TRUE(got.ok());
+        EXPECT_EQ(Bytes(got.value().begin(), got.value().end()), chunks[i]);
+    }
+    EXPECT_EQ(Bytes(reader.table().begin(), reader.table().end()), table);
+
+    kept.begin()->second[0] ^= 1;
+    EXPECT_FALSE(open(Source::Reach::near).verify().ok());
+    auto far = open(Source::Reach::far);
+    EXPECT_TRUE(far.verify().ok()) << "nothing is fetched";
+    unsigned refused = 0;
+    for (u32 i = 0; i < chunks.size(); i++) refused += far.read(i).ok() ? 0 : 1;
+    EXPECT_EQ(refused, 1U);
+
+    const auto alone = FileReader::open(Source::of(std::make_unique<host::BytesFile>(index)));
+    ASSERT_FALSE(alone.ok());
+    EXPECT_EQ(alone.error().message, "this is a part of a published machine; open the folder, or its URL");
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ void VmGenerationId::restored() {
 
 u64 VmGenerationId::read(u64 offset, unsigned size) {
     u64 value = 0;
-    for (unsigned i = 0; i < size && offset + i < mmio_size; i++) value |= u64{id_[static_cast<usize>(offset + i)]} << 8 * i;
+    for (unsigned i = 0; i < size && offset + i < mmio_size; i++)
+        value |= u64{id_[static_cast<usize>(offset + i)]} << 8 * i;
     return value;
 }
 

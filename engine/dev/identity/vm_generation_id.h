@@ -1,9 +1,9 @@
 // The generation of a virtual machine: 16 random bytes that change whenever a machine begins to differ from others that
 // were the same until then, above all when it goes on from a saved file. A guest that sees a change gives its random
 // number generator new entropy.
-// Promises: another number at each restore of a live machine, with an interrupt to tell of it; a deterministic one keeps
-// its number, since its run is the same run. A reset keeps it as well: that is no other machine.
-// Specification: Microsoft, "Virtual Machine Generation ID" (2012); device tree binding microsoft,vmgenid.
+// Promises: another number at each restore of a live machine, with an interrupt to tell of it; a deterministic one
+// keeps its number, since its run is the same run. A reset keeps it as well: that is no other machine. Specification:
+// Microsoft, "Virtual Machine Generation ID" (2012); device tree binding microsoft,vmgenid.
 #pragma once
 
 #include <array>
