@@ -139,7 +139,10 @@ TEST(SavedFile, FullDiskIsReported) {
     sink.limit = 1'000;
     FileWriter writer(sink);
     ASSERT_TRUE(writer.begin().ok());
-    const auto result = writer.add(ChunkPacker().pack(noise(5'000, 3)));
+    // It collects some before it writes.
+    Result<void> result;
+    for (u64 seed = 0; result.ok() && seed < 100; seed++)
+        if (const auto added = writer.add(ChunkPacker().pack(noise(50'000, seed))); !added.ok()) result = added.error();
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.error().message, "disk full");
     EXPECT_FALSE(sink.finished);
@@ -248,7 +251,7 @@ TEST(PublishedFile, HasItsChunksOutside) {
     }
     EXPECT_EQ(Bytes(reader.table().begin(), reader.table().end()), table);
 
-    kept.begin()->second[0] ^= 1;
+    kept[hash128(chunks[1]).hex()].at(0) ^= 1;  // as it is: noise
     EXPECT_FALSE(open(Source::Reach::near).verify().ok());
     auto far = open(Source::Reach::far);
     EXPECT_TRUE(far.verify().ok()) << "nothing is fetched";
