@@ -1,0 +1,58 @@
+// The text of /metrics. See metrics.h.
+#include "netbridge/metrics.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace viv::netbridge {
+
+namespace {
+
+constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {"connections", "rate", "origin",
+                                                                                       "token",       "path", "rooms"};
+constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {"queue_full", "spoofed", "bad_size",
+                                                                                    "outside_refused"};
+constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = {
+    "by_client", "oversize", "malformed", "idle", "stalled", "expired", "shutdown"};
+
+}  // namespace
+
+std::string_view name_of(Refusal why) { return refusals[static_cast<usize>(why)]; }
+std::string_view name_of(Ended why) { return ends[static_cast<usize>(why)]; }
+
+std::string prometheus_text(const Metrics& metrics) {
+    std::string text;
+    const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
+        fmt::format_to(std::back_inserter(text), "# HELP netbridge_{} {}\n# TYPE netbridge_{} {}\n", name, help, name,
+                       type);
+    };
+    const auto one = [&](std::string_view name, std::string_view type, std::string_view help, u64 value) {
+        head(name, type, help);
+        fmt::format_to(std::back_inserter(text), "netbridge_{} {}\n", name, value);
+    };
+    const auto many = [&](std::string_view name, std::string_view help, const auto& names, const auto& values) {
+        head(name, "counter", help);
+        for (usize i = 0; i < names.size(); i++)
+            fmt::format_to(std::back_inserter(text), "netbridge_{}{{reason=\"{}\"}} {}\n", name, names[i], values[i]);
+    };
+    one("clients", "gauge", "Websocket clients.", metrics.clients);
+    one("rooms", "gauge", "Rooms with somebody in them.", metrics.rooms);
+    one("streams", "gauge", "WISP streams.", metrics.streams);
+    one("addresses", "gauge", "Addresses that are remembered for their limits.", metrics.addresses);
+    one("queued_bytes", "gauge", "Bytes that wait for clients.", metrics.queued_bytes);
+    one("connections_total", "counter", "TCP connections accepted.", metrics.connections);
+    one("messages_received_total", "counter", "Messages of clients.", metrics.frames_in);
+    one("received_bytes_total", "counter", "Bytes of those.", metrics.bytes_in);
+    one("messages_sent_total", "counter", "Messages to clients.", metrics.frames_out);
+    one("sent_bytes_total", "counter", "Bytes of those.", metrics.bytes_out);
+    one("frames_forwarded_total", "counter", "Frames that went to one port.", metrics.forwarded);
+    one("frames_flooded_total", "counter", "Frames that went to all ports of a room.", metrics.flooded);
+    one("pauses_total", "counter", "Times that a client had to wait for its rate.", metrics.paused);
+    many("refused_total", "Connections and requests refused.", refusals, metrics.refused);
+    many("dropped_total", "Frames dropped.", drops, metrics.dropped);
+    many("ended_total", "Websocket clients that went.", ends, metrics.ended);
+    return text;
+}
+
+}  // namespace viv::netbridge

@@ -1,0 +1,36 @@
+// Counters of what the relay does, and their text for Prometheus (exposition format 0.0.4).
+// Promises: the number of series is fixed: nothing that a client names becomes a label.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "engine/lang/bits.h"
+
+namespace viv::netbridge {
+
+enum class Refusal : u8 { connections, rate, origin, token, path, rooms, count };
+enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, count };
+enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, count };
+
+struct Metrics {
+    u64 clients = 0, rooms = 0, streams = 0, addresses = 0;  // now
+    u64 queued_bytes = 0;
+    u64 connections = 0;  // since the start, as all below
+    u64 frames_in = 0, bytes_in = 0, frames_out = 0, bytes_out = 0;
+    u64 forwarded = 0, flooded = 0;
+    u64 paused = 0;
+    std::array<u64, static_cast<usize>(Refusal::count)> refused{};
+    std::array<u64, static_cast<usize>(Dropped::count)> dropped{};
+    std::array<u64, static_cast<usize>(Ended::count)> ended{};
+
+    void refuse(Refusal why) { refused[static_cast<usize>(why)]++; }
+    void drop(Dropped why) { dropped[static_cast<usize>(why)]++; }
+    void end(Ended why) { ended[static_cast<usize>(why)]++; }
+};
+
+std::string prometheus_text(const Metrics& metrics);
+std::string_view name_of(Refusal why);
+std::string_view name_of(Ended why);
+
+}  // namespace viv::netbridge

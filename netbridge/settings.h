@@ -1,0 +1,75 @@
+// What the command line says, checked.
+// Promises: without keys for tokens only loopback addresses are listened on; a setting that would be unsafe by omission
+// has the safe default. Errors name the option and what would be right.
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/lang/result.h"
+#include "netbridge/destination.h"
+#include "netbridge/limits.h"
+#include "netbridge/outside_filter.h"
+#include "netbridge/request.h"
+#include "netbridge/rooms.h"
+#include "netbridge/token.h"
+
+namespace viv::netbridge {
+
+struct ListenAddress {
+    Address address;
+    u16 port = 0;  // 0: the system chooses
+
+    static Result<ListenAddress> parse(std::string_view option, std::string_view text);
+    std::string text() const;
+};
+
+// Times are in seconds; 0 switches off.
+struct Times {
+    u64 ping = 20;     // of silence, then a ping is sent
+    u64 hang_up = 40;  // of silence, then the client has gone
+    u64 idle = 0;      // without a message, pings or not
+    u64 stall = 30;    // in which a client takes nothing of what waits for it
+    u64 handshake = 10;
+    u64 drain = 2;  // at the end, for clients to take leave
+};
+
+struct Settings {
+    std::vector<ListenAddress> listen;
+    std::string certificate, private_key;  // both or neither
+    TokenKeys keys;
+    Origins origins;
+    DestinationRules rules;
+    std::vector<Network> metrics_from;  // besides loopback
+    LimitSettings limits;
+    Times times;
+    SpoofCheck spoof_check = SpoofCheck::off;
+    usize most_rooms = 1024;
+    u64 queue_total = 512 << 20;
+    std::set<std::string> nat_rooms;  // "any": all
+    OutsideNetwork outside;
+    bool wisp = false;
+    std::string user;  // to become after the start; empty: stay
+    bool sandbox = true;
+
+    bool has_nat(const std::string& room) const { return nat_rooms.contains("any") || nat_rooms.contains(room); }
+};
+
+// `netbridge token`
+struct TokenOrder {
+    TokenKeys keys;
+    Grant grant;  // its expiry is seconds from now
+};
+// Help, or the version.
+struct PrintOrder {
+    std::string text;
+};
+using Order = std::variant<Settings, TokenOrder, PrintOrder>;
+
+// Reads files that options name.
+Result<Order> parse_arguments(std::span<const std::string> arguments);
+
+}  // namespace viv::netbridge

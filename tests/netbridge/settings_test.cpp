@@ -1,0 +1,170 @@
+// The command line, paths, origins, and what is written for others to read.
+#include "netbridge/settings.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "netbridge/journal.h"
+#include "netbridge/metrics.h"
+
+namespace viv::netbridge {
+namespace {
+
+Result<Order> parse(std::vector<std::string> words) { return parse_arguments(words); }
+Settings settings(std::vector<std::string> words) {
+    auto order = parse(std::move(words));
+    EXPECT_TRUE(order.ok()) << order.error().message;
+    return *std::get_if<Settings>(&*order);
+}
+std::string problem(std::vector<std::string> words) {
+    const auto order = parse(std::move(words));
+    return order.ok() ? "" : order.error().message;
+}
+
+struct SecretFile {
+    explicit SecretFile(const std::string& content)
+        : path(testing::TempDir() + "netbridge-secret-" + std::to_string(getpid())) {
+        std::ofstream(path) << content;
+    }
+    ~SecretFile() { unlink(path.c_str()); }
+    std::string path;
+};
+
+TEST(Settings, DefaultsAreTheSafeOnes) {
+    const auto defaults = settings({});
+    ASSERT_EQ(defaults.listen.size(), 1u);
+    EXPECT_EQ(defaults.listen[0].text(), "127.0.0.1:8090");
+    EXPECT_TRUE(defaults.sandbox);
+    EXPECT_FALSE(defaults.wisp);
+    EXPECT_FALSE(defaults.has_nat("lobby"));
+    EXPECT_FALSE(defaults.origins.allow("http://127.0.0.1:8000"));
+    EXPECT_TRUE(defaults.origins.allow(""));
+}
+
+TEST(Settings, WithoutTokensOnlyLoopback) {
+    for (const auto* address : {"0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[2001:db8::1]:80"})
+        EXPECT_NE(problem({"--listen", address}).find("--secret-file"), std::string::npos) << address;
+    for (const auto* address : {"127.0.0.1:80", "[::1]:80", "127.1.2.3:0"})
+        EXPECT_EQ(problem({"--listen", address}), "");
+    const SecretFile secret(std::string(32, 's'));
+    EXPECT_EQ(settings({"--listen", "0.0.0.0:80", "--secret-file", secret.path}).listen[0].port, 80);
+    EXPECT_NE(problem({"--listen", "127.0.0.1:80", "--listen", "0.0.0.0:81"}), "");
+}
+
+TEST(Settings, WrongWordsAreOneLineWithTheOption) {
+    const std::vector<std::vector<std::string>> wrong = {
+        {"--listen", "here"},
+        {"--listen", "127.0.0.1"},
+        {"--listen", "127.0.0.1:70000"},
+        {"--allow", "x"},
+        {"--deny", "10.0.0.0/99"},
+        {"--origin", "example.org"},
+        {"--nat", "a/b"},
+        {"--connections", "0"},
+        {"--frames", "many"},
+        {"--ping", "50"},
+        {"--secret-file", "/nowhere"},
+        {"--cert", "/nowhere"},
+        {"--metrics-from", "here"},
+        {"--queue", "5"},
+        {"--bogus"},
+        {"token"},
+    };
+    for (const auto& words : wrong) {
+        const auto text = problem(words);
+        EXPECT_NE(text, "") << words[0];
+        EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+        EXPECT_NE(text.find(words[0]), std::string::npos) << text;
+    }
+}
+
+TEST(Settings, Limits) {
+    const auto given = settings(
+        {"--frames", "10", "--connections", "7", "--nat", "any", "--check-spoofing", "--wisp", "--no-sandbox"});
+    EXPECT_EQ(given.limits.frames.per_second, 10u);
+    EXPECT_EQ(given.limits.frames.burst, 20u);
+    EXPECT_EQ(given.limits.connections, 7u);
+    EXPECT_TRUE(given.has_nat("whatever"));
+    EXPECT_EQ(given.spoof_check, SpoofCheck::on);
+    EXPECT_FALSE(given.sandbox);
+}
+
+TEST(Settings, TokenOrders) {
+    const SecretFile secret(std::string(64, 's'));
+    const auto order = parse({"token", "--secret-file", secret.path, "--room", "lab", "--expires", "2h"});
+    ASSERT_TRUE(order.ok()) << order.error().message;
+    const auto& token = *std::get_if<TokenOrder>(&*order);
+    EXPECT_EQ(token.grant.name, "lab");
+    EXPECT_EQ(token.grant.expiry, 7200u);
+    EXPECT_NE(problem({"token", "--secret-file", secret.path}), "");
+    EXPECT_NE(problem({"token", "--secret-file", secret.path, "--room", "a", "--wisp"}), "");
+    EXPECT_NE(problem({"token", "--secret-file", secret.path, "--room", "a b"}), "");
+    for (const auto* time : {"0", "x", "5y", "-3h", "99999999d", "h", ""})
+        EXPECT_NE(problem({"token", "--secret-file", secret.path, "--room", "a", "--expires", time}), "") << time;
+    const SecretFile empty("short");
+    EXPECT_NE(problem({"token", "--secret-file", empty.path, "--room", "a"}).find("5 bytes"), std::string::npos);
+}
+
+TEST(Request, PathsAreRoomsAndPlaces) {
+    using Kind = Request::Kind;
+    EXPECT_EQ(parse_request("/")->name, "lobby");
+    EXPECT_EQ(parse_request("/lab")->name, "lab");
+    EXPECT_EQ(parse_request("/lab/")->name, "lab");
+    EXPECT_EQ(parse_request("/room/wisp")->kind, Kind::room);
+    EXPECT_EQ(parse_request("/wisp/")->kind, Kind::wisp);
+    EXPECT_EQ(parse_request("/wisp")->scope, Scope::wisp);
+    EXPECT_EQ(parse_request("/healthz")->kind, Kind::health);
+    EXPECT_EQ(parse_request("/metrics")->kind, Kind::metrics);
+    for (const auto* path : {"", "lab", "//", "/a/b", "/a.b", "/%2e%2e", "/tunnel/m/x/host", "/tunnel/m/gdb/both",
+                             "/room", "/wisp/x", "/metrics/x", "/a\nb"})
+        EXPECT_FALSE(parse_request(path)) << path;
+    EXPECT_FALSE(parse_request("/" + std::string(300, 'a')));
+}
+
+TEST(Origins, AreComparedWhole) {
+    Origins origins;
+    ASSERT_TRUE(origins.add("https://Example.org").ok());
+    EXPECT_TRUE(origins.allow("https://example.org"));
+    for (const auto* origin : {"http://example.org", "https://example.org:444", "https://example.org.evil.net", "null",
+                               "https://sub.example.org"})
+        EXPECT_FALSE(origins.allow(origin)) << origin;
+    for (const auto* text : {"", "example.org", "https://", "https://example.org/", "://x"})
+        EXPECT_FALSE(origins.add(text).ok()) << text;
+    ASSERT_TRUE(origins.add("*").ok());
+    EXPECT_TRUE(origins.allow("null"));
+}
+
+TEST(Metrics, TextIsWhatPrometheusReads) {
+    Metrics metrics;
+    metrics.clients = 3;
+    metrics.refuse(Refusal::token);
+    metrics.end(Ended::oversize);
+    const auto text = prometheus_text(metrics);
+    EXPECT_NE(text.find("\nnetbridge_clients 3\n"), std::string::npos);
+    EXPECT_NE(text.find("\nnetbridge_refused_total{reason=\"token\"} 1\n"), std::string::npos);
+    EXPECT_NE(text.find("\nnetbridge_ended_total{reason=\"oversize\"} 1\n"), std::string::npos);
+    EXPECT_EQ(text.find("{}"), std::string::npos);
+    EXPECT_EQ(text.back(), '\n');
+}
+
+TEST(Journal, LinesAreJsonAndLimited) {
+    std::vector<std::string> lines;
+    u64 now = 1'700'000'000'123'456'000;
+    Journal journal([&](std::string_view line) { lines.emplace_back(line); }, [&] { return now; });
+    journal.event("x", {{"text", "a\"b\\c\n\x01\xff"}, {"number", u64{7}}});
+    ASSERT_EQ(lines.size(), 1u);
+    EXPECT_EQ(lines[0],
+              "{\"time\":\"2023-11-14T22:13:20.123456Z\",\"event\":\"x\","
+              "\"text\":\"a\\\"b\\\\c\\u000a\\u0001?\",\"number\":7}\n");
+    for (int i = 0; i < 1000; i++) journal.client("y", {});
+    EXPECT_EQ(lines.size(), 501u);
+    now += 1'000'000'000;
+    journal.client("y", {});
+    ASSERT_EQ(lines.size(), 503u);
+    EXPECT_NE(lines[501].find("\"lines\":500"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace viv::netbridge
