@@ -406,11 +406,54 @@ Result<TapNet> take_tap(Properties& properties) {
     return net;
 }
 
-constexpr std::array<std::string_view, 10> kinds{"none",   "null",  "loopback", "hub", "user",
-                                                 "stream", "dgram", "socket",   "tap", "hubport"};
+// ws://HOST[:PORT][/PATH]; a token does not belong into a URL, which other users of this host can see.
+Result<WebsocketUrl> parse_url(const Properties& properties, const std::string& text) {
+    const auto wrong = [&](std::string_view problem) { return properties.error("url", text, problem); };
+    WebsocketUrl url;
+    url.text = text;
+    std::string_view rest = text;
+    url.secure = rest.starts_with("wss://");
+    if (!url.secure && !rest.starts_with("ws://"))
+        return wrong("is no websocket; ws://HOST[:PORT]/ROOM or wss://HOST[:PORT]/ROOM is needed");
+    rest.remove_prefix(url.secure ? 6 : 5);
+    const auto slash = std::min(rest.find('/'), rest.size());
+    url.path = slash == rest.size() ? "/" : std::string(rest.substr(slash));
+    rest = rest.substr(0, slash);
+    if (!std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; }) || text.size() > 1024 ||
+        rest.find('@') != std::string_view::npos)
+        return wrong("is no URL of a relay's room");
+    url.port = url.secure ? 443 : 80;
+    const auto bracket = rest.rfind(']');
+    const auto colon = rest.rfind(':');
+    if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+        const auto port = parse_port(rest.substr(colon + 1));
+        if (!port) return wrong("has no port from 1 to 65535");
+        url.port = *port;
+        rest = rest.substr(0, colon);
+    }
+    if (rest.size() >= 2 && rest.front() == '[' && rest.back() == ']') rest = rest.substr(1, rest.size() - 2);
+    if (rest.empty()) return wrong("names no host");
+    url.host = rest;
+    return url;
+}
+
+Result<WebsocketNet> take_websocket(Properties& properties) {
+    WebsocketNet net;
+    for (const auto& text : properties.take_all("url")) {
+        TRY_SET(auto url, parse_url(properties, text));
+        net.urls.push_back(std::move(url));
+    }
+    if (net.urls.empty()) return properties.error("url= is missing, as in websocket,url=ws://127.0.0.1:8090/lab");
+    properties.take_into("token-file", net.token_file);
+    properties.take_into("ca-file", net.authority_file);
+    return net;
+}
+
+constexpr std::array<std::string_view, 11> kinds{"none",  "null",   "loopback", "hub",     "user",     "stream",
+                                                 "dgram", "socket", "tap",      "hubport", "websocket"};
 constexpr std::string_view kinds_help =
     "user (NAT, the default), none, null (a cable to nowhere), loopback (every frame comes back), hub, stream, dgram, "
-    "socket or tap";
+    "socket, tap or websocket";
 
 // What every kind takes.
 Result<void> take_common(Properties& properties, NetOption& net) {
@@ -469,6 +512,8 @@ Result<std::optional<NetOption>> parse_net(std::string_view option, std::string_
         TRY(take_socket(properties, net));
     } else if (kind == "tap") {
         TRY_SET(net.back_end, take_tap(properties));
+    } else if (kind == "websocket") {
+        TRY_SET(net.back_end, take_websocket(properties));
     } else if (kind != "null") {
         return Error{fmt::format("{} {}: is no network; use {}{}", option, text, kinds_help, suggestion(kind, kinds))};
     }

@@ -88,6 +88,17 @@ struct TapNet {
     std::string interface, bridge;  // empty: any new one; none
 };
 
+// A relay's room.
+struct WebsocketUrl {
+    std::string text, host, path;
+    u16 port = 0;
+    bool secure = false;  // wss
+};
+struct WebsocketNet {
+    std::vector<WebsocketUrl> urls;          // at least one; they are tried in turn
+    std::string token_file, authority_file;  // empty: none; the host's own
+};
+
 struct NetOption {
     std::string text;   // as given, without the option's name
     std::string where;  // for messages: "--net user"
@@ -96,7 +107,7 @@ struct NetOption {
     std::string hub;      // both ends are plugged into this one; empty: into each other
     bool card = true;     // off: the back end alone is plugged into the hub
     std::string capture;  // a file for all that passes; empty: none
-    std::variant<NullNet, LoopbackNet, HubNet, UserNet, StreamNet, DatagramNet, TapNet> back_end;
+    std::variant<NullNet, LoopbackNet, HubNet, UserNet, StreamNet, DatagramNet, TapNet, WebsocketNet> back_end;
 
     // Does it depend on nothing but the machine?
     bool repeatable() const { return back_end.index() <= 2; }

@@ -89,6 +89,34 @@ TEST(NetOptions, TheRestOfUser) {
     EXPECT_EQ(parsed("null,model=virtio").model, "");
 }
 
+TEST(NetOptions, Websocket) {
+    const auto net =
+        parsed("websocket,url=ws://relay.example:8090/lab,url=wss://[2001:db8::1]/,token-file=t,ca-file=c");
+    const auto& websocket = std::get<WebsocketNet>(net.back_end);
+    ASSERT_EQ(websocket.urls.size(), 2u);
+    EXPECT_EQ(websocket.urls[0].host, "relay.example");
+    EXPECT_EQ(websocket.urls[0].port, 8090);
+    EXPECT_EQ(websocket.urls[0].path, "/lab");
+    EXPECT_FALSE(websocket.urls[0].secure);
+    EXPECT_EQ(websocket.urls[1].host, "2001:db8::1");
+    EXPECT_EQ(websocket.urls[1].port, 443);
+    EXPECT_TRUE(websocket.urls[1].secure);
+    EXPECT_EQ(websocket.token_file, "t");
+    EXPECT_EQ(websocket.authority_file, "c");
+    EXPECT_TRUE(net.touches_host());
+    EXPECT_FALSE(net.repeatable());
+    EXPECT_EQ(std::get<WebsocketNet>(parsed("websocket,url=ws://h").back_end).urls[0].path, "/");
+    EXPECT_EQ(std::get<WebsocketNet>(parsed("websocket,url=ws://h").back_end).urls[0].port, 80);
+    for (const auto* text : {"websocket", "websocket,url=", "websocket,url=http://h/", "websocket,url=ws://",
+                             "websocket,url=ws:///lab", "websocket,url=ws://h:0/", "websocket,url=ws://h:70000/",
+                             "websocket,url=ws://u:p@h/", "websocket,url=ws://h/a b", "websocket,url=ws://h,token=x"}) {
+        const auto net_of = parse_net("--net", text);
+        ASSERT_FALSE(net_of.ok()) << text;
+        EXPECT_EQ(net_of.error().message.find("--net "), 0u);
+        EXPECT_EQ(net_of.error().message.find('\n'), std::string::npos);
+    }
+}
+
 TEST(NetOptions, NoneIsNoCard) {
     const auto none = parse_net("--net", "none");
     ASSERT_TRUE(none.ok());

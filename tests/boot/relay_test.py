@@ -1,0 +1,82 @@
+"""Two viv guests in a room of netbridge, one of them with a token over wss: ping, IPv6, TCP both ways; the room's way out; a
+relay that comes back."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import viv_process
+
+sys.path.insert(0, str(viv_process.ROOT / "tests" / "netbridge"))
+
+import lan_test  # noqa: E402
+import websocket_client  # noqa: E402
+from websocket_client import NETBRIDGE, Relay  # noqa: E402
+
+GUEST = lan_test.GUEST
+
+
+def setUpModule():
+    viv_process.guest(GUEST)
+
+
+class Room(unittest.TestCase):
+    def test_two_guests_in_a_room(self):
+        with Relay("--check-spoofing") as relay:
+            url = f"url=ws://127.0.0.1:{relay.port}/lan"
+            with lan_test.Viv("--net", f"websocket,{url}") as one, \
+                    lan_test.Viv("--net", f"websocket,{url},mac=52:54:00:00:00:02") as other:
+                for machine in (one, other):
+                    machine.expect(r"~ # ")
+                lan_test.Wires.talk(self, one, other)
+                self.assertEqual(relay.metric("clients"), 2)
+                self.assertGreater(relay.metric("frames_forwarded_total"), 1000)
+            relay.wait_for("room_closed", room="lan")
+            self.assertEqual(relay.stop(), 0)
+
+    def test_wss_tokens_and_a_way_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            key, certificate, secret, token = (os.path.join(folder, name) for name in ("key", "certificate", "secret", "token"))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                            "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+            pathlib.Path(secret).write_text(os.urandom(32).hex())
+            pathlib.Path(token).write_bytes(subprocess.run([NETBRIDGE, "token", "--secret-file", secret, "--room", "lan"], capture_output=True,
+                                                           check=True).stdout)
+            with Relay("--cert", certificate, "--key", key, "--secret-file", secret, "--nat", "lan") as relay:
+                url = f"url=wss://localhost:{relay.port}/lan,token-file={token}"
+                with lan_test.Viv("--net", f"websocket,{url},ca-file={certificate}") as one:
+                    one.expect(r"~ # ")
+                    # The relay's NAT answers DHCP and pings, and lets nobody reach this host.
+                    one.shell("until ip addr show eth0 | grep 'inet 10.0.2'; do usleep 50000; done")
+                    self.assertIn(" 0% packet loss", one.shell("ping -c 2 10.0.2.2"))
+                    self.assertIn("code 1", one.shell(f"wget -T 5 -q -O - http://10.0.2.2:{relay.port}/healthz; echo code $?"))
+                # Without the authority, and without the token, it is not let in.
+                for options in (url, f"url=wss://localhost:{relay.port}/lan,ca-file={certificate}"):
+                    with lan_test.Viv("--net", f"websocket,{options}") as stranger:
+                        stranger.expect(r"it is tried again")
+
+    def test_a_relay_that_comes_back(self):
+        with Relay() as first:
+            port = first.port
+            url = f"url=ws://127.0.0.1:{port}/lan"
+            with lan_test.Viv("--net", f"websocket,{url}") as one, \
+                    lan_test.Viv("--net", f"websocket,{url},mac=52:54:00:00:00:02") as other:
+                for number, machine in enumerate((one, other)):
+                    machine.expect(r"~ # ")
+                    lan_test.address(machine, number + 1)
+                self.assertIn(" 0% packet loss", one.shell("ping -c 1 10.77.0.2"))
+                first.process.kill()
+                first.process.wait()
+                one.expect(r"it is tried again")
+                with Relay(listen=f"127.0.0.1:{port}") as second:
+                    for client in (1, 2):
+                        second.wait_for("joined", client=client)
+                    one.shell("until ping -c 1 -W 1 10.77.0.2 >/dev/null 2>&1; do :; done")
+                    self.assertEqual(second.metric("clients"), 2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
