@@ -27,6 +27,14 @@ struct Request {
     std::function<void(Status)> done;
 };
 
+class Image;
+
+// A moment of a disk that its image has kept.
+struct DiskSnapshot {
+    std::string name;
+    u64 disk_size = 0;  // bytes
+};
+
 class Disk {
 public:
     virtual ~Disk() = default;
@@ -41,6 +49,20 @@ public:
     // status. A device calls it when the guest resets it. A disk that completes requests within submit() has nothing to
     // do.
     virtual void abandon() {}
+
+    // The moments that the image keeps inside itself, by name. A disk that cannot keep any says so, by its file's name.
+    // Nothing of this is called while a request is under way; a call that fails has changed nothing.
+    virtual Result<std::vector<DiskSnapshot>> snapshots();
+    struct SnapshotTime {
+        u64 realtime_ns = 0;  // since 1970
+        u64 guest_ns = 0;     // since power-on
+    };
+    virtual Result<void> create_snapshot(const std::string& name, const SnapshotTime& time);
+    // The disk is what it was; its size must be that of the snapshot.
+    virtual Result<void> apply_snapshot(const std::string& name);
+    virtual Result<void> delete_snapshot(const std::string& name);
+    // Puts an empty image of the same size, whose name for what is below it is this disk's present one, over that.
+    virtual Result<void> put_over(std::unique_ptr<Image> overlay);
 };
 
 enum class Access : u8 { read_write, read_only };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr u64 sector_size = 512;
 constexpr usize bounce_size = usize{1} << 20;
+constexpr const char* no_snapshots = "keeps no snapshots; qcow2 does";
 
 Status status_of(const Result<void>& result) { return result.ok() ? Status::ok : Status::io_error; }
 
@@ -29,7 +30,47 @@ public:
         if (request.done) request.done(status);
     }
 
+    Result<std::vector<DiskSnapshot>> snapshots() override {
+        if (!image_->keeps_snapshots())
+            return Error{fmt::format("{}: is a {} image, which {}", image_->name(), image_->format(), no_snapshots)};
+        std::vector<DiskSnapshot> all;
+        for (const SnapshotInfo& snapshot : image_->details().snapshots)
+            all.push_back({snapshot.name, snapshot.disk_size.value_or(size())});
+        return all;
+    }
+    Result<void> create_snapshot(const std::string& name, const SnapshotTime& time) override {
+        constexpr u64 second = 1'000'000'000;
+        return image_->create_snapshot(name, {static_cast<u32>(time.realtime_ns / second),
+                                              static_cast<u32>(time.realtime_ns % second), time.guest_ns});
+    }
+    Result<void> apply_snapshot(const std::string& name) override {
+        TRY_SET(const SnapshotInfo snapshot, find_snapshot(name));
+        if (snapshot.disk_size.value_or(size()) != size())
+            return Error{fmt::format("{}: had another size in its snapshot {}", image_->name(), name)};
+        return image_->apply_snapshot(snapshot.id);
+    }
+    Result<void> delete_snapshot(const std::string& name) override {
+        TRY_SET(const SnapshotInfo snapshot, find_snapshot(name));
+        return image_->delete_snapshot(snapshot.id);
+    }
+    Result<void> put_over(std::unique_ptr<Image> overlay) override {
+        if (overlay->read_only() || overlay->size() != size())
+            return Error{fmt::format("{}: must be writable and of {} bytes to be put over {}", overlay->name(), size(),
+                                     image_->name())};
+        TRY(image_->flush());
+        overlay->put_below(std::move(image_));
+        image_ = std::move(overlay);
+        return {};
+    }
+
 private:
+    // By its name only: the image itself would take another one's number for it first.
+    Result<SnapshotInfo> find_snapshot(const std::string& name) {
+        for (SnapshotInfo& snapshot : image_->details().snapshots)
+            if (snapshot.name == name) return std::move(snapshot);
+        return Error{fmt::format("{}: has no snapshot {}", image_->name(), name)};
+    }
+
     Status carry_out(const Request& request) {
         if (request.operation == Operation::flush) return status_of(image_->flush());
         if (!range_fits(request.offset, request.length, size()) || request.offset % sector_size != 0 ||
@@ -96,6 +137,21 @@ private:
 
 }  // namespace
 
+namespace {
+
+Error keeps_none(const Disk& disk) {
+    return Error{fmt::format("{}: keeps no snapshots as it is used here; a qcow2 image of its own does",
+                             disk.file_name().empty() ? "a disk without a file" : disk.file_name())};
+}
+
+}  // namespace
+
+Result<std::vector<DiskSnapshot>> Disk::snapshots() { return keeps_none(*this); }
+Result<void> Disk::create_snapshot(const std::string&, const SnapshotTime&) { return keeps_none(*this); }
+Result<void> Disk::apply_snapshot(const std::string&) { return keeps_none(*this); }
+Result<void> Disk::delete_snapshot(const std::string&) { return keeps_none(*this); }
+Result<void> Disk::put_over(std::unique_ptr<Image>) { return keeps_none(*this); }
+
 std::unique_ptr<Disk> make_disk(std::unique_ptr<Image> image) { return std::make_unique<ImageDisk>(std::move(image)); }
 
 Result<void> read_padded(host::File& file, u64 offset, std::span<u8> out) {
@@ -155,9 +211,9 @@ Result<void> Image::set_backing(const std::string&, const std::string&) {
     return no_support("cannot have a backing file");
 }
 Result<void> Image::forget(u64, u64) { return no_support("has nothing below it"); }
-Result<void> Image::create_snapshot(const std::string&, u32, u32) { return no_support("cannot hold snapshots"); }
-Result<void> Image::apply_snapshot(std::string_view) { return no_support("cannot hold snapshots"); }
-Result<void> Image::delete_snapshot(std::string_view) { return no_support("cannot hold snapshots"); }
-Result<void> Image::show_snapshot(std::string_view) { return no_support("cannot hold snapshots"); }
+Result<void> Image::create_snapshot(const std::string&, const SnapshotTime&) { return no_support(no_snapshots); }
+Result<void> Image::apply_snapshot(std::string_view) { return no_support(no_snapshots); }
+Result<void> Image::delete_snapshot(std::string_view) { return no_support(no_snapshots); }
+Result<void> Image::show_snapshot(std::string_view) { return no_support(no_snapshots); }
 
 }  // namespace viv::block

@@ -95,7 +95,14 @@ public:
     virtual Result<void> forget(u64 offset, u64 length);
     // Writes the names of another image below into this one; nothing is copied, and the open chain stays.
     virtual Result<void> set_backing(const std::string& file, const std::string& format);
-    virtual Result<void> create_snapshot(const std::string& name, u32 date_seconds, u32 date_nanoseconds);
+    // Puts another image below this one, which names it already and has been opened without it.
+    void put_below(std::unique_ptr<Image> below) { backing_ = std::move(below); }
+    virtual bool keeps_snapshots() const { return false; }
+    struct SnapshotTime {
+        u32 date_seconds = 0, date_nanoseconds = 0;  // since 1970
+        u64 clock_nanoseconds = 0;                   // of the guest since power-on
+    };
+    virtual Result<void> create_snapshot(const std::string& name, const SnapshotTime& time);
     virtual Result<void> apply_snapshot(std::string_view id_or_name);
     virtual Result<void> delete_snapshot(std::string_view id_or_name);
     // From now on reads show the snapshot. Read-only images only.

@@ -88,11 +88,12 @@ public:
     void describe(SavedHead& head) const;
     std::vector<u8> save_components();
     Result<void> load_components(std::span<const u8> bytes);
-    Result<void> save(ByteSink& sink);
-    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
+    Result<void> save(ByteSink& sink, const Moment& moment);
+    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment);
     void advance_saving();
     Result<void> restore(std::shared_ptr<state::Source> source);
-    Result<void> begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order);
+    Result<void> begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order, const Moment& moment);
+    void tell_restored();
     void bring_memory();
     std::vector<u32> arrival() const;
     void lose_memory(const Error& error);
@@ -114,6 +115,7 @@ public:
     StopReason stop_reason = StopReason::none;
     int exit_code = 0;
     std::vector<MachineListener*> listeners;
+    Jobs jobs;
     std::atomic<bool> attention{false};
 
     // Asked for by the board, under the device lock if there is one; settle() carries it out.

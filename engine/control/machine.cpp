@@ -44,9 +44,7 @@ std::vector<PluggedDevice> plugged_devices(const BoardConfig& config) {
         device.id = id != spec.properties.end() ? id->second : fmt::format("{}.{}", spec.name, number);
         device.kind = spec.name;
         device.properties = spec.properties;
-        if (spec.disk)
-            device.disk = PluggedDevice::Disk{spec.disk->size(), spec.disk->read_only(),
-                                              std::string(spec.disk->file_name()), std::string(spec.disk->format())};
+        device.disk = spec.disk.get();
         devices.push_back(std::move(device));
     }
     return devices;
@@ -60,7 +58,8 @@ Machine::Implementation::Implementation(MachineConfig kept, const MachineHost& m
       log(machine_host.log, "machine"),
       inlet(config.determinism, config.seed, machine_host.clock, machine_host.entropy),
       clock(inlet),
-      timers(clock) {}
+      timers(clock),
+      jobs([this](const Job& job) { tell([&](MachineListener& listener) { listener.job_changed(job); }); }) {}
 
 Machine::Implementation::~Implementation() = default;
 
@@ -117,6 +116,7 @@ void Machine::Implementation::thaw_instructions() {
 
 Machine::Ran Machine::Implementation::run(const Slice& slice) {
     settle();
+    jobs.advance();
     if (saving) advance_saving();
     if (state == RunState::running && stopped_at) run_past_breakpoint();
     Ran ran;
@@ -130,6 +130,7 @@ Machine::Ran Machine::Implementation::run(const Slice& slice) {
         bring_memory();
         if (lazy) ran.idle_ns = 0;
     }
+    if (jobs.waiting()) ran.idle_ns = 0;
     if (saving) ran.idle_ns = std::min(ran.idle_ns, saving->wants_steps() ? 0 : look_after_saving_ns);
     return ran;
 }
@@ -275,17 +276,19 @@ void Machine::remove_listener(MachineListener& listener) { std::erase(implementa
 Hash128 Machine::hash(Hashed what) { return implementation_->hash(what); }
 std::string Machine::listing() { return implementation_->listing(); }
 std::string Machine::schema() { return implementation_->schema(); }
-Result<void> Machine::save(ByteSink& sink) { return implementation_->save(sink); }
-Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved) {
-    return implementation_->begin_save(std::move(sink), std::move(saved));
+Result<void> Machine::save(ByteSink& sink, const Moment& moment) { return implementation_->save(sink, moment); }
+Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment) {
+    return implementation_->begin_save(std::move(sink), std::move(saved), std::move(moment));
 }
 Result<void> Machine::restore(std::shared_ptr<state::Source> source) {
     return implementation_->restore(std::move(source));
 }
-Result<void> Machine::open(std::shared_ptr<state::Source> source, std::span<const u32> order) {
-    return implementation_->begin_restore(std::move(source), order);
+Result<void> Machine::open(std::shared_ptr<state::Source> source, std::span<const u32> order, const Moment& moment) {
+    return implementation_->begin_restore(std::move(source), order, moment);
 }
 std::vector<u32> Machine::arrival() const { return implementation_->arrival(); }
+void Machine::give_up() { implementation_->finish(StopReason::host_error, 1); }
+Jobs& Machine::jobs() { return implementation_->jobs; }
 void Machine::step(unsigned cpu, Others others) { implementation_->step(cpu, others); }
 DebugPoints& Machine::debug_points() { return implementation_->points; }
 void Machine::debug_points_changed() { implementation_->debug_points_changed(); }

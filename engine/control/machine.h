@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/board/board.h"
+#include "engine/control/jobs.h"
 #include "engine/host/threads.h"
 #include "engine/lang/hash.h"
 #include "engine/state/file.h"
@@ -74,21 +75,17 @@ public:
     virtual void was_reset(ResetBy) {}
     virtual void power_button_pressed() {}
     virtual void powered_off(int /*exit_code*/) {}
+    virtual void job_changed(const Job&) {}
     // A break- or watchpoint, or the end of a single step, on this CPU.
     virtual void debug_stop(unsigned /*cpu*/, const Cpu::DebugEvent&) {}
 };
 
 // What was plugged in at the start, for "info block" and its like.
 struct PluggedDevice {
-    struct Disk {
-        u64 size = 0;  // bytes
-        bool read_only = false;
-        std::string file, format;  // empty: none
-    };
     std::string id;  // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
     std::string kind;
     std::map<std::string, std::string> properties;
-    std::optional<Disk> disk;
+    block::Disk* disk = nullptr;  // the device's own; null: none
 };
 
 class Machine {
@@ -153,22 +150,30 @@ public:
     // one of each board.
     std::string schema();
 
+    // Called at the moment whose state is taken or put in, while nothing runs and nothing of the machine has changed
+    // yet: for what lies beside the machine and must be of the same moment. An error ends the whole undertaking.
+    using Moment = std::function<Result<void>()>;
     // As it is now, at once.
-    Result<void> save(ByteSink& sink);
+    Result<void> save(ByteSink& sink, const Moment& moment = {});
     // As it is soon: it goes on meanwhile, and stands still for milliseconds. `saved` is called from run(), on its
     // thread, when the file is complete or cannot be; never, if the machine ends before. One at a time.
     using Saved = std::function<void(const Result<void>&)>;
-    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved);
+    Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment = {});
     // Into a machine created with the same configuration (sizes, CPUs, devices, blobs), which is then paused with
-    // StopReason::restored. A file that is damaged or another machine's leaves it as it is; after any other failure it
-    // is unusable and must be dropped.
+    // StopReason::restored. On failure it is as it was; but restore() may find at last that the file cannot be read to
+    // its end, and then it is to be dropped.
     Result<void> restore(std::shared_ptr<state::Source> source);
     // The same at once: memory comes when it is touched and, if the source is near, while the guest has nothing to do.
     // Should the source become unreadable before all is there, the machine ends with StopReason::host_error. `order`:
     // the chunks that will be wanted first, arrival() of an earlier opening.
-    Result<void> open(std::shared_ptr<state::Source> source, std::span<const u32> order = {});
+    Result<void> open(std::shared_ptr<state::Source> source, std::span<const u32> order = {},
+                      const Moment& moment = {});
     // The chunks of an opened machine that had to be waited for, in that order; none once all memory is there.
     std::vector<u32> arrival() const;
+    // The host has lost a part of the machine: it ends, with StopReason::host_error.
+    void give_up();
+    // What is under way for clients, whichever has asked for it; carried on by run().
+    Jobs& jobs();
     // What is needed before restore() and open().
     struct SavedHead {
         std::string launch;

@@ -189,6 +189,13 @@ void QmpSession::was_reset(ResetBy by) {
     event("RESET", &data);
 }
 
+void QmpSession::job_changed(const Job& job) {
+    nlohmann::json data = nlohmann::json::object();
+    data["id"] = job.id;
+    data["status"] = job_status_name(job.status);
+    event("JOB_STATUS_CHANGE", &data);
+}
+
 void QmpSession::powered_off(int) {
     const auto [guest, reason] = [why = context_.machine.stop_reason()]() -> std::pair<bool, const char*> {
         switch (why) {

@@ -59,6 +59,7 @@ private:
     void was_reset(ResetBy by) override;
     void power_button_pressed() override;
     void powered_off(int exit_code) override;
+    void job_changed(const Job& job) override;
 
     void handle(const std::string& text);
     CommandContext::Told defer();

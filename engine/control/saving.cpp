@@ -11,8 +11,9 @@ constexpr u64 first_step_pages = 512;  // about a millisecond
 
 }  // namespace
 
-Saving::Saving(Machine::Implementation& machine, ByteSink& sink)
+Saving::Saving(Machine::Implementation& machine, ByteSink& sink, Machine::Moment moment)
     : machine_(machine),
+      moment_(std::move(moment)),
       writer_(sink),
       memory_(machine.board->memory(), machine.cpus, pipeline_),
       pipeline_(writer_, saved_chunk_size, machine.host.threads),
@@ -64,6 +65,11 @@ Result<void> Saving::finish() {
 
 void Saving::take_state() {
     state_taken_ = true;
+    if (moment_)
+        if (auto done = moment_(); !done.ok()) {
+            problem_ = done.error();
+            return;
+        }
     machine_.describe(table_.head);
     table_.components = memory_.add(machine_.save_components());
     memory_.finish();

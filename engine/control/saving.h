@@ -17,7 +17,7 @@ namespace viv {
 class Saving {
 public:
     // `sink` is used until there is a result. Everything is called while no CPU runs.
-    Saving(Machine::Implementation& machine, ByteSink& sink);
+    Saving(Machine::Implementation& machine, ByteSink& sink, Machine::Moment moment);
     Saving(const Saving&) = delete;
     Saving& operator=(const Saving&) = delete;
 
@@ -34,6 +34,7 @@ private:
     void take_state();
 
     Machine::Implementation& machine_;
+    Machine::Moment moment_;
     state::FileWriter writer_;
     SavedTable table_;
     MemorySaver memory_;

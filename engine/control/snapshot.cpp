@@ -156,16 +156,16 @@ Result<void> Machine::Implementation::load_components(std::span<const u8> bytes)
     return {};
 }
 
-Result<void> Machine::Implementation::save(ByteSink& sink) {
+Result<void> Machine::Implementation::save(ByteSink& sink, const Moment& moment) {
     if (saving) return Error{"the machine is being saved already"};
-    return Saving(*this, sink).finish();
+    return Saving(*this, sink, moment).finish();
 }
 
-Result<void> Machine::Implementation::begin_save(std::unique_ptr<ByteSink> sink, Saved saved) {
+Result<void> Machine::Implementation::begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment) {
     if (saving) return Error{"the machine is being saved already"};
     save_sink = std::move(sink);
     tell_saved = std::move(saved);
-    saving = std::make_unique<Saving>(*this, *save_sink);
+    saving = std::make_unique<Saving>(*this, *save_sink, std::move(moment));
     return {};
 }
 
@@ -179,7 +179,7 @@ void Machine::Implementation::advance_saving() {
 }
 
 Result<void> Machine::Implementation::restore(std::shared_ptr<state::Source> source) {
-    TRY(begin_restore(std::move(source), {}));
+    TRY(begin_restore(std::move(source), {}, {}));
     while (lazy->fetch_more()) {}
     lazy.reset();
     if (memory_lost) return Error{"the saved machine cannot be read to its end"};
@@ -242,7 +242,17 @@ Result<void> Machine::Implementation::fits(const SavedTable& table) const {
     return {};
 }
 
-Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order) {
+// What everything makes of its state and of memory anew.
+void Machine::Implementation::tell_restored() {
+    for (Cpu* cpu : cpus) cpu->restored();
+    for (const NamedDevice& device : board->devices()) device.device->restored();
+    board->restored();
+    if (frozen_instructions) thaw_instructions();
+    if (parallel) parallel->try_all();
+}
+
+Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order,
+                                                    const Moment& moment) {
     if (saving) return Error{"the machine is being saved; wait for that to end"};
     TRY_SET(auto saved, SavedMachine::open(std::move(source)));
     TRY(saved.reader.verify());
@@ -254,24 +264,32 @@ Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Sourc
         TRY_SET(state_bytes, pages.read(saved.table.components));
     }
     clock.pause();
+    const auto before = save_components();
+    auto done = load_components(state_bytes);
+    if (done.ok() && moment) done = moment();
+    if (!done.ok()) {
+        const auto back = load_components(before);
+        tell_restored();
+        if (!back.ok()) {
+            log.error("the machine cannot be put back: {}; it is ended", back.error().message);
+            finish(StopReason::host_error, 1);
+        }
+        if (state == RunState::running) clock.resume();
+        return done;
+    }
+    const bool was_running = state == RunState::running;
     state = RunState::paused;
     stop_reason = StopReason::restored;
     stopped_at.reset();
     only.reset();
     pending = Pending::nothing;
-    auto done = load_components(state_bytes);
-    if (done.ok()) {
-        lazy.reset();
-        lazy = std::make_unique<LazyMemory>(board->memory(), std::move(saved.reader), std::move(saved.table),
-                                            host.threads, [this](const Error& error) { lose_memory(error); });
-        clock.set_wall_clock();
-        for (Cpu* cpu : cpus) cpu->restored();
-        for (const NamedDevice& device : board->devices()) device.device->restored();
-        board->restored();
-    }
-    if (frozen_instructions) thaw_instructions();
-    if (parallel) parallel->try_all();
-    return done;
+    lazy.reset();
+    lazy = std::make_unique<LazyMemory>(board->memory(), std::move(saved.reader), std::move(saved.table), host.threads,
+                                        [this](const Error& error) { lose_memory(error); });
+    clock.set_wall_clock();
+    tell_restored();
+    if (was_running) tell([](MachineListener& listener) { listener.stopped(StopReason::restored); });
+    return {};
 }
 
 // While the machine has nothing else to do. Without the file's last page the file is not needed any more.

@@ -326,7 +326,7 @@ Result<int> snapshot(Arguments arguments) {
     if (made) {
         std::timespec now{};
         std::timespec_get(&now, TIME_UTC);
-        TRY(image->create_snapshot(*made, static_cast<u32>(now.tv_sec), static_cast<u32>(now.tv_nsec)));
+        TRY(image->create_snapshot(*made, {static_cast<u32>(now.tv_sec), static_cast<u32>(now.tv_nsec), 0}));
     }
     if (applied) TRY(image->apply_snapshot(*applied));
     if (deleted) TRY(image->delete_snapshot(*deleted));

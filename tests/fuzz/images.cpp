@@ -85,7 +85,7 @@ void use(block::Image& image, u8 choice) {
     if (cluster != 0 && cluster <= size) (void)image.write_compressed(0, std::vector<u8>(cluster, 7));
     (void)image.write(0, part);
     (void)image.flush();
-    if ((choice & 1) != 0) (void)image.create_snapshot("new", 1, 2);
+    if ((choice & 1) != 0) (void)image.create_snapshot("new", {1, 2, 0});
     if ((choice & 2) != 0) (void)image.apply_snapshot("1");
     if ((choice & 4) != 0) (void)image.delete_snapshot("1");
     (void)image.write(size - part.size(), part);

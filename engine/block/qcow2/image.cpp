@@ -161,7 +161,8 @@ public:
         TRY(check_change(0, 0));
         return tables_->set_backing(file, format);
     }
-    Result<void> create_snapshot(const std::string& name, u32 date_seconds, u32 date_nanoseconds) override;
+    bool keeps_snapshots() const override { return true; }
+    Result<void> create_snapshot(const std::string& name, const SnapshotTime& time) override;
     Result<void> apply_snapshot(std::string_view id_or_name) override;
     Result<void> delete_snapshot(std::string_view id_or_name) override;
     Result<void> show_snapshot(std::string_view id_or_name) override;
@@ -343,7 +344,7 @@ Result<void> Qcow2Image::switch_state(NewState state) {
     return reload();
 }
 
-Result<void> Qcow2Image::create_snapshot(const std::string& name, u32 date_seconds, u32 date_nanoseconds) {
+Result<void> Qcow2Image::create_snapshot(const std::string& name, const SnapshotTime& time) {
     TRY(check_change(0, 0));
     if (name.empty() || name.size() > 255) return fault("a snapshot's name has 1 to 255 bytes");
     u64 id = 0;
@@ -361,8 +362,9 @@ Result<void> Qcow2Image::create_snapshot(const std::string& name, u32 date_secon
     // The disk's table becomes the snapshot's; the disk gets a new one.
     snapshot.l1_offset = header.l1_offset;
     snapshot.l1_entries = header.l1_entries;
-    snapshot.date_seconds = date_seconds;
-    snapshot.date_nanoseconds = date_nanoseconds;
+    snapshot.date_seconds = time.date_seconds;
+    snapshot.date_nanoseconds = time.date_nanoseconds;
+    snapshot.clock_nanoseconds = time.clock_nanoseconds;
     snapshot.extra = snapshot_extra(0, header.size);
     NewState state{header.size, tables_->l1(), tables_->snapshots()};
     state.snapshots.push_back(std::move(snapshot));

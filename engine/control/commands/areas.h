@@ -6,6 +6,7 @@
 namespace viv::commands {
 
 std::span<const Command> machine_rows();
+std::span<const Command> snapshot_rows();
 std::span<const Command> cpu_rows();
 std::span<const Command> memory_rows();
 std::span<const Command> device_rows();

@@ -27,6 +27,13 @@ std::string CommandCall::text_argument(usize index) const {
     return *given;
 }
 
+std::vector<std::string> CommandCall::texts_argument(usize index) const {
+    if (!has(index)) return {};
+    const auto* given = std::get_if<std::vector<std::string>>(&arguments_[index]);
+    CHECK(given != nullptr);
+    return *given;
+}
+
 DumpFormat CommandCall::format(usize index) const {
     if (!has(index)) return {};
     const auto* given = std::get_if<DumpFormat>(&arguments_[index]);
@@ -43,6 +50,10 @@ Result<Cpu*> CommandCall::cpu(usize index) {
 }
 
 Cpu& CommandCall::session_cpu() { return *machine().board().cpus()[context.cpu]; }
+
+Result<std::unique_ptr<block::Image>> CommandHost::open_overlay(const OverlayImage& wanted) {
+    return Error{fmt::format("{}: this program makes no images", wanted.path)};
+}
 
 std::string_view error_class_name(ErrorClass error_class) {
     switch (error_class) {

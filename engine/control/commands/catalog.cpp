@@ -9,8 +9,9 @@
 namespace viv {
 
 std::span<const CommandArea> command_catalog() {
-    static const std::array<CommandArea, 6> areas{{
+    static const std::array<CommandArea, 7> areas{{
         {"The machine", commands::machine_rows()},
+        {"Saving and going back", commands::snapshot_rows()},
         {"CPUs", commands::cpu_rows()},
         {"Memory", commands::memory_rows()},
         {"Devices", commands::device_rows()},
@@ -75,6 +76,7 @@ std::string_view type_name(ArgumentType type) {
         case ArgumentType::boolean: return "boolean";
         case ArgumentType::text:
         case ArgumentType::rest: return "text";
+        case ArgumentType::texts: return "list of texts";
         case ArgumentType::format: return "format";
     }
     return "";

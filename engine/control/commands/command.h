@@ -12,9 +12,20 @@
 #include <variant>
 #include <vector>
 
+#include "engine/block/image.h"
 #include "engine/control/machine.h"
 
 namespace viv {
+
+class PointStore;
+
+// An image to be put over a disk's present one.
+struct OverlayImage {
+    std::string path, format;
+    enum class File : u8 { made, existing } file = File::made;
+    std::string below, below_format;  // the present one: its file and what it is
+    u64 size = 0;                     // of the disk
+};
 
 // What commands need from the program around the engine.
 class CommandHost {
@@ -28,6 +39,10 @@ public:
     virtual Result<void> may_save() { return {}; }
     // A file for a command's output. The error names the path.
     virtual Result<std::unique_ptr<ByteSink>> create_file(std::string_view path) = 0;
+    // Where the machine's points are. The error says how to get them.
+    virtual Result<PointStore*> points() { return Error{"this program keeps no points of its machine"}; }
+    // Open for writing, and without what it names as the image below it, which is the present one.
+    virtual Result<std::unique_ptr<block::Image>> open_overlay(const OverlayImage& wanted);
 };
 
 // One session's view: which machine, and the CPU that commands mean when they name none.
@@ -47,6 +62,7 @@ enum class ArgumentType : u8 {
     boolean,  // at the prompt on or off
     text,     // at the prompt one word, or "several in quotes"
     rest,     // text to the end of the line
+    texts,    // several of them; at the prompt the words to the end of the line
     format,   // at the prompt only, after a slash: x/8xg
 };
 enum class Need : u8 { required, optional };
@@ -72,7 +88,7 @@ struct HottestLimit {
     static constexpr u64 maximum = 1'000;
 };
 
-using ArgumentValue = std::variant<std::monostate, u64, bool, std::string, DumpFormat>;
+using ArgumentValue = std::variant<std::monostate, u64, bool, std::string, std::vector<std::string>, DumpFormat>;
 
 enum class ErrorClass : u8 { generic, command_not_found, device_not_found };
 
@@ -93,6 +109,7 @@ public:
     u64 integer(usize index, u64 otherwise = 0) const;
     bool boolean(usize index, bool otherwise = false) const;
     std::string text_argument(usize index) const;
+    std::vector<std::string> texts_argument(usize index) const;
     DumpFormat format(usize index) const;
     // Argument `index` as the number of a CPU, or the session's.
     Result<Cpu*> cpu(usize index);

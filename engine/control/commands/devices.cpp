@@ -36,10 +36,11 @@ Result<void> query_devices(CommandCall& call) {
 Result<void> query_block(CommandCall& call) {
     call.value = nlohmann::json::array();
     for (const PluggedDevice& device : call.machine().plugged()) {
-        if (!device.disk) continue;
-        call.text += fmt::format("{}: {}, {} bytes, {}{}\n", device.id, device.kind, device.disk->size,
-                                 device.disk->read_only ? "read-only" : "read-write",
-                                 device.disk->file.empty() ? std::string() : ", " + device.disk->file);
+        if (device.disk == nullptr) continue;
+        const block::Disk& disk = *device.disk;
+        call.text += fmt::format("{}: {}, {} bytes, {}{}\n", device.id, device.kind, disk.size(),
+                                 disk.read_only() ? "read-only" : "read-write",
+                                 disk.file_name().empty() ? std::string() : fmt::format(", {}", disk.file_name()));
         nlohmann::json row = nlohmann::json::object();
         row["device"] = device.id;
         row["qdev"] = device.kind;
@@ -47,13 +48,14 @@ Result<void> query_block(CommandCall& call) {
         row["removable"] = false;
         row["type"] = "unknown";
         nlohmann::json image = nlohmann::json::object();
-        image["virtual-size"] = device.disk->size;
-        image["filename"] = device.disk->file;
-        image["format"] = device.disk->format;
+        image["virtual-size"] = disk.size();
+        image["filename"] = disk.file_name();
+        image["format"] = disk.format();
         nlohmann::json inserted = nlohmann::json::object();
-        inserted["file"] = device.disk->file;
-        inserted["drv"] = device.disk->format;
-        inserted["ro"] = device.disk->read_only;
+        inserted["node-name"] = device.id;
+        inserted["file"] = disk.file_name();
+        inserted["drv"] = disk.format();
+        inserted["ro"] = disk.read_only();
         inserted["image"] = std::move(image);
         row["inserted"] = std::move(inserted);
         call.value.push_back(std::move(row));

@@ -83,6 +83,14 @@ Result<ArgumentValue> take_argument(const Argument& argument, bool last, std::st
             return ArgumentValue(std::move(value));
         }
         case ArgumentType::rest: return ArgumentValue(std::string(std::exchange(text, {})));
+        case ArgumentType::texts: {
+            std::vector<std::string> values;
+            while (!text.empty()) {
+                TRY_SET(std::string value, take_text(text));
+                values.push_back(std::move(value));
+            }
+            return ArgumentValue(std::move(values));
+        }
         case ArgumentType::format: break;
     }
     return ArgumentValue();

@@ -1,4 +1,4 @@
-// Commands on the machine as a whole: its state, its life, saving it. QMP names and results follow the QEMU QMP
+// Commands on the machine as a whole: its state, its life. QMP names and results follow the QEMU QMP
 // reference where it has the command; what only this machine has is named viv-*.
 #include <fmt/format.h>
 
@@ -99,28 +99,6 @@ Result<void> quit(CommandCall& call) {
     return {};
 }
 
-Result<void> save(CommandCall& call) {
-    TRY(call.context.host.may_save());
-    const std::string path = call.text_argument(0);
-    TRY_SET(auto sink, call.context.host.create_file(path));
-    const auto named = [path](const Result<void>& done) -> Result<void> {
-        if (done.ok()) return {};
-        return Error{fmt::format("'{}' could not be written: {}", path, done.error().message)};
-    };
-    if (call.context.defer) {
-        auto told = std::make_shared<CommandContext::Told>();
-        TRY(call.machine().begin_save(std::move(sink),
-                                      [named, told](const Result<void>& done) { (*told)(named(done)); }));
-        *told = call.context.defer();
-        return {};
-    }
-    TRY(named(call.machine().save(*sink)));
-    call.text = fmt::format("saved to {}", path);
-    return {};
-}
-
-constexpr Argument save_arguments[] = {{"file", ArgumentType::text, Need::required, "where to"}};
-
 constexpr Command rows[] = {
     {"info status", "query-status", {}, "whether the machine runs", query_status},
     {"info version", "query-version", {}, "the version of this program", query_version},
@@ -131,7 +109,6 @@ constexpr Command rows[] = {
     {"cont|c", "cont", {}, "lets a paused machine go on", cont},
     {"system_reset", "system_reset", {}, "resets the machine as its reset line would", system_reset},
     {"system_powerdown", "system_powerdown", {}, "presses the power button: the guest may shut down", system_powerdown},
-    {"save", "viv-save", save_arguments, "saves the machine to a file; it stays as it is", save},
     {"quit|q", "quit", {}, "ends the machine at once", quit},
 };
 

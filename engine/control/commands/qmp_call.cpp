@@ -18,6 +18,7 @@ std::string_view expected(ArgumentType type) {
         case ArgumentType::boolean: return "true or false";
         case ArgumentType::text:
         case ArgumentType::rest: return "a string";
+        case ArgumentType::texts: return "an array of strings";
         case ArgumentType::format: break;
     }
     return "left out";
@@ -36,6 +37,15 @@ ArgumentValue convert(const Argument& argument, const nlohmann::json& given) {
         case ArgumentType::rest:
             if (given.is_string()) return given.get_ref<const std::string&>();
             return {};
+        case ArgumentType::texts: {
+            if (!given.is_array()) return {};
+            std::vector<std::string> values;
+            for (const auto& each : given) {
+                if (!each.is_string()) return {};
+                values.push_back(each.get_ref<const std::string&>());
+            }
+            return values;
+        }
         case ArgumentType::format: break;
     }
     return {};
