@@ -59,8 +59,9 @@ public:
         line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
         line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
-        line.value("--restore", restore_, "FILE",
-                   "Go on with a saved machine: a file, a published folder, or a URL of either");
+        line.value("--restore", restore_, "FILE", "Go on with a saved machine: a file, a published folder, or a URL of either");
+        line.value("--snapshots", snapshots_, "DIR", "Keep the machine's points there (savevm, viv snapshot); made if missing");
+        line.value("--loadvm", point_, "NAME", "Start from this point of --snapshots, disks included");
         line.flag("--verbose", verbose_, "Say more on standard error");
     }
 
@@ -83,6 +84,8 @@ public:
         options.print_hash = on_off(print_hash_);
         options.save_at_end = save_.value_or("");
         options.restore = restore_.value_or("");
+        options.snapshots = snapshots_.value_or("");
+        options.point = point_.value_or("");
         options.verbose = on_off(verbose_);
         TRY(check_machine(options));
         TRY(check_standard_streams(options));
@@ -93,8 +96,14 @@ private:
     Result<void> check_machine(const RunOptions& options) const {
         if (save_ && save_->empty()) return Error{"--save-at-end: the name of a file is missing"};
         if (restore_ && restore_->empty()) return Error{"--restore: the name of a file is missing"};
+        if (snapshots_ && snapshots_->empty()) return Error{"--snapshots: the name of a folder is missing"};
+        if (point_ && point_->empty()) return Error{"--loadvm: the name of a point is missing"};
+        if (point_ && !snapshots_) return Error{fmt::format("--loadvm {}: needs --snapshots, the folder of points", *point_)};
+        if (point_ && restore_) return Error{"--loadvm: cannot be given with --restore: each is a whole machine"};
         const auto& machine = options.machine;
-        if (!restore_) {
+        // A point may be gone to in a machine that is described as it was when it was made, or be its description.
+        const bool described = !machine.guest.empty() || !machine.kernel.empty() || !machine.bios.empty();
+        if (!restore_ && (!point_ || described)) {
             if (machine.guest.empty() && machine.kernel.empty() && machine.bios.empty())
                 return Error{"run: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"};
             return {};
@@ -112,7 +121,8 @@ private:
         if (machine.cpus) given = "--cpus";
         if (machine.deterministic == OnOff::on) given = "--deterministic";
         if (!given.empty())
-            return Error{fmt::format("{}: cannot be given with --restore: the saved machine has its own", given)};
+            return Error{fmt::format("{}: cannot be given with {}: the saved machine has its own", given,
+                                     restore_ ? "--restore" : "--loadvm alone")};
         return {};
     }
 
@@ -134,7 +144,7 @@ private:
     MachineArguments machine_;
     ControlArguments control_;
     std::vector<std::string> serials_;
-    std::optional<std::string> monitor_, timeout_, maximum_, save_, restore_;
+    std::optional<std::string> monitor_, timeout_, maximum_, save_, restore_, snapshots_, point_;
     bool paused_ = false, no_reboot_ = false, print_hash_ = false, verbose_ = false;
 };
 
@@ -358,6 +368,60 @@ Result<Command> parse_save(Arguments arguments) {
     return Command(SaveOptions{std::move(endpoint), *file});
 }
 
+Result<Command> parse_snapshot(Arguments arguments) {
+    CommandLine line("snapshot",
+                     "The points of a machine: moments of it and of its disks to which it can be put back.\n"
+                     "viv snapshot create  --from WHERE NAME     keeps this moment of a running machine\n"
+                     "viv snapshot restore --from WHERE NAME     puts it back to a point\n"
+                     "viv snapshot delete  --from WHERE NAME     or --in DIR NAME [--disk FILE]\n"
+                     "viv snapshot list    --from WHERE [--json] or --in DIR [--json]\n"
+                     "That viv must have been started with --qmp WHERE --snapshots DIR.");
+    std::optional<std::string> what, name, from, folder;
+    SnapshotOptions options;
+    bool json = false;
+    line.positional("WHAT", what, "create, restore, delete or list");
+    line.positional("NAME", name, "The point");
+    line.value("--from", from, "WHERE", "The running viv's --qmp: tcp:HOST:PORT or unix:PATH");
+    line.value("--in", folder, "DIR", "The folder of the points, while no viv uses it");
+    line.values("--disk", options.disks, "FILE", "With delete --in: an image whose snapshot of this name goes too");
+    line.flag("--json", json, "With list: as JSON");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    constexpr std::array<std::string_view, 4> names{"create", "restore", "delete", "list"};
+    const auto found = std::find(names.begin(), names.end(), what.value_or(""));
+    if (found == names.end())
+        return Error{what ? fmt::format("snapshot {}: there are {}{}", *what, fmt::join(names, ", "),
+                                        suggestion(*what, names))
+                          : fmt::format("snapshot: what? {}", fmt::join(names, ", "))};
+    using What = SnapshotOptions::What;
+    options.what = static_cast<What>(found - names.begin());
+    const auto verb = fmt::format("snapshot {}", *found);
+    if (options.what == What::list && name) return Error{fmt::format("{}: one word too many: {}", verb, *name)};
+    if (options.what != What::list && (!name || name->empty()))
+        return Error{fmt::format("{}: the name of a point is missing, as in viv {} --from unix:vm.sock before-upgrade",
+                                 verb, verb)};
+    const bool in_folder = options.what == What::list || options.what == What::remove;
+    if (folder && !in_folder)
+        return Error{fmt::format("{}: --in: only a running machine can do that; give --from{}", verb,
+                                 options.what == What::restore ? ", or start it by viv run --loadvm" : "")};
+    if (from.has_value() == folder.has_value())
+        return Error{fmt::format("{}: {}: --from, the running viv's --qmp{}", verb,
+                                 from ? "one of the two is needed" : "this is missing",
+                                 in_folder ? ", or --in, the folder of the points" : "")};
+    if (folder && folder->empty()) return Error{"--in: the name of a folder is missing"};
+    if (!options.disks.empty() && (options.what != What::remove || !folder))
+        return Error{fmt::format("{}: --disk: has a meaning only with delete --in", verb)};
+    if (json && options.what != What::list)
+        return Error{fmt::format("{}: --json: has a meaning only with list", verb)};
+    if (from) {
+        TRY_SET(options.from, parse_endpoint("--from", *from, EndpointUse::running_viv));
+    }
+    options.folder = folder.value_or("");
+    options.name = name.value_or("");
+    options.json = on_off(json);
+    return Command(std::move(options));
+}
+
 Result<Command> parse_publish(Arguments arguments) {
     CommandLine line("publish",
                      "Makes a folder of a saved machine that any web server can offer: viv run --restore URL opens it\n"
@@ -448,9 +512,10 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},       {"lockstep", parse_lockstep},
-                          {"save", parse_save}, {"publish", parse_publish}, {"list", parse_list},
-                          {"info", parse_info}, {"version", parse_version}, {"help", parse_help}};
+constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec},         {"lockstep", parse_lockstep},
+                          {"save", parse_save},       {"snapshot", parse_snapshot}, {"publish", parse_publish},
+                          {"list", parse_list},       {"info", parse_info},         {"version", parse_version},
+                          {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {
     const auto found =

@@ -76,6 +76,7 @@ struct RunOptions {
     OnOff paused = OnOff::off;
     OnOff no_reboot = OnOff::off;
     std::string restore, save_at_end;  // files; restore may be a folder or a URL
+    std::string snapshots, point;      // the folder of points, and the one to start from
     std::optional<u64> maximum_instructions;
     OnOff print_hash = OnOff::off;
     std::optional<u64> timeout_ns;
@@ -119,6 +120,16 @@ struct SaveOptions {
     std::string file;
 };
 
+// The points of a machine: asks a running viv, or looks into their folder.
+struct SnapshotOptions {
+    enum class What : u8 { create, restore, remove, list } what = What::list;
+    std::optional<Endpoint> from;
+    std::string folder;              // instead
+    std::string name;                // but for list
+    std::vector<std::string> disks;  // remove, in a folder: images whose snapshots go too
+    OnOff json = OnOff::off;
+};
+
 // Makes a folder for a web server of a saved machine.
 struct PublishOptions {
     std::string from, folder, name;
@@ -142,8 +153,8 @@ struct HelpOptions {
     std::string text;  // to print
 };
 
-using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, PublishOptions, ListOptions,
-                             InfoOptions, VersionOptions, HelpOptions>;
+using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, SnapshotOptions, PublishOptions,
+                             ListOptions, InfoOptions, VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

@@ -20,6 +20,7 @@
 #include "native/run.h"
 #include "native/save.h"
 #include "native/session.h"
+#include "native/snapshot.h"
 
 namespace viv::native {
 
@@ -50,6 +51,7 @@ struct Dispatch {
     int operator()(const ExecOptions& options) const { return exec(options); }
     int operator()(const LockstepOptions& options) const { return lockstep(options); }
     int operator()(const SaveOptions& options) const { return save(options); }
+    int operator()(const SnapshotOptions& options) const { return snapshot(options); }
     int operator()(const PublishOptions& options) const { return publish(options); }
     int operator()(const ListOptions& options) const { return print(listing(options, GuestCatalog::of_this_user())); }
     int operator()(const InfoOptions& options) const {

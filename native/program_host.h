@@ -1,9 +1,10 @@
-// What monitor commands want from the program: its version, the time, files to write.
+// What monitor commands want from the program: its version, the time, files to write, points, images to put over disks.
 #pragma once
 
 #include <string>
 
 #include "engine/control/commands/command.h"
+#include "engine/control/points.h"
 #include "native/host_posix.h"
 #include "native/user_files.h"
 
@@ -24,10 +25,14 @@ public:
         TRY_SET(auto sink, FileSink::create("", std::string(path)));
         return std::unique_ptr<ByteSink>(std::move(sink));
     }
+    void set_points(std::unique_ptr<PointStore> points) { points_ = std::move(points); }
+    Result<PointStore*> points() override;
+    Result<std::unique_ptr<block::Image>> open_overlay(const OverlayImage& wanted) override;
 
 private:
     std::string machine_name_;
     std::string temporary_disk_;
+    std::unique_ptr<PointStore> points_;
     PosixClock clock_;
 };
 

@@ -12,6 +12,7 @@
 #include "engine/lang/bytes.h"
 #include "native/agent_port.h"
 #include "native/console.h"
+#include "native/point_folder.h"
 #include "native/http.h"
 #include "native/published.h"
 #include "native/session.h"
@@ -86,6 +87,8 @@ private:
     int result();
     Result<void> save();
     std::string extra_append() const;
+    bool starts_saved() const { return !options_.restore.empty() || !options_.point.empty(); }
+    Result<std::optional<Launch>> prepare_saved();
     bool console_wanted() const;
 
     const RunOptions& options_;
@@ -108,6 +111,7 @@ Result<void> Run::check_hosts_side() const {
         TRY(check_machine(options_.machine));
     else if (!is_url(options_.restore))
         TRY(check_saved("--restore", options_.restore));
+    if (!options_.snapshots.empty()) TRY(PointFolder::check("--snapshots", options_.snapshots));
     if (!options_.save_at_end.empty()) TRY(check_writable("--save-at-end", options_.save_at_end));
     for (const auto& serial : serials_) TRY(StreamSource::check("--serial", serial.endpoint));
     return Session::check_controls(controls_);
@@ -130,7 +134,7 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
             continue;
         }
         Console::Setup setup;
-        if (!options_.restore.empty()) {
+        if (starts_saved()) {
             // Whoever reads the console has been there since it was saved.
             setup.patience.first_idle_ns = setup.patience.line_idle_ns;
         } else if (guest_) {
@@ -152,14 +156,34 @@ void Run::make_ports(std::optional<std::vector<u8>> read_ahead) {
     }
 }
 
+// The machine as a file describes it; none if the options do.
+Result<std::optional<Launch>> Run::prepare_saved() {
+    std::string file = options_.restore;
+    if (!options_.snapshots.empty()) {
+        TRY_SET(auto points, PointFolder::open("--snapshots", options_.snapshots));
+        const Point* const point = points->tree().find(options_.point);
+        if (!options_.point.empty() && point == nullptr)
+            return Error{fmt::format("--loadvm {}: there is no such point in {}; viv snapshot list --in {} shows them",
+                                     options_.point, options_.snapshots, options_.snapshots)};
+        const auto& machine = options_.machine;
+        if (point != nullptr && machine.guest.empty() && machine.kernel.empty() && machine.bios.empty())
+            file = points->path_of(*point);
+        session_.program.set_points(std::move(points));
+    }
+    if (file.empty()) return std::optional<Launch>();
+    TRY_SET(auto launch, prepare_restore(file, options_.machine, catalog_));
+    // load_point() opens it, disks included.
+    if (!options_.point.empty()) launch.restore.clear();
+    return std::optional<Launch>(std::move(launch));
+}
+
 Result<void> Run::prepare() {
     if (!options_.machine.guest.empty()) {
         TRY_SET(guest_, catalog_.find(options_.machine.guest));
     }
     bool deterministic = options_.machine.deterministic == OnOff::on;
-    std::optional<Launch> launch;
-    if (!options_.restore.empty()) {
-        TRY_SET(launch, prepare_restore(options_.restore, options_.machine, catalog_));
+    TRY_SET(auto launch, prepare_saved());
+    if (launch) {
         guest_ = launch->guest;
         deterministic = launch->config.determinism == Determinism::deterministic;
     }
@@ -189,6 +213,10 @@ Result<void> Run::prepare() {
     saved_identity_ = launch->saved_identity;
     TRY_SET(auto machine, make_machine(std::move(*launch), connections, session_.host));
     session_.adopt(std::move(machine));
+    if (options_.point.empty()) return {};
+    session_.machine().pause(StopReason::restored);
+    if (auto loaded = load_point(session_.machine(), session_.program, options_.point); !loaded.ok())
+        return Error{fmt::format("--loadvm {}: {}", options_.point, loaded.error().message)};
     return {};
 }
 

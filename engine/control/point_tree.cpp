@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "engine/control/points.h"
 
@@ -81,6 +82,26 @@ std::string guest_time_text(u64 guest_ns) {
 }
 
 }  // namespace
+
+nlohmann::json points_json(const PointTree& tree, std::string_view present) {
+    nlohmann::json rows = nlohmann::json::array();
+    constexpr u64 second = 1'000'000'000;
+    for (const Point& point : tree.points()) {
+        nlohmann::json row = nlohmann::json::object();
+        row["name"] = point.name;
+        if (!point.parent.empty()) row["parent"] = point.parent;
+        row["present"] = point.name == present;
+        row["date-sec"] = point.realtime_ns / second;
+        row["date-nsec"] = point.realtime_ns % second;
+        row["vm-clock-sec"] = point.guest_ns / second;
+        row["vm-clock-nsec"] = point.guest_ns % second;
+        row["instructions"] = point.instructions;
+        row["vm-state-size"] = point.bytes;
+        row["disks"] = point.disks;
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
 
 std::string points_text(const PointTree& tree, std::string_view present) {
     if (tree.points().empty()) return "there are no points\n";

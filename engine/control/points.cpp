@@ -142,10 +142,10 @@ Result<void> load_point(Machine& machine, CommandHost& host, const std::string& 
     for (const std::string& id : point->disks)
         if (std::none_of(disks.begin(), disks.end(), [&](const auto& disk) { return disk.id == id; }))
             return Error{fmt::format("the point '{}' was made with a disk {} that can be written", name, id)};
-    TRY_SET(auto file, store->open(*point));
+    TRY_SET(auto source, store->open(*point));
     const bool was_paused = machine.state() == RunState::paused;
     usize put_back = 0;
-    auto done = machine.open(std::move(file), [&]() -> Result<void> {
+    auto done = machine.open(std::move(source), {}, [&]() -> Result<void> {
         for (const auto& [id, disk] : disks) {
             TRY(disk->apply_snapshot(name));
             put_back++;

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -93,6 +94,8 @@ Result<void> delete_point(Machine& machine, CommandHost& host, const std::string
 
 // For people, as a tree; `present` is marked.
 std::string points_text(const PointTree& tree, std::string_view present);
+// For programs: the result of viv-query-snapshots.
+nlohmann::json points_json(const PointTree& tree, std::string_view present);
 
 // The disks that a point has to hold.
 struct WritableDisk {

@@ -257,6 +257,7 @@ struct Bench {
         bool real_clock = false;
         OnReset on_reset = OnReset::start_again;
         Jit jit = Jit::off;
+        std::vector<block::Disk*> disks;  // taken over
     };
 
     Bench(const std::vector<Instruction>& program, Options options) {
@@ -271,6 +272,10 @@ struct Bench {
         config.harts = options.harts;
         config.on_reset = options.on_reset;
         config.launch = options.launch;
+        for (block::Disk* disk : options.disks) {
+            config.board.devices.emplace_back().name = "fake-disk";
+            config.board.devices.back().disk.reset(disk);
+        }
         host::Clock& clock = options.real_clock ? static_cast<host::Clock&>(real_clock) : step_clock;
         auto made = Machine::create(std::move(config), MachineHost{memory, clock, entropy, log, &threads}, fake_kind);
         if (made.ok())

@@ -62,22 +62,7 @@ Result<void> delvm(CommandCall& call) {
 Result<void> query_snapshots(CommandCall& call) {
     TRY_SET(const PointStore* const store, call.context.host.points());
     call.text = points_text(store->tree(), store->present());
-    call.value = nlohmann::json::array();
-    constexpr u64 second = 1'000'000'000;
-    for (const Point& point : store->tree().points()) {
-        nlohmann::json row = nlohmann::json::object();
-        row["name"] = point.name;
-        if (!point.parent.empty()) row["parent"] = point.parent;
-        row["present"] = point.name == store->present();
-        row["date-sec"] = point.realtime_ns / second;
-        row["date-nsec"] = point.realtime_ns % second;
-        row["vm-clock-sec"] = point.guest_ns / second;
-        row["vm-clock-nsec"] = point.guest_ns % second;
-        row["instructions"] = point.instructions;
-        row["vm-state-size"] = point.bytes;
-        row["disks"] = point.disks;
-        call.value.push_back(std::move(row));
-    }
+    call.value = points_json(store->tree(), store->present());
     return {};
 }
 
