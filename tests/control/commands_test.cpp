@@ -8,18 +8,19 @@
 #include <set>
 
 #include "engine/control/monitor.h"
-#include "tests/control/fake_command_host.h"
+#include "tests/control/fake_points.h"
 #include "tests/control/programs.h"
 
 namespace viv::test {
 namespace {
 
 struct Prompt {
-    explicit Prompt(Bench& bench) : context{*bench.machine, host} {}
+    explicit Prompt(Bench& bench) : context{*bench.machine, host} { host.store = &store; }
     std::string operator()(std::string_view line) {
         const auto outcome = run_line(context, line);
         return (outcome.ok ? "" : "! ") + outcome.text;
     }
+    FakePointStore store;
     FakeCommandHost host;
     CommandContext context;
 };
@@ -75,6 +76,30 @@ TEST(Commands, EveryRowAnswersWithoutArgumentsSomehow) {
             const auto outcome = run_qmp(prompt.context, command.qmp_name, nullptr, result);
             EXPECT_EQ(outcome.ok, outcome.description.empty());
         }
+}
+
+TEST(Commands, PointsAtThePrompt) {
+    Bench::Options options;
+    options.disks = {new FakeDisk("disk.img")};
+    Bench bench(counting_program(), options);
+    Prompt prompt(bench);
+    EXPECT_EQ(prompt("info snapshots"), "there are no points\n");
+    bench.machine->run({1'000, 0});
+    EXPECT_EQ(prompt("savevm \"two words\""), "");
+    bench.machine->run({1'000, 0});
+    EXPECT_EQ(prompt("savevm \"two words\""), "");  // replaces it
+    bench.machine->run({1'000, 0});
+    EXPECT_EQ(prompt("loadvm \"two words\""), "");
+    EXPECT_EQ(bench.machine->instructions(), 2'000U);
+    EXPECT_NE(prompt("info snapshots").find("\n* two words "), std::string::npos);
+    EXPECT_EQ(prompt("delvm \"two words\""), "");
+    EXPECT_EQ(prompt("delvm x"), "! there is no point 'x'; info snapshots lists them\n");
+    EXPECT_EQ(prompt("loadvm"), "! name is missing; usage: loadvm NAME\n");
+    EXPECT_EQ(prompt("info jobs"), "no jobs\n");
+    EXPECT_EQ(prompt("snapshot_blkdev nix /tmp/over"), "! there is no disk 'nix'; info block lists them\n");
+    EXPECT_EQ(prompt("snapshot_blkdev fake-disk.0 over qcow2 sideways"),
+              "! mode 'sideways': absolute-paths (a new file) or existing is needed\n");
+    EXPECT_EQ(prompt("snapshot_blkdev fake-disk.0 over"), "! over: this program makes no images\n");
 }
 
 TEST(Commands, StateAndLife) {

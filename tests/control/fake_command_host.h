@@ -18,7 +18,13 @@ public:
         return std::unique_ptr<ByteSink>(std::make_unique<Sink>(*this, std::string(path)));
     }
 
+    Result<PointStore*> points() override {
+        if (store == nullptr) return Error{"no folder for points"};
+        return store;
+    }
+
     std::string name = "test machine";
+    PointStore* store = nullptr;
     std::map<std::string, std::vector<u8>> files;  // the finished ones
 
 private:

@@ -137,7 +137,10 @@ public:
     }
     ByteDevice* serial(unsigned) override { return nullptr; }
     ByteDevice* console_port(std::string_view) override { return nullptr; }
-    void state(Archive& a) override { a(1, "latch", latch); }
+    void state(Archive& a) override {
+        a(1, "latch", latch);
+        a.require(latch <= largest_latch, "latch", "is too large");
+    }
     void restored() override {}
 
     FakeCpu& cpu(unsigned index) { return *fake_cpus_[index]; }
@@ -150,7 +153,7 @@ public:
     bool has_button = true;
     bool fail_next_reset = false;
     unsigned resets = 0;
-    u64 latch = 0;
+    u64 latch = 0, largest_latch = ~u64{0};
     Witness witness;
 
 private:

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "tests/control/fake_command_host.h"
+#include "tests/control/fake_points.h"
 #include "tests/control/programs.h"
 
 namespace viv::test {
@@ -142,6 +142,173 @@ TEST(Qmp, GuestsOwnEventsSayGuest) {
     ASSERT_EQ(all.size(), 2U);
     EXPECT_EQ(all[0]["data"], json::parse(R"({"guest": true, "reason": "guest-reset"})"));
     EXPECT_EQ(all[1]["data"], json::parse(R"({"guest": true, "reason": "guest-shutdown"})"));
+}
+
+// The machine of two disks, of which one can be written, with two clients.
+struct JobClients {
+    JobClients()
+        : bench(counting_program(),
+                [this] {
+                    Bench::Options options;
+                    options.disks = {disk, new FakeDisk("locked.img", true)};
+                    return options;
+                }()),
+          client(bench),
+          other(bench) {
+        client.host.store = &store;
+        client.negotiated();
+        other.negotiated();
+    }
+    // The states told to both since the last time, and other events of the first.
+    std::string told() {
+        const auto text = [](const std::vector<json>& messages) {
+            std::string all;
+            for (const json& message : messages)
+                all += message["event"] == "JOB_STATUS_CHANGE"
+                           ? message["data"]["id"].get<std::string>() + ":" + message["data"]["status"].get<std::string>() + " "
+                           : message["event"].get<std::string>() + " ";
+            return all;
+        };
+        const std::string first = text(client.messages());
+        EXPECT_EQ(text(other.messages()), first);
+        return first;
+    }
+    // The reply behind the two events of its begin.
+    void start(std::string_view request, std::string_view id) {
+        const auto all = client.ask(request);
+        ASSERT_EQ(all.size(), 3U) << request;
+        EXPECT_EQ(all[0]["data"], (json{{"id", id}, {"status", "created"}}));
+        EXPECT_EQ(all[1]["data"], (json{{"id", id}, {"status", "running"}}));
+        EXPECT_EQ(all[2], json::parse(R"({"return": {}})"));
+        other.messages();
+    }
+    void run() {  // until all of them have concluded
+        const auto& list = bench.machine->jobs().all();
+        while (std::any_of(list.begin(), list.end(), [](const Job& job) { return job.status != JobStatus::concluded; }))
+            bench.machine->run({100, 0});
+    }
+    json jobs() { return client.execute("query-jobs")["return"]; }
+
+    FakeDisk* disk = new FakeDisk("disk.img");
+    FakePointStore store;
+    Bench bench;
+    Client client, other;
+};
+
+TEST(Qmp, JobsOfSnapshotsAsQemuHasThem) {
+    JobClients all;
+    constexpr const char* save =
+        R"({"execute": "snapshot-save", "arguments": {"job-id": "s-1", "tag": "a", "vmstate": "fake-disk.0", "devices": ["fake-disk.0"]}})";
+    all.start(save, "s-1");
+    EXPECT_EQ(all.jobs(), json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "running", "current-progress": 0,
+                                           "total-progress": 1}])"));
+    EXPECT_TRUE(all.disk->kept->empty());
+    EXPECT_NE(all.client.reply(R"({"execute": "job-dismiss", "arguments": {"id": "s-1"}})")["error"]["desc"]
+                  .get<std::string>()
+                  .find("is running"),
+              std::string::npos);
+    all.run();
+    EXPECT_EQ(all.told(), "s-1:waiting s-1:pending s-1:concluded ");
+    EXPECT_EQ(all.disk->names(), "a ");
+    EXPECT_EQ(all.jobs(), json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "concluded", "current-progress": 1,
+                                           "total-progress": 1}])"));
+    EXPECT_EQ(error_of(all.client.reply(save)), "GenericError");  // the ID is in use
+    auto dismissed = all.client.ask(R"({"execute": "job-dismiss", "arguments": {"id": "s-1"}})");
+    ASSERT_EQ(dismissed.size(), 2U);
+    EXPECT_EQ(dismissed[0]["data"], json::parse(R"({"id": "s-1", "status": "null"})"));
+    all.other.messages();
+    EXPECT_EQ(all.jobs(), json::array());
+    EXPECT_EQ(error_of(all.client.reply(R"({"execute": "job-dismiss", "arguments": {"id": "s-1"}})")), "GenericError");
+
+    // The same name again is an error, which is told by the job.
+    all.start(save, "s-1");
+    all.run();
+    EXPECT_EQ(all.told(), "s-1:aborting s-1:concluded ");
+    EXPECT_EQ(all.jobs()[0]["error"], "there is a point 'a' already");
+
+    const u64 then = all.store.tree().find("a")->instructions;
+    all.start(
+        R"({"execute": "snapshot-load", "arguments": {"job-id": "l", "tag": "a", "vmstate": "fake-disk.0", "devices": ["fake-disk.0"]}})",
+        "l");
+    all.bench.machine->run({100, 0});
+    EXPECT_EQ(all.told(), "STOP RESUME l:waiting l:pending l:concluded ");
+    EXPECT_EQ(all.bench.machine->instructions(), then + 100);
+
+    // Several at once: one after the other. What is not there is no error for this one, as with QEMU.
+    all.client.raw(
+        R"({"execute": "snapshot-delete", "arguments": {"job-id": "d1", "tag": "a", "devices": ["fake-disk.0"]}})");
+    all.client.raw(
+        R"({"execute": "snapshot-delete", "arguments": {"job-id": "d2", "tag": "a", "devices": ["fake-disk.0"]}})");
+    all.client.messages();
+    all.other.messages();
+    all.bench.machine->pause();
+    all.client.messages();
+    all.other.messages();
+    EXPECT_EQ(all.bench.machine->run({}).idle_ns, ~u64{0});
+    EXPECT_EQ(all.told(), "d1:waiting d1:pending d1:concluded d2:waiting d2:pending d2:concluded ");
+    EXPECT_TRUE(all.disk->kept->empty());
+}
+
+TEST(Qmp, JobsThatAreRefusedOrFail) {
+    JobClients all;
+    unsigned number = 0;
+    const auto error = [&](std::string_view tag, std::string_view vmstate, std::string_view devices) {
+        const std::string id = fmt::format("j{}", number++);
+        all.start(fmt::format(R"({{"execute": "snapshot-save", "arguments": {{"job-id": "{}", "tag": "{}", "vmstate": "{}",
+                                  "devices": {}}}}})",
+                              id, tag, vmstate, devices),
+                  id);
+        all.run();
+        EXPECT_EQ(all.told(), fmt::format("{}:aborting {}:concluded ", id, id));
+        return all.jobs().back()["error"].get<std::string>();
+    };
+    EXPECT_EQ(error("a", "nix", R"(["fake-disk.0"])"), "there is no disk 'nix' for vmstate; query-block lists them");
+    EXPECT_EQ(error("a", "fake-disk.0", "[]"),
+              "a snapshot holds all disks that can be written: 'fake-disk.0' is missing in devices");
+    EXPECT_EQ(error("a", "fake-disk.0", R"(["fake-disk.0", "fake-disk.1"])"),
+              "there is no disk 'fake-disk.1' that can be written; query-block lists them");
+    EXPECT_NE(error(" ", "fake-disk.0", R"(["fake-disk.0"])").find("the name of a point"), std::string::npos);
+    all.disk->fail_create = true;
+    EXPECT_EQ(error("a", "fake-disk.0", R"(["fake-disk.0"])"), "disk.img: no space");
+    EXPECT_TRUE(all.store.files.empty());
+
+    const auto refusal = [&](std::string_view arguments) {
+        return error_of(all.client.reply(fmt::format(R"({{"execute": "snapshot-delete", "arguments": {}}})", arguments)));
+    };
+    for (const char* id : {"", "1", "a b", "a/b", "\n"})
+        EXPECT_EQ(refusal(fmt::format(R"({{"job-id": "{}", "tag": "a", "devices": []}})", id)), "GenericError") << id;
+    EXPECT_EQ(refusal(R"({"job-id": "x", "tag": "a"})"), "GenericError");
+    EXPECT_EQ(refusal(R"({"job-id": "x", "tag": "a", "devices": "fake-disk.0"})"), "GenericError");
+    EXPECT_EQ(refusal(R"({"job-id": "x", "tag": "a", "devices": [1]})"), "GenericError");
+    EXPECT_EQ(all.jobs().size(), number);
+    for (; number < Jobs::most; number++)
+        all.client.raw(fmt::format(
+            R"({{"execute": "snapshot-delete", "arguments": {{"job-id": "n{}", "tag": "a", "devices": []}}}})", number));
+    all.client.messages();
+    EXPECT_EQ(refusal(R"({"job-id": "x", "tag": "a", "devices": []})"), "GenericError");
+    all.run();
+    all.client.messages();
+    EXPECT_EQ(all.jobs().size(), Jobs::most);
+}
+
+TEST(Qmp, PointsByTheirOwnCommands) {
+    JobClients all;
+    all.client.raw(R"({"execute": "savevm", "arguments": {"name": "a"}, "id": 7})");
+    EXPECT_TRUE(all.client.messages().empty());
+    while (all.client.out.empty()) all.bench.machine->run({100, 0});
+    EXPECT_EQ(all.client.messages(), (std::vector<json>{json::parse(R"({"return": {}, "id": 7})")}));
+    EXPECT_EQ(all.client.execute("viv-query-snapshots")["return"][0]["name"], "a");
+    EXPECT_EQ(all.client.ask(R"({"execute": "loadvm", "arguments": {"name": "a"}})").size(), 3U);  // STOP, RESUME
+    all.other.messages();
+    EXPECT_EQ(error_of(all.client.reply(R"({"execute": "loadvm", "arguments": {"name": "b"}})")), "GenericError");
+    EXPECT_EQ(all.client.reply(R"({"execute": "human-monitor-command", "arguments": {"command-line": "delvm a"}})"),
+              json::parse(R"({"return": ""})"));
+    EXPECT_EQ(all.client.execute("viv-query-snapshots")["return"], json::array());
+    EXPECT_EQ(error_of(all.other.execute("viv-query-snapshots")), "GenericError");  // that one's host has no store
+    const json block = all.client.execute("query-block")["return"];
+    EXPECT_EQ(block[0]["inserted"]["node-name"], "fake-disk.0");
+    EXPECT_EQ(block[0]["inserted"]["file"], "disk.img");
+    EXPECT_EQ(block[1]["inserted"]["ro"], true);
 }
 
 TEST(Qmp, CpusSayWhichThreadOfTheHostRunsThem) {
@@ -320,7 +487,7 @@ TEST(Qmp, AClientMayGoWhileItsMachineIsSaved) {
         session.receive(as_bytes(R"({"execute": "qmp_capabilities"})"));
         session.receive(as_bytes(R"({"execute": "viv-save", "arguments": {"file": "a.viv"}})"));
     }
-    for (unsigned i = 0; i < 1'000 && host.files.empty(); i++) bench.machine->run({100, 0});
+    while (host.files.empty()) bench.machine->run({100, 0});
     EXPECT_TRUE(host.files.contains("a.viv"));
 }
 
