@@ -60,7 +60,8 @@ public:
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
         line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
         line.value("--restore", restore_, "FILE", "Go on with a saved machine: a file, a published folder, or a URL of either");
-        line.value("--snapshots", snapshots_, "DIR", "Keep the machine's points there (savevm, viv snapshot); made if missing");
+        line.value("--snapshots", snapshots_, "DIR",
+                   "Keep the machine's points there (savevm, viv snapshot); made if missing");
         line.value("--loadvm", point_, "NAME", "Start from this point of --snapshots, disks included");
         line.flag("--verbose", verbose_, "Say more on standard error");
     }
@@ -98,7 +99,8 @@ private:
         if (restore_ && restore_->empty()) return Error{"--restore: the name of a file is missing"};
         if (snapshots_ && snapshots_->empty()) return Error{"--snapshots: the name of a folder is missing"};
         if (point_ && point_->empty()) return Error{"--loadvm: the name of a point is missing"};
-        if (point_ && !snapshots_) return Error{fmt::format("--loadvm {}: needs --snapshots, the folder of points", *point_)};
+        if (point_ && !snapshots_)
+            return Error{fmt::format("--loadvm {}: needs --snapshots, the folder of points", *point_)};
         if (point_ && restore_) return Error{"--loadvm: cannot be given with --restore: each is a whole machine"};
         const auto& machine = options.machine;
         // A point may be gone to in a machine that is described as it was when it was made, or be its description.
@@ -390,9 +392,9 @@ Result<Command> parse_snapshot(Arguments arguments) {
     constexpr std::array<std::string_view, 4> names{"create", "restore", "delete", "list"};
     const auto found = std::find(names.begin(), names.end(), what.value_or(""));
     if (found == names.end())
-        return Error{what ? fmt::format("snapshot {}: there are {}{}", *what, fmt::join(names, ", "),
-                                        suggestion(*what, names))
-                          : fmt::format("snapshot: what? {}", fmt::join(names, ", "))};
+        return Error{
+            what ? fmt::format("snapshot {}: there are {}{}", *what, fmt::join(names, ", "), suggestion(*what, names))
+                 : fmt::format("snapshot: what? {}", fmt::join(names, ", "))};
     using What = SnapshotOptions::What;
     options.what = static_cast<What>(found - names.begin());
     const auto verb = fmt::format("snapshot {}", *found);
@@ -411,8 +413,7 @@ Result<Command> parse_snapshot(Arguments arguments) {
     if (folder && folder->empty()) return Error{"--in: the name of a folder is missing"};
     if (!options.disks.empty() && (options.what != What::remove || !folder))
         return Error{fmt::format("{}: --disk: has a meaning only with delete --in", verb)};
-    if (json && options.what != What::list)
-        return Error{fmt::format("{}: --json: has a meaning only with list", verb)};
+    if (json && options.what != What::list) return Error{fmt::format("{}: --json: has a meaning only with list", verb)};
     if (from) {
         TRY_SET(options.from, parse_endpoint("--from", *from, EndpointUse::running_viv));
     }
@@ -512,9 +513,9 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec},         {"lockstep", parse_lockstep},
-                          {"save", parse_save},       {"snapshot", parse_snapshot}, {"publish", parse_publish},
-                          {"list", parse_list},       {"info", parse_info},         {"version", parse_version},
+constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},         {"lockstep", parse_lockstep},
+                          {"save", parse_save}, {"snapshot", parse_snapshot}, {"publish", parse_publish},
+                          {"list", parse_list}, {"info", parse_info},         {"version", parse_version},
                           {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {

@@ -93,7 +93,8 @@ private:
 
     Result<u64> number(const nlohmann::json& row, const char* name) const {
         const auto found = row.find(name);
-        if (found == row.end() || !found->is_number_unsigned()) return fault(fmt::format("has a point without {}", name));
+        if (found == row.end() || !found->is_number_unsigned())
+            return fault(fmt::format("has a point without {}", name));
         return found->get<u64>();
     }
     Result<std::string> text(const nlohmann::json& row, const char* name) const {
@@ -164,7 +165,8 @@ Result<std::unique_ptr<PointFolder>> PointFolder::open(const std::string& who, c
     TRY_SET(auto lock, open_folder_itself(who, folder));
     // A file system without locks lets everybody pass.
     if (flock(lock.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return Error{fmt::format("{} {}: is in use by another viv; end that one first, or ask it (--from)", who, folder)};
+        return Error{
+            fmt::format("{} {}: is in use by another viv; end that one first, or ask it (--from)", who, folder)};
     TRY_SET(auto tree, read(who, folder));
     return std::unique_ptr<PointFolder>(new PointFolder(folder, std::move(lock), std::move(tree)));
 }

@@ -1,7 +1,7 @@
 // The folder of --snapshots: points.json, which is the tree of points, and a machine file for each of them.
-// Promises: whatever points.json says is checked before it is believed, and the names of files are ours: nothing outside
-// the folder is read, written or removed; points.json is replaced as a whole or not at all; one program at a time changes
-// a folder. It is for this user only, since guest memory may hold secrets.
+// Promises: whatever points.json says is checked before it is believed, and the names of files are ours: nothing
+// outside the folder is read, written or removed; points.json is replaced as a whole or not at all; one program at a
+// time changes a folder. It is for this user only, since guest memory may hold secrets.
 #pragma once
 
 #include <memory>

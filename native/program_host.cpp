@@ -29,8 +29,9 @@ Result<void> ProgramHost::may_save() {
 
 Result<PointStore*> ProgramHost::points() {
     if (points_ == nullptr)
-        return Error{"this machine has no folder for points: start it with --snapshots DIR, as in viv run GUEST --snapshots "
-                     "points"};
+        return Error{
+            "this machine has no folder for points: start it with --snapshots DIR, as in viv run GUEST --snapshots "
+            "points"};
     return points_.get();
 }
 
@@ -47,7 +48,8 @@ Result<std::string> absolute_path(const std::string& path) {
 Result<void> make_overlay(const OverlayImage& wanted) {
     TRY_SET(const auto* kind, block::find_format(wanted.format));
     if (kind->create == nullptr || !kind->has(block::CreateOption::backing))
-        return Error{fmt::format("{}: {} images cannot have another below them; qcow2 can", wanted.path, wanted.format)};
+        return Error{
+            fmt::format("{}: {} images cannot have another below them; qcow2 can", wanted.path, wanted.format)};
     block::CreateOptions options;
     options.size = wanted.size;
     TRY_SET(options.backing_file, absolute_path(wanted.below));

@@ -52,8 +52,7 @@ Result<void> ask(const SnapshotOptions& options) {
 
 Result<void> list(const SnapshotOptions& options) {
     TRY_SET(const auto tree, PointFolder::read("--in", options.folder));
-    return print(options.json == OnOff::on ? json_text(points_json(tree, ""))
-                                             : harmless(points_text(tree, ""), "\n"));
+    return print(options.json == OnOff::on ? json_text(points_json(tree, "")) : harmless(points_text(tree, ""), "\n"));
 }
 
 // What points.json says about images is not followed: it may come from anywhere.
@@ -71,16 +70,18 @@ Result<void> remove(const SnapshotOptions& options) {
         named.file = file;
         TRY_SET(auto disk, open_disk("--disk", named));
         TRY_SET(const auto snapshots, disk->snapshots());
-        if (std::none_of(snapshots.begin(), snapshots.end(), [&](const auto& each) { return each.name == options.name; }))
+        if (std::none_of(snapshots.begin(), snapshots.end(),
+                         [&](const auto& each) { return each.name == options.name; }))
             return Error{fmt::format("--disk {}: has no snapshot '{}'", file, options.name)};
         disks.push_back(std::move(disk));
     }
     for (const auto& disk : disks) TRY(disk->delete_snapshot(options.name));
     TRY(points->remove(options.name));
     if (disks.size() < disks_of_point.size())
-        return print(fmt::format("{} of its {} disks ({}) still keep a snapshot '{}': viv-img snapshot -d deletes that\n",
-                                 disks_of_point.size() - disks.size(), disks_of_point.size(),
-                                 harmless(fmt::format("{}", fmt::join(disks_of_point, ", "))), options.name));
+        return print(
+            fmt::format("{} of its {} disks ({}) still keep a snapshot '{}': viv-img snapshot -d deletes that\n",
+                        disks_of_point.size() - disks.size(), disks_of_point.size(),
+                        harmless(fmt::format("{}", fmt::join(disks_of_point, ", "))), options.name));
     return {};
 }
 

@@ -1,6 +1,7 @@
-// Jobs of QMP: work that a client begins and looks at later, as in QEMU's "Background jobs" (docs/interop, qapi/job.json).
-// Promises: the states of a job come in QEMU's order and each is told; one job works at a time, in the order in which
-// they were begun; a job that has concluded stays with its error until it is dismissed; at most `most` of them are kept.
+// Jobs of QMP: work that a client begins and looks at later, as in QEMU's "Background jobs" (docs/interop,
+// qapi/job.json). Promises: the states of a job come in QEMU's order and each is told; one job works at a time, in the
+// order in which they were begun; a job that has concluded stays with its error until it is dismissed; at most `most`
+// of them are kept.
 #pragma once
 
 #include <deque>

@@ -88,9 +88,10 @@ Result<Begun> prepare(Machine& machine, CommandHost& host, const std::string& na
     for (const auto& [id, disk] : writable_disks(machine)) {
         TRY_SET(const auto snapshots, disk->snapshots());
         if (has_snapshot(snapshots, name))
-            return Error{fmt::format("{}: has a snapshot '{}' that is no point's; choose another name, or delete it with "
-                                     "viv-img snapshot -d when the machine has ended",
-                                     disk->file_name(), name)};
+            return Error{
+                fmt::format("{}: has a snapshot '{}' that is no point's; choose another name, or delete it with "
+                            "viv-img snapshot -d when the machine has ended",
+                            disk->file_name(), name)};
     }
     TRY_SET(auto file, store->create_file());
     return Begun{std::make_shared<NewPoint>(machine, host, *store, name, std::move(file.name)), std::move(file.sink)};
@@ -132,9 +133,10 @@ Result<void> load_point(Machine& machine, CommandHost& host, const std::string& 
         const auto found =
             std::find_if(snapshots.begin(), snapshots.end(), [&](const auto& each) { return each.name == name; });
         if (found == snapshots.end())
-            return Error{fmt::format("{}: has no snapshot '{}': another image than the point's, or the snapshot has been "
-                                     "deleted",
-                                     disk->file_name(), name)};
+            return Error{
+                fmt::format("{}: has no snapshot '{}': another image than the point's, or the snapshot has been "
+                            "deleted",
+                            disk->file_name(), name)};
         if (found->disk_size != disk->size())
             return Error{fmt::format("{}: had {} bytes in its snapshot '{}', and has {} now", disk->file_name(),
                                      found->disk_size, name, disk->size())};

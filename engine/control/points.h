@@ -23,13 +23,13 @@ struct Point {
     static constexpr usize longest_name = 128;
 
     std::string name;
-    std::string parent;       // empty: it has none
-    u64 realtime_ns = 0;      // since 1970
-    u64 guest_ns = 0;         // since power-on
-    u64 instructions = 0;     // since power-on
+    std::string parent;              // empty: it has none
+    u64 realtime_ns = 0;             // since 1970
+    u64 guest_ns = 0;                // since power-on
+    u64 instructions = 0;            // since power-on
     std::vector<std::string> disks;  // whose images have the snapshot: as PluggedDevice::id
-    std::string file;         // the store's own name for the machine file
-    u64 bytes = 0;            // of that
+    std::string file;                // the store's own name for the machine file
+    u64 bytes = 0;                   // of that
 };
 
 // 1 to longest_name printable ASCII characters, blanks neither first nor last.

@@ -124,9 +124,8 @@ TEST(Points, OneMomentWhileItRuns) {
     world.to(10'000);
     world.second->content = world.first->content;
     std::optional<Result<void>> told;
-    ASSERT_TRUE(begin_point(world.machine(), world.host, "a", SameName::refuse, [&](const auto& done) {
-                    told = done;
-                }).ok());
+    ASSERT_TRUE(
+        begin_point(world.machine(), world.host, "a", SameName::refuse, [&](const auto& done) { told = done; }).ok());
     EXPECT_FALSE(begin_point(world.machine(), world.host, "b", SameName::refuse, [](const auto&) { FAIL(); }).ok());
     world.refuses("a", "there is no point 'a'");
     while (!told) {
@@ -216,9 +215,8 @@ TEST(Points, WhatCannotBeMadeLeavesNothing) {
     // The same when it is found later.
     std::optional<Result<void>> told;
     world.second->fail_create = true;
-    ASSERT_TRUE(begin_point(world.machine(), world.host, "a", SameName::refuse, [&](const auto& done) {
-                    told = done;
-                }).ok());
+    ASSERT_TRUE(
+        begin_point(world.machine(), world.host, "a", SameName::refuse, [&](const auto& done) { told = done; }).ok());
     world.machine().pause();
     while (!told) world.machine().run({});
     EXPECT_EQ(told->error().message, "second.img: no space");
@@ -356,9 +354,9 @@ TEST(Points, AsTextAndJson) {
         EXPECT_TRUE(tree.add(std::move(point)).ok());
     };
     add("a", "", 0, 1, 1'000'000);
-    add("bb", "a", 951'825'599, 61'500, 52'340'000);         // a leap day at its end
+    add("bb", "a", 951'825'599, 61'500, 52'340'000);  // a leap day at its end
     add("c", "", 1'700'000'000, 100 * 3'600'000, 99'999);
-    add("d", "bb", 4'107'542'400, 0, 0);                     // 2100 has none
+    add("d", "bb", 4'107'542'400, 0, 0);  // 2100 has none
     EXPECT_EQ(points_text(tree, "c"),
               "  name   date (UTC)               guest time       size  disks\n"
               "  a      1970-01-01 00:00:00     0:00:00.001      1.0 M  virtio-blk-pci.0\n"

@@ -164,9 +164,9 @@ struct JobClients {
         const auto text = [](const std::vector<json>& messages) {
             std::string all;
             for (const json& message : messages)
-                all += message["event"] == "JOB_STATUS_CHANGE"
-                           ? message["data"]["id"].get<std::string>() + ":" + message["data"]["status"].get<std::string>() + " "
-                           : message["event"].get<std::string>() + " ";
+                all += message["event"] == "JOB_STATUS_CHANGE" ? message["data"]["id"].get<std::string>() + ":" +
+                                                                     message["data"]["status"].get<std::string>() + " "
+                                                               : message["event"].get<std::string>() + " ";
             return all;
         };
         const std::string first = text(client.messages());
@@ -200,7 +200,8 @@ TEST(Qmp, JobsOfSnapshotsAsQemuHasThem) {
     constexpr const char* save =
         R"({"execute": "snapshot-save", "arguments": {"job-id": "s-1", "tag": "a", "vmstate": "fake-disk.0", "devices": ["fake-disk.0"]}})";
     all.start(save, "s-1");
-    EXPECT_EQ(all.jobs(), json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "running", "current-progress": 0,
+    EXPECT_EQ(all.jobs(),
+              json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "running", "current-progress": 0,
                                            "total-progress": 1}])"));
     EXPECT_TRUE(all.disk->kept->empty());
     EXPECT_NE(all.client.reply(R"({"execute": "job-dismiss", "arguments": {"id": "s-1"}})")["error"]["desc"]
@@ -210,7 +211,8 @@ TEST(Qmp, JobsOfSnapshotsAsQemuHasThem) {
     all.run();
     EXPECT_EQ(all.told(), "s-1:waiting s-1:pending s-1:concluded ");
     EXPECT_EQ(all.disk->names(), "a ");
-    EXPECT_EQ(all.jobs(), json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "concluded", "current-progress": 1,
+    EXPECT_EQ(all.jobs(),
+              json::parse(R"([{"id": "s-1", "type": "snapshot-save", "status": "concluded", "current-progress": 1,
                                            "total-progress": 1}])"));
     EXPECT_EQ(error_of(all.client.reply(save)), "GenericError");  // the ID is in use
     auto dismissed = all.client.ask(R"({"execute": "job-dismiss", "arguments": {"id": "s-1"}})");
@@ -254,10 +256,11 @@ TEST(Qmp, JobsThatAreRefusedOrFail) {
     unsigned number = 0;
     const auto error = [&](std::string_view tag, std::string_view vmstate, std::string_view devices) {
         const std::string id = fmt::format("j{}", number++);
-        all.start(fmt::format(R"({{"execute": "snapshot-save", "arguments": {{"job-id": "{}", "tag": "{}", "vmstate": "{}",
+        all.start(
+            fmt::format(R"({{"execute": "snapshot-save", "arguments": {{"job-id": "{}", "tag": "{}", "vmstate": "{}",
                                   "devices": {}}}}})",
-                              id, tag, vmstate, devices),
-                  id);
+                        id, tag, vmstate, devices),
+            id);
         all.run();
         EXPECT_EQ(all.told(), fmt::format("{}:aborting {}:concluded ", id, id));
         return all.jobs().back()["error"].get<std::string>();
@@ -273,7 +276,8 @@ TEST(Qmp, JobsThatAreRefusedOrFail) {
     EXPECT_TRUE(all.store.files.empty());
 
     const auto refusal = [&](std::string_view arguments) {
-        return error_of(all.client.reply(fmt::format(R"({{"execute": "snapshot-delete", "arguments": {}}})", arguments)));
+        return error_of(
+            all.client.reply(fmt::format(R"({{"execute": "snapshot-delete", "arguments": {}}})", arguments)));
     };
     for (const char* id : {"", "1", "a b", "a/b", "\n"})
         EXPECT_EQ(refusal(fmt::format(R"({{"job-id": "{}", "tag": "a", "devices": []}})", id)), "GenericError") << id;
@@ -283,7 +287,8 @@ TEST(Qmp, JobsThatAreRefusedOrFail) {
     EXPECT_EQ(all.jobs().size(), number);
     for (; number < Jobs::most; number++)
         all.client.raw(fmt::format(
-            R"({{"execute": "snapshot-delete", "arguments": {{"job-id": "n{}", "tag": "a", "devices": []}}}})", number));
+            R"({{"execute": "snapshot-delete", "arguments": {{"job-id": "n{}", "tag": "a", "devices": []}}}})",
+            number));
     all.client.messages();
     EXPECT_EQ(refusal(R"({"job-id": "x", "tag": "a", "devices": []})"), "GenericError");
     all.run();

@@ -234,7 +234,8 @@ TEST(Options, EveryMistakeHasItsLine) {
     } cases[] = {
         {{}, "a command is missing, as in viv run linux-riscv64; viv help lists them"},
         {{"rum"},
-         "rum: is no command; there are run, exec, lockstep, save, snapshot, publish, list, info, version, help; did you mean run?"},
+         "rum: is no command; there are run, exec, lockstep, save, snapshot, publish, list, info, version, help; did "
+         "you mean run?"},
         {{"--kernel", "x"}, "--kernel: an option before the command; write viv run --kernel ..."},
         {{"run"}, "run: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"},
         {{"run", "--memroy", "1G", "g"}, "run: unknown option --memroy; did you mean --memory?"},
@@ -328,9 +329,11 @@ TEST(Options, EveryMistakeHasItsLine) {
          "snapshot list: this is missing: --from, the running viv's --qmp, or --in, the folder of the points"},
         {{"snapshot", "list", "--in", "d", "a"}, "snapshot list: one word too many: a"},
         {{"snapshot", "delete", "--in", "d"},
-         "snapshot delete: the name of a point is missing, as in viv snapshot delete --from unix:vm.sock before-upgrade"},
+         "snapshot delete: the name of a point is missing, as in viv snapshot delete --from unix:vm.sock "
+         "before-upgrade"},
         {{"snapshot", "delete", "--in", "d", "--from", "unix:s", "a"},
-         "snapshot delete: one of the two is needed: --from, the running viv's --qmp, or --in, the folder of the points"},
+         "snapshot delete: one of the two is needed: --from, the running viv's --qmp, or --in, the folder of the "
+         "points"},
         {{"snapshot", "create", "--in", "d", "a"},
          "snapshot create: --in: only a running machine can do that; give --from"},
         {{"snapshot", "restore", "--in", "d", "a"},

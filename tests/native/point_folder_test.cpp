@@ -32,7 +32,8 @@ protected:
         EXPECT_TRUE(opened.ok()) << opened.error().message;
         return opened.ok() ? std::move(opened).value() : nullptr;
     }
-    static void add(PointFolder& points, const std::string& name, const std::string& parent, const std::string& content) {
+    static void add(PointFolder& points, const std::string& name, const std::string& parent,
+                    const std::string& content) {
         auto file = points.create_file();
         ASSERT_TRUE(file.ok()) << file.error().message;
         ASSERT_TRUE(file->sink->write({reinterpret_cast<const u8*>(content.data()), content.size()}).ok());
@@ -157,21 +158,41 @@ TEST_F(Points, AListOfAnybodyElsesLeadsNowhere) {
     };
     EXPECT_TRUE(PointFolder::read("--in", folder).ok());
     std::string two = good;
-    two.insert(two.rfind('}', two.rfind('}') - 1) + 1,
-               R"(,{"name":"b","realtime-ns":1,"guest-ns":1,"instructions":1,"disks":[],"file":"point-1.viv","bytes":1})");
-    const std::string texts[] = {
-        "", "[]", "{", "null", "{}", R"({"version":1})", R"({"version":1,"points":{}})", R"({"version":1,"points":[1]})",
-        R"({"version":1,"points":[{}]})", R"({"version":"1","points":[]})", R"({"version":-1,"points":[]})",
-        std::string(100'000, '['), two,
-        replaced("\"version\": 1", "\"version\": 2"),
-        replaced("point-1.viv", "../point-1.viv"), replaced("point-1.viv", "/etc/passwd"),
-        replaced("point-1.viv", "point-01.viv"), replaced("point-1.viv", "point-.viv"),
-        replaced("point-1.viv", "point-1.viv\\u0000"), replaced("point-1.viv", "point-18446744073709551616.viv"),
-        replaced("point-1.viv", "point--1.viv"), replaced("\"a\"", "\"\\u001b[2J\""), replaced("\"a\"", "\"\""),
-        replaced("\"a\"", "1"), replaced("\"a\"", "\"a\",\"parent\":\"a\""), replaced("\"a\"", "\"a\",\"parent\":\"b\""),
-        replaced("\"a\"", "\"a\",\"parent\":7"), replaced("1700000000000000001", "-1"),
-        replaced("1700000000000000001", "1e3"), replaced("1700000000000000001", "18446744073709551616"),
-        replaced("\"virtio-blk-pci.0\"", "[\"x\"]"), replaced("\"guest-ns\"", "\"guest\"")};
+    two.insert(
+        two.rfind('}', two.rfind('}') - 1) + 1,
+        R"(,{"name":"b","realtime-ns":1,"guest-ns":1,"instructions":1,"disks":[],"file":"point-1.viv","bytes":1})");
+    const std::string texts[] = {"",
+                                 "[]",
+                                 "{",
+                                 "null",
+                                 "{}",
+                                 R"({"version":1})",
+                                 R"({"version":1,"points":{}})",
+                                 R"({"version":1,"points":[1]})",
+                                 R"({"version":1,"points":[{}]})",
+                                 R"({"version":"1","points":[]})",
+                                 R"({"version":-1,"points":[]})",
+                                 std::string(100'000, '['),
+                                 two,
+                                 replaced("\"version\": 1", "\"version\": 2"),
+                                 replaced("point-1.viv", "../point-1.viv"),
+                                 replaced("point-1.viv", "/etc/passwd"),
+                                 replaced("point-1.viv", "point-01.viv"),
+                                 replaced("point-1.viv", "point-.viv"),
+                                 replaced("point-1.viv", "point-1.viv\\u0000"),
+                                 replaced("point-1.viv", "point-18446744073709551616.viv"),
+                                 replaced("point-1.viv", "point--1.viv"),
+                                 replaced("\"a\"", "\"\\u001b[2J\""),
+                                 replaced("\"a\"", "\"\""),
+                                 replaced("\"a\"", "1"),
+                                 replaced("\"a\"", "\"a\",\"parent\":\"a\""),
+                                 replaced("\"a\"", "\"a\",\"parent\":\"b\""),
+                                 replaced("\"a\"", "\"a\",\"parent\":7"),
+                                 replaced("1700000000000000001", "-1"),
+                                 replaced("1700000000000000001", "1e3"),
+                                 replaced("1700000000000000001", "18446744073709551616"),
+                                 replaced("\"virtio-blk-pci.0\"", "[\"x\"]"),
+                                 replaced("\"guest-ns\"", "\"guest\"")};
     for (const auto& text : texts) {
         set_json(text);
         const auto read = PointFolder::read("--in", folder);

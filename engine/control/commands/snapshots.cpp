@@ -46,18 +46,13 @@ Result<void> savevm(CommandCall& call) {
     Machine& machine = call.machine();
     CommandHost& host = call.context.host;
     return save_with(
-        call,
-        [&](Machine::Saved told) { return begin_point(machine, host, name, SameName::replace, std::move(told)); },
+        call, [&](Machine::Saved told) { return begin_point(machine, host, name, SameName::replace, std::move(told)); },
         [&] { return make_point(machine, host, name, SameName::replace); });
 }
 
-Result<void> loadvm(CommandCall& call) {
-    return load_point(call.machine(), call.context.host, call.text_argument(0));
-}
+Result<void> loadvm(CommandCall& call) { return load_point(call.machine(), call.context.host, call.text_argument(0)); }
 
-Result<void> delvm(CommandCall& call) {
-    return delete_point(call.machine(), call.context.host, call.text_argument(0));
-}
+Result<void> delvm(CommandCall& call) { return delete_point(call.machine(), call.context.host, call.text_argument(0)); }
 
 Result<void> query_snapshots(CommandCall& call) {
     TRY_SET(const PointStore* const store, call.context.host.points());
@@ -90,45 +85,42 @@ Result<void> check_vmstate(Machine& machine, const std::string& name) {
 Result<void> snapshot_save(CommandCall& call) {
     Machine& machine = call.machine();
     CommandHost& host = call.context.host;
-    return machine.jobs().start(
-        call.text_argument(0), "snapshot-save",
-        [&machine, &host, name = call.text_argument(1), vmstate = call.text_argument(2),
-         devices = call.texts_argument(3)](const Jobs::Told& told) {
-            auto begun = check_vmstate(machine, vmstate);
-            if (begun.ok()) begun = check_devices(machine, devices);
-            if (begun.ok()) begun = begin_point(machine, host, name, SameName::refuse, told);
-            if (!begun.ok()) told(begun);
-        });
+    return machine.jobs().start(call.text_argument(0), "snapshot-save",
+                                [&machine, &host, name = call.text_argument(1), vmstate = call.text_argument(2),
+                                 devices = call.texts_argument(3)](const Jobs::Told& told) {
+                                    auto begun = check_vmstate(machine, vmstate);
+                                    if (begun.ok()) begun = check_devices(machine, devices);
+                                    if (begun.ok()) begun = begin_point(machine, host, name, SameName::refuse, told);
+                                    if (!begun.ok()) told(begun);
+                                });
 }
 
 Result<void> snapshot_load(CommandCall& call) {
     Machine& machine = call.machine();
     CommandHost& host = call.context.host;
-    return machine.jobs().start(
-        call.text_argument(0), "snapshot-load",
-        [&machine, &host, name = call.text_argument(1), vmstate = call.text_argument(2),
-         devices = call.texts_argument(3)](const Jobs::Told& told) {
-            auto done = check_vmstate(machine, vmstate);
-            if (done.ok()) done = check_devices(machine, devices);
-            if (done.ok()) done = load_point(machine, host, name);
-            told(done);
-        });
+    return machine.jobs().start(call.text_argument(0), "snapshot-load",
+                                [&machine, &host, name = call.text_argument(1), vmstate = call.text_argument(2),
+                                 devices = call.texts_argument(3)](const Jobs::Told& told) {
+                                    auto done = check_vmstate(machine, vmstate);
+                                    if (done.ok()) done = check_devices(machine, devices);
+                                    if (done.ok()) done = load_point(machine, host, name);
+                                    told(done);
+                                });
 }
 
 Result<void> snapshot_delete(CommandCall& call) {
     Machine& machine = call.machine();
     CommandHost& host = call.context.host;
-    return machine.jobs().start(call.text_argument(0), "snapshot-delete",
-                                [&machine, &host, name = call.text_argument(1),
-                                 devices = call.texts_argument(2)](const Jobs::Told& told) {
-                                    auto done = check_devices(machine, devices);
-                                    const auto store = host.points();
-                                    if (done.ok() && !store.ok()) done = store.error();
-                                    // QEMU's does not mind one that is not there.
-                                    if (done.ok() && (*store)->tree().find(name) != nullptr)
-                                        done = delete_point(machine, host, name);
-                                    told(done);
-                                });
+    return machine.jobs().start(
+        call.text_argument(0), "snapshot-delete",
+        [&machine, &host, name = call.text_argument(1), devices = call.texts_argument(2)](const Jobs::Told& told) {
+            auto done = check_devices(machine, devices);
+            const auto store = host.points();
+            if (done.ok() && !store.ok()) done = store.error();
+            // QEMU's does not mind one that is not there.
+            if (done.ok() && (*store)->tree().find(name) != nullptr) done = delete_point(machine, host, name);
+            told(done);
+        });
 }
 
 Result<void> query_jobs(CommandCall& call) {
@@ -161,7 +153,8 @@ Result<void> blockdev_snapshot_sync(CommandCall& call) {
         call.error_class = ErrorClass::device_not_found;
         return Error{fmt::format("there is no disk '{}'; info block lists them", id)};
     }
-    if (disk->read_only()) return Error{fmt::format("the disk '{}' is read-only: an overlay would never be written", id)};
+    if (disk->read_only())
+        return Error{fmt::format("the disk '{}' is read-only: an overlay would never be written", id)};
     OverlayImage wanted;
     wanted.path = call.text_argument(1);
     wanted.format = call.has(2) ? call.text_argument(2) : "qcow2";
@@ -193,8 +186,8 @@ constexpr Argument overlay_arguments[] = {
 
 constexpr Command rows[] = {
     {"save", "viv-save", save_arguments, "saves the machine to a file; it stays as it is", save},
-    {"savevm", "savevm", point_arguments, "keeps this moment of machine and disks as a point; replaces one of that name",
-     savevm},
+    {"savevm", "savevm", point_arguments,
+     "keeps this moment of machine and disks as a point; replaces one of that name", savevm},
     {"loadvm", "loadvm", point_arguments, "puts machine and disks back to a point", loadvm},
     {"delvm", "delvm", point_arguments, "deletes a point; those that came from it stay", delvm},
     {"info snapshots", "viv-query-snapshots", {}, "the points, as a tree", query_snapshots},
