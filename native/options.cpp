@@ -59,7 +59,8 @@ public:
         line.value("--max-instructions", maximum_, "N", "End after N instructions since power-on");
         line.flag("--print-hash", print_hash_, "Print the hash of the machine's state at the end");
         line.value("--save-at-end", save_, "FILE", "Save the machine at the end (unless the guest has powered off)");
-        line.value("--restore", restore_, "FILE", "Go on with a saved machine: a file, a published folder, or a URL of either");
+        line.value("--restore", restore_, "FILE",
+                   "Go on with a saved machine: a file, a published folder, or a URL of either");
         line.value("--snapshots", snapshots_, "DIR",
                    "Keep the machine's points there (savevm, viv snapshot); made if missing");
         line.value("--loadvm", point_, "NAME", "Start from this point of --snapshots, disks included");
