@@ -79,6 +79,7 @@ public:
     }
 
     void expect(std::vector<Wanted> wanted) override {
+        if (wanted.empty()) return;
         {
             const std::lock_guard lock(mutex_);
             for (const Wanted& each : wanted)

@@ -168,7 +168,8 @@ public:
     // the chunks that will be wanted first, arrival() of an earlier opening.
     Result<void> open(std::shared_ptr<state::Source> source, std::span<const u32> order = {},
                       const Moment& moment = {});
-    // The chunks of an opened machine that had to be waited for, in that order; none once all memory is there.
+    // The chunks of a machine opened from afar that had to be waited for, in that order; none of a near source, which
+    // is read to its end anyway.
     std::vector<u32> arrival() const;
     // The host has lost a part of the machine: it ends, with StopReason::host_error.
     void give_up();

@@ -186,7 +186,9 @@ Result<void> Machine::Implementation::restore(std::shared_ptr<state::Source> sou
     return {};
 }
 
-std::vector<u32> Machine::Implementation::arrival() const { return lazy ? lazy->demanded() : std::vector<u32>(); }
+std::vector<u32> Machine::Implementation::arrival() const {
+    return lazy && !lazy->is_near() ? lazy->demanded() : std::vector<u32>();
+}
 
 namespace {
 
