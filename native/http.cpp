@@ -167,7 +167,8 @@ Result<HttpClient::Part> HttpClient::get_part(const std::string& url, u64 offset
     const auto done = perform(url, request, trust);
     if (request.status == http_ok) {
         // All of it, since it is no longer, or since the server knows no parts.
-        if (done.ok() && offset == 0) return Part{std::move(request.bytes), request.bytes.size()};
+        const u64 total = request.bytes.size();
+        if (done.ok() && offset == 0) return Part{std::move(request.bytes), total};
         return Error{fmt::format("{}: the server gives files only as a whole", url)};
     }
     TRY(done);

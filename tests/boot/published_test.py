@@ -1,6 +1,7 @@
 """Machines published for web servers: opened by URL, what the guest touches is fetched and no more; the next time what it
 touched the last time comes beforehand; damaged and missing chunks end the machine with a message."""
 
+import functools
 import http.server
 import pathlib
 import re
@@ -63,6 +64,13 @@ class Server:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Plain(http.server.SimpleHTTPRequestHandler):
+    """Python's own, which does not know of ranges."""
+
+    def log_message(self, *_):
+        pass
 
 
 class Published(unittest.TestCase):
@@ -134,6 +142,21 @@ class Published(unittest.TestCase):
         (self.folder / "public" / "whole.viv").write_bytes(self.saved.read_bytes())
         self.answer(self.server.url + "whole.viv")
         self.assertLess(self.server.taken()[1], self.saved.stat().st_size * 0.5)
+
+    def test_a_server_that_knows_no_parts(self):
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Plain, directory=str(self.folder / "public"))) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                url = f"http://127.0.0.1:{server.server_address[1]}/"
+                self.answer(url)
+                (self.folder / "public" / "whole.viv").write_bytes(self.saved.read_bytes())
+                done = viv.run("run", "--restore", url + "whole.viv")
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("the server gives files only as a whole", done.stderr)
+            finally:
+                server.shutdown()
+                thread.join()
 
     def test_machines_share_chunks(self):
         done = viv.run("publish", "--name", "other", str(self.saved), str(self.folder / "public"))
