@@ -128,7 +128,7 @@ public:
     // called on any thread.
     virtual bool compile(const Region& region, u32 first_exit, Compiled& out) const = 0;
     // Executions by the interpreter that a block is worth being translated after.
-    virtual u32 quick_after() const { return 2; }
+    virtual u32 quick_after() const { return 32; }
     // Whether the code, an entry of some translation, can be run now. If not, the interpreter does what is there, and
     // this is asked again: backends whose code is worth compiling only in batches say no for a while.
     virtual bool ready(const u8* /*code*/) { return true; }
