@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/control/publishing.h"
 #include "engine/host/bytes_file.h"
 #include "engine/lang/bytes.h"
 #include "native/host_posix.h"
@@ -244,17 +245,9 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     FolderSink chunks(folder + "/", counts);
     IndexSink index(folder, name);
     state::FileWriter writer(index, &chunks);
-    state::ChunkPacker packer;
     TRY(writer.begin());
-    for (u32 i = 0; i < opened->chunks(); i++) {
-        if (!progress(i, opened->chunks()))
-            return Error{"publish: interrupted; nothing that is there already has changed"};
-        TRY_SET(const auto plain, opened->read(i));
-        TRY_SET(const u32 number, writer.add(packer.pack(plain, state::ChunkPacker::Effort::much)));
-        // The table names chunks by their numbers.
-        if (number != i) return Error{fmt::format("publish {}: holds a chunk twice", from)};
-    }
-    TRY(writer.finish(opened->table()));
+    if (auto done = write_for_fetching(*opened, writer, progress); !done.ok())
+        return Error{fmt::format("publish {}: {}", from, done.error().message)};
     return counts;
 }
 

@@ -31,9 +31,17 @@ ChunkPipeline::~ChunkPipeline() {
     workers_.clear();
 }
 
-bool ChunkPipeline::has_room() const {
+bool ChunkPipeline::wants_more() const {
     host::Lock lock(mutex_.get());
-    return waiting_bytes_ < most_waiting;
+    return waiting_bytes_ < enough_waiting;
+}
+
+std::vector<u8> ChunkPipeline::buffer() {
+    host::Lock lock(mutex_.get());
+    if (spare_.empty()) return {};
+    auto buffer = std::move(spare_.back());
+    spare_.pop_back();
+    return buffer;
 }
 
 ChunkPipeline::Packed ChunkPipeline::pack(state::ChunkPacker& packer, std::span<const u8> plain) const {
@@ -50,6 +58,7 @@ void ChunkPipeline::add(std::vector<u8> plain) {
     if (problem_) return;
     if (workers_.empty()) {
         packed_.emplace(number, pack(own_, plain));
+        give_back(std::move(plain));
         return write_ready();
     }
     waiting_bytes_ += plain.size();
@@ -110,6 +119,12 @@ void ChunkPipeline::write_ready() {
     if (changed_) changed_->notify_all();
 }
 
+// With the lock held.
+void ChunkPipeline::give_back(std::vector<u8> buffer) {
+    buffer.clear();
+    spare_.push_back(std::move(buffer));
+}
+
 bool ChunkPipeline::take(std::vector<u8>& plain, u64& number) {
     host::Lock lock(mutex_.get());
     for (;;) {
@@ -133,6 +148,7 @@ void ChunkPipeline::work(host::Threads& threads) {
         auto packed = pack(packer, plain);
         host::Lock lock(mutex_.get());
         packed_.emplace(number, std::move(packed));
+        give_back(std::move(plain));
         write_ready();
     }
 }

@@ -1,7 +1,7 @@
 // Compresses the chunks of a saved machine on threads of its own and writes them, in the order in which they came.
 // Promises: the file does not depend on who was faster; at most `most_waiting` bytes wait; after an error of the sink
 // everything else is dropped, and the error is the result. Without threads each call does the work itself. All members
-// are for one thread.
+// are for one thread. Buffers go round, since memory that is new is slow: the host clears it page by page.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@ namespace viv {
 class ChunkPipeline {
 public:
     static constexpr u64 most_waiting = u64{64} << 20;
+    static constexpr u64 enough_waiting = u64{16} << 20;  // bytes, more than are compressed during a slice
 
     // `threads` may be null. Chunks have `chunk_size` bytes, but for the last ones of a call of add().
     ChunkPipeline(state::FileWriter& writer, usize chunk_size, host::Threads* threads);
@@ -28,7 +29,10 @@ public:
 
     // Some chunks, one behind the other; waits while too much is waiting.
     void add(std::vector<u8> plain);
-    bool has_room() const;
+    // An empty buffer for add().
+    std::vector<u8> buffer();
+    // Whether the threads could soon have nothing to do: whoever can wait adds only then.
+    bool wants_more() const;
 
     // Behind all chunks: `work` is called, on some thread, with the chunks' numbers in the file in the order of add().
     using Numbers = std::vector<u32>;
@@ -42,6 +46,7 @@ private:
     using Packed = std::vector<state::PackedChunk>;  // of one call of add()
     Packed pack(state::ChunkPacker& packer, std::span<const u8> plain) const;
     bool take(std::vector<u8>& plain, u64& number);
+    void give_back(std::vector<u8> buffer);
     void write_ready();
 
     state::FileWriter& writer_;
@@ -50,6 +55,7 @@ private:
     std::unique_ptr<host::Condition> changed_;
     std::map<u64, std::vector<u8>> waiting_;
     std::map<u64, Packed> packed_;  // until those before are written
+    std::vector<std::vector<u8>> spare_;
     u64 waiting_bytes_ = 0, added_ = 0, written_ = 0;
     bool writing_ = false, stopping_ = false;
     Numbers numbers_;

@@ -23,7 +23,7 @@ LazyMemory::LazyMemory(GuestMemory& memory, state::FileReader reader, SavedTable
     : memory_(memory), reader_(std::move(reader)), table_(std::move(table)), failed_(std::move(failed)) {
     if (threads != nullptr) mutex_ = threads->make_mutex();
     // Counting sort by stored page.
-    first_place_.assign(table_.chunks.size() * pages_in_chunk + 1, 0);
+    first_place_.assign(table_.chunks.size() * table_.pages_in_chunk + 1, 0);
     u64 total = 0;
     for (const SavedBytes& region : table_.regions)
         for_each_run(region, [&](u32, u32 count, u32 stored) {
@@ -65,7 +65,7 @@ u32 LazyMemory::stored_of(usize region, u64 page) const {
 void LazyMemory::fetch(usize region, u64 page) {
     host::Lock lock(mutex_.get());
     if (!GuestMemory::absent(*memory_.regions()[region], page)) return;
-    const u32 place = stored_of(region, page) / pages_in_chunk;
+    const u32 place = stored_of(region, page) / table_.pages_in_chunk;
     demanded_.push_back(table_.chunks[place]);
     fetch_chunk(place);
 }
@@ -78,8 +78,8 @@ std::vector<u32> LazyMemory::demanded() const {
 bool LazyMemory::fetch_more() {
     host::Lock lock(mutex_.get());
     const auto waits = [this](u32 chunk) {
-        const auto from = places_.begin() + first_place_[chunk * pages_in_chunk];
-        const auto to = places_.begin() + first_place_[(chunk + 1) * pages_in_chunk];
+        const auto from = places_.begin() + first_place_[chunk * table_.pages_in_chunk];
+        const auto to = places_.begin() + first_place_[(chunk + 1) * table_.pages_in_chunk];
         return std::any_of(from, to, [this](const Place& place) {
             return GuestMemory::absent(*memory_.regions()[place.region], place.page);
         });
@@ -93,8 +93,8 @@ bool LazyMemory::fetch_more() {
 void LazyMemory::fetch_chunk(u32 place) {
     const auto bytes = has_failed_ ? Result<std::span<const u8>>(Error{}) : reader_.read(table_.chunks[place]);
     if (!bytes.ok() && !std::exchange(has_failed_, true)) failed_(bytes.error());
-    for (u32 i = 0; i < pages_in_chunk; i++) {
-        const u32 stored = place * pages_in_chunk + i;
+    for (u32 i = 0; i < table_.pages_in_chunk; i++) {
+        const u32 stored = place * table_.pages_in_chunk + i;
         for (u32 at = first_place_[stored]; at < first_place_[stored + 1]; at++) {
             const auto& region = *memory_.regions()[places_[at].region];
             const u64 page = places_[at].page;

@@ -16,7 +16,8 @@ bool is_zero(const u8* page) {
 }
 
 constexpr usize most_numbers = usize{1} << 28;
-constexpr usize chunks_at_once = 16;  // so that handing them over costs little
+constexpr usize usual_pages = 1 << 16;  // that differ
+constexpr usize chunks_at_once = 4;     // so that handing them over costs little
 
 void append_run(std::vector<u32>& runs, u64 page, u32 stored) {
     if (!runs.empty()) {
@@ -44,6 +45,7 @@ void SavedBytes::state(Archive& a) {
 
 MemorySaver::MemorySaver(GuestMemory& memory, std::span<Cpu* const> cpus, ChunkPipeline& pipeline)
     : memory_(memory), cpus_(cpus), pipeline_(pipeline) {
+    known_.reserve(usual_pages);
     for (const auto& region : memory_.regions()) stored_.emplace_back(static_cast<usize>(pages_of(*region)), zero_page);
 }
 
@@ -102,7 +104,7 @@ u32 MemorySaver::store(const u8* bytes, const Hash128& hash) {
 
 void MemorySaver::flush() {
     pipeline_.add(std::move(pages_));
-    pages_.clear();
+    pages_ = pipeline_.buffer();
     pages_.reserve(chunks_at_once * saved_chunk_size);
 }
 

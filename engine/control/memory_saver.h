@@ -3,6 +3,7 @@
 // proportion to the pages that it takes. Called while no CPU runs.
 #pragma once
 
+#include <memory_resource>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -28,9 +29,9 @@ struct SavedBytes {
     void state(Archive& a);
 };
 
-// So few, since an opened machine reads chunks for single pages.
-constexpr u32 pages_in_chunk = 4;
-constexpr usize saved_chunk_size = pages_in_chunk * page_size;
+// More of them are compressed faster; but whoever opens a machine reads a chunk for each page that it touches.
+constexpr u32 saved_pages_in_chunk = 16;
+constexpr usize saved_chunk_size = saved_pages_in_chunk * page_size;
 
 class MemorySaver {
 public:
@@ -76,8 +77,9 @@ private:
     GuestMemory& memory_;
     std::span<Cpu* const> cpus_;
     ChunkPipeline& pipeline_;
-    std::vector<std::vector<u32>> stored_;  // by region and page: the number, or zero_page
-    std::unordered_map<Hash128, u32, HashOfHash> known_;
+    std::vector<std::vector<u32>> stored_;              // by region and page: the number, or zero_page
+    std::pmr::monotonic_buffer_resource known_memory_;  // entries come by the thousand, and go together
+    std::pmr::unordered_map<Hash128, u32, HashOfHash> known_{&known_memory_};
     std::vector<u8> pages_;  // for the next chunks
     u32 next_stored_ = 0;
     u64 taken_ = 0;

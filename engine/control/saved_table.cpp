@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 namespace viv {
 
@@ -47,18 +48,32 @@ void SavedTable::state(Archive& a) {
     a(3, "components", components);
     a.list(4, "regions", regions, region_maximum);
     a.numbers(5, "chunks", chunks, chunk_maximum);
+    a(6, "pages_in_chunk", pages_in_chunk);
+    a.require(std::has_single_bit(pages_in_chunk) && pages_in_chunk <= state::chunk_limit / page_size, "pages_in_chunk",
+              "is no power of two that a chunk can hold");
 }
 
-Result<SavedPages> SavedPages::open(state::FileReader& reader, const std::vector<u32>& chunks) {
+Result<SavedTable> SavedTable::of(const state::FileReader& reader) {
+    SavedTable table;
+    Archive archive = Archive::loader(reader.table());
+    table.state(archive);
+    if (auto done = archive.finish(); !done.ok())
+        return Error{fmt::format("the table of the saved machine is broken: {}", done.error().message)};
+    return table;
+}
+
+Result<SavedPages> SavedPages::open(state::FileReader& reader, const SavedTable& table) {
+    const auto& chunks = table.chunks;
+    const u64 whole_size = table.pages_in_chunk * page_size;
     u64 pages = 0;
     for (usize i = 0; i < chunks.size(); i++) {
         const u64 size = chunks[i] < reader.chunks() ? reader.size_of(chunks[i]) : 0;
-        const bool whole = size == pages_in_chunk * page_size;
-        const bool last = i + 1 == chunks.size() && size % page_size == 0 && size <= pages_in_chunk * page_size;
+        const bool whole = size == whole_size;
+        const bool last = i + 1 == chunks.size() && size % page_size == 0 && size <= whole_size;
         if (!whole && !last) return Error{"the saved machine is damaged: a chunk of pages has an impossible size"};
         pages += size / page_size;
     }
-    return SavedPages(reader, chunks, pages);
+    return SavedPages(reader, table, pages);
 }
 
 Result<void> SavedPages::check(const SavedBytes& saved, const char* what, Bases bases) const {
@@ -77,13 +92,13 @@ Result<void> SavedPages::check(const SavedBytes& saved, const char* what, Bases 
 }
 
 Result<std::span<const u8>> SavedPages::page(u32 stored) {
-    const u32 chunk = stored / pages_in_chunk;
+    const u32 chunk = stored / table_.pages_in_chunk;
     if (chunk != in_hand_) {
         in_hand_ = ~u32{0};
-        TRY_SET(bytes_, reader_.read(chunks_[chunk]));
+        TRY_SET(bytes_, reader_.read(table_.chunks[chunk]));
         in_hand_ = chunk;
     }
-    return bytes_.subspan(usize{stored % pages_in_chunk} * page_size, page_size);
+    return bytes_.subspan(usize{stored % table_.pages_in_chunk} * page_size, page_size);
 }
 
 template <class Each>

@@ -28,15 +28,18 @@ struct SavedTable {
     SavedBytes components;            // an archive of CPUs, devices and so on
     std::vector<SavedBytes> regions;  // of guest memory, as they were added
     std::vector<u32> chunks;          // of pages_in_chunk pages each, but for the last
+    u32 pages_in_chunk = 4;           // a power of two; the first files of this format did not say
 
     void state(Archive& a);
+    // Of a file; what is in it is checked by SavedPages.
+    static Result<SavedTable> of(const state::FileReader& reader);
 };
 
 // Reads pages of a saved file by their numbers.
 class SavedPages {
 public:
     // Both outlive this. An error if a chunk is not there or no chunk of pages.
-    static Result<SavedPages> open(state::FileReader& reader, const std::vector<u32>& chunks);
+    static Result<SavedPages> open(state::FileReader& reader, const SavedTable& table);
 
     // Whether the runs ascend, and lie within the bytes and within what is stored. `bases`: whether there may be any.
     enum class Bases : u8 { none, some };
@@ -45,14 +48,14 @@ public:
     Result<std::vector<u8>> read(const SavedBytes& saved);
 
 private:
-    SavedPages(state::FileReader& reader, const std::vector<u32>& chunks, u64 stored)
-        : reader_(reader), chunks_(chunks), stored_(stored) {}
+    SavedPages(state::FileReader& reader, const SavedTable& table, u64 stored)
+        : reader_(reader), table_(table), stored_(stored) {}
     Result<std::span<const u8>> page(u32 stored);
     template <class Each>
     Result<void> read_runs(const std::vector<u32>& runs, Each each);
 
     state::FileReader& reader_;
-    const std::vector<u32>& chunks_;
+    const SavedTable& table_;
     u64 stored_;  // pages
     u32 in_hand_ = ~u32{0};
     std::span<const u8> bytes_;  // of the chunk in hand

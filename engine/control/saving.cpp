@@ -70,6 +70,7 @@ void Saving::take_state() {
             problem_ = done.error();
             return;
         }
+    table_.pages_in_chunk = saved_pages_in_chunk;
     machine_.describe(table_.head);
     table_.components = memory_.add(machine_.save_components());
     memory_.finish();

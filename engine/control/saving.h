@@ -24,7 +24,7 @@ public:
     // One step. The result, once the file is complete or cannot be.
     std::optional<Result<void>> advance();
     // Whether a step would do something now, or the threads are to be waited for.
-    bool wants_steps() const { return !state_taken_ && !problem_ && pipeline_.has_room(); }
+    bool wants_steps() const { return !state_taken_ && !problem_ && pipeline_.wants_more(); }
     // All that is left, at once.
     Result<void> finish();
 

@@ -198,12 +198,9 @@ struct SavedMachine {
 
     static Result<SavedMachine> open(std::shared_ptr<state::Source> source) {
         TRY_SET(auto reader, state::FileReader::open(std::move(source)));
-        SavedMachine saved{std::move(reader), {}};
-        Archive archive = Archive::loader(saved.reader.table());
-        saved.table.state(archive);
-        if (auto done = archive.finish(); !done.ok())
-            return Error{fmt::format("the table of the saved machine is broken: {}", done.error().message)};
-        TRY_SET(const auto pages, SavedPages::open(saved.reader, saved.table.chunks));
+        TRY_SET(auto table, SavedTable::of(reader));
+        SavedMachine saved{std::move(reader), std::move(table)};
+        TRY_SET(const auto pages, SavedPages::open(saved.reader, saved.table));
         for (const SavedBytes& blob : saved.table.blobs) TRY(pages.check(blob, "files", SavedPages::Bases::some));
         for (const SavedBytes& region : saved.table.regions)
             TRY(pages.check(region, "memory", SavedPages::Bases::none));
@@ -261,7 +258,7 @@ Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Sourc
     saved.reader.expect(order);
     std::vector<u8> state_bytes;
     {
-        TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table.chunks));
+        TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table));
         TRY(fits(saved.table));
         TRY_SET(state_bytes, pages.read(saved.table.components));
     }
@@ -319,7 +316,7 @@ Result<Machine::SavedHead> Machine::read_head(std::shared_ptr<state::Source> sou
     for (usize i = 0; i < blob_slots.size(); i++)
         if (auto& blob = head.*blob_slots[i].in_head)
             blob->source = [saved, i]() -> Result<std::vector<u8>> {
-                TRY_SET(auto pages, SavedPages::open(saved->reader, saved->table.chunks));
+                TRY_SET(auto pages, SavedPages::open(saved->reader, saved->table));
                 return pages.read(saved->table.blobs[i]);
             };
     return head;

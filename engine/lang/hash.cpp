@@ -2,7 +2,11 @@
 #include "engine/lang/hash.h"
 
 #include <fmt/core.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h>  // the same functions, with the vectors that the processor has
+#else
 #include <xxhash.h>
+#endif
 
 #include "engine/lang/check.h"
 

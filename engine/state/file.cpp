@@ -24,7 +24,6 @@ namespace {
 constexpr std::array<u8, 8> magic{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
 constexpr usize head_size = 16, end_size = 64, place_size = 24;
 constexpr u64 directory_limit = u64{64} << 20;  // bytes before compression
-constexpr std::array<int, 2> levels{1, 12};     // by Effort
 
 std::array<u8, head_size> make_head(Chunks chunks) {
     std::array<u8, head_size> head{};
@@ -36,26 +35,21 @@ std::array<u8, head_size> make_head(Chunks chunks) {
 
 Error damaged(std::string_view problem) { return Error{fmt::format("the saved machine is damaged: {}", problem)}; }
 
-PackedChunk pack(ZSTD_CCtx* zstd, std::span<const u8> plain, ChunkPacker::Effort effort) {
-    PackedChunk chunk;
-    chunk.plain = static_cast<u32>(plain.size());
-    chunk.stored.resize(ZSTD_compressBound(plain.size()));
-    const usize size = ZSTD_compressCCtx(zstd, chunk.stored.data(), chunk.stored.size(), plain.data(), plain.size(),
-                                         levels[static_cast<usize>(effort)]);
-    if (ZSTD_isError(size) != 0 || size >= plain.size())
-        chunk.stored.assign(plain.begin(), plain.end());
-    else
-        chunk.stored.resize(size);
-    chunk.hash = hash128(chunk.stored);
-    return chunk;
-}
-
 }  // namespace
 
 struct ChunkPacker::Tools {
     ZSTD_CCtx* zstd = ZSTD_createCCtx();
+    std::vector<u8> room;  // for the largest result so far
 
     Tools() { CHECK(zstd != nullptr); }
+    void set(Effort effort) {
+        const bool little = effort == Effort::little;
+        set(ZSTD_c_compressionLevel, little ? 1 : 12);
+        set(ZSTD_c_hashLog, little ? 12 : 0);  // a table that stays in the first cache; 0: the level's own
+    }
+    void set(ZSTD_cParameter parameter, int value) {
+        CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(zstd, parameter, value)) == 0);
+    }
     ~Tools() { ZSTD_freeCCtx(zstd); }
     Tools(const Tools&) = delete;
     Tools& operator=(const Tools&) = delete;
@@ -65,8 +59,17 @@ ChunkPacker::ChunkPacker() : tools_(std::make_unique<Tools>()) {}
 ChunkPacker::~ChunkPacker() = default;
 
 PackedChunk ChunkPacker::pack(std::span<const u8> plain, Effort effort) {
-    CHECK(plain.size() <= chunk_limit);
-    return state::pack(tools_->zstd, plain, effort);
+    auto& room = tools_->room;
+    room.resize(std::max(room.size(), ZSTD_compressBound(plain.size())));
+    tools_->set(effort);
+    const usize size = ZSTD_compress2(tools_->zstd, room.data(), room.size(), plain.data(), plain.size());
+    const bool helps = ZSTD_isError(size) == 0 && size < plain.size();
+    PackedChunk chunk;
+    chunk.plain = static_cast<u32>(plain.size());
+    const auto stored = helps ? std::span<const u8>(room).first(size) : plain;
+    chunk.stored.assign(stored.begin(), stored.end());
+    chunk.hash = hash128(chunk.stored);
+    return chunk;
 }
 
 // ---- Writing -------------------------------------------------------------------------------------------------------
@@ -89,6 +92,7 @@ Result<void> FileWriter::begin() {
 }
 
 Result<u32> FileWriter::add(const PackedChunk& chunk) {
+    CHECK(chunk.plain <= chunk_limit);
     const u32 next = static_cast<u32>(places_.size() / place_size);
     const auto [known, fresh] = numbers_.emplace(chunk.hash, next);
     if (!fresh) return known->second;
@@ -111,11 +115,8 @@ Result<void> FileWriter::finish(std::span<const u8> table) {
     const u64 chunks = places_.size() / place_size;
     places_.insert(places_.end(), table.begin(), table.end());
     if (places_.size() > directory_limit) return Error{"the machine is too large for a saved file"};
-    ZSTD_CCtx* zstd = ZSTD_createCCtx();
-    CHECK(zstd != nullptr);
     const PackedChunk directory =
-        pack(zstd, places_, outside_ == nullptr ? ChunkPacker::Effort::little : ChunkPacker::Effort::much);
-    ZSTD_freeCCtx(zstd);
+        ChunkPacker().pack(places_, outside_ == nullptr ? ChunkPacker::Effort::little : ChunkPacker::Effort::much);
     TRY(put(directory.stored));
     std::array<u8, end_size> end{};
     store_le(end.data(), position_);

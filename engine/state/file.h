@@ -50,7 +50,7 @@ public:
     enum class Effort : u8 { little, much };
     ChunkPacker();
     ~ChunkPacker();
-    PackedChunk pack(std::span<const u8> plain, Effort effort = Effort::little);  // at most chunk_limit bytes
+    PackedChunk pack(std::span<const u8> plain, Effort effort = Effort::little);  // less than 4 GiB
 
 private:
     struct Tools;
@@ -85,7 +85,7 @@ public:
     explicit FileWriter(ByteSink& sink, ChunkSink* chunks = nullptr) : sink_(sink), outside_(chunks) {}
 
     Result<void> begin();
-    // Its number in the file; equal chunks are stored once.
+    // Its number in the file; equal chunks are stored once. At most chunk_limit bytes before compression.
     Result<u32> add(const PackedChunk& chunk);
     // Writes the directory with `table`, and finishes the sink.
     Result<void> finish(std::span<const u8> table);

@@ -514,7 +514,7 @@ TEST(Snapshot, SchemaNamesEveryFieldOnce) {
         "u32\n"
         "file.regions.* 1 section\nfile.regions.*.size 1 u64\nfile.regions.*.runs 2 bytes\nfile.regions.*.bases 3 "
         "bytes\n"
-        "file.chunks 5 bytes\n"
+        "file.chunks 5 bytes\nfile.pages_in_chunk 6 u32\n"
         "turn.instructions 1 u64\nturn.turn 2 section\nturn.turn.hart 1 u32\nturn.turn.left 2 u64\n"
         "clock.now_ns 1 u64\nclock.wall_offset_ns 2 u64\nclock.skipped_ns 3 u64\n"
         "inlet.generator 1 u64[]\n"
