@@ -189,8 +189,7 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     Launch launch;
     launch.restore = file;
     launch.saved = std::move(source);
-    launch.saved_identity = head->identity;
-    launch.arrival = ArrivalOrders(catalog.cache_folder()).of(head->identity);
+    launch.arrival = remember_arrival(launch.saved, catalog.cache_folder(), head->identity);
     launch.config.start = Start::empty;
     auto saved = parse_machine_arguments(launch_words(head->launch));
     if (!saved.ok())
@@ -246,7 +245,7 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     board.serials = connections.serials;
     TRY_SET(auto machine, Machine::create(std::move(launch.config), host.machine_host()));
     if (launch.restore.empty()) return machine;
-    if (auto restored = machine->open(std::move(launch.saved), launch.arrival); !restored.ok())
+    if (auto restored = machine->open(std::move(launch.saved)); !restored.ok())
         return Error{fmt::format("--restore {}: {}", launch.restore, restored.error().message)};
     return machine;
 }

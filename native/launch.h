@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/control/machine.h"
+#include "native/arrival.h"
 #include "native/guest_catalog.h"
 #include "native/host_network.h"
 #include "native/host_posix.h"
@@ -44,8 +45,7 @@ struct Launch {
     MachineOptions options;  // as given, or as saved
     std::string restore;     // the saved machine's name, if it is one
     std::shared_ptr<state::Source> saved;
-    Hash128 saved_identity;
-    std::vector<u32> arrival;  // of an earlier opening
+    std::shared_ptr<Arrival> arrival;  // of `saved`, if that is far
     OnOff perf_map = OnOff::off;
 };
 

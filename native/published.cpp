@@ -6,16 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <condition_variable>
-#include <deque>
-#include <map>
-#include <mutex>
-#include <thread>
 
 #include "engine/control/publishing.h"
-#include "engine/host/bytes_file.h"
-#include "engine/lang/bytes.h"
 #include "native/host_posix.h"
 #include "native/http.h"
 #include "native/user_files.h"
@@ -49,83 +43,21 @@ private:
     std::string folder_;
 };
 
-// Chunks behind a URL. What is expected is fetched beside the machine, over some connections at once.
+// Chunks behind a URL.
 class HttpChunks final : public state::ChunkStore {
 public:
     explicit HttpChunks(std::string folder) : folder_(std::move(folder)) {}
-    ~HttpChunks() override {
-        {
-            const std::lock_guard lock(mutex_);
-            waiting_.clear();
-        }
-        for (auto& thread : threads_) thread.join();
-    }
-
     Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
-        {
-            std::unique_lock lock(mutex_);
-            if (const auto found = expected_.find(hash.hex()); found != expected_.end()) {
-                changed_.wait(lock, [&] { return found->second.state != Expected::State::coming; });
-                auto bytes = std::move(found->second.bytes);
-                const bool came = found->second.state == Expected::State::here && bytes.size() == out.size();
-                expected_.erase(found);
-                if (came) return copy(bytes, out), Result<void>();
-            }
-        }
         TRY_SET(const auto bytes, client_.get(folder_ + chunk_path(hash), out.size(), HttpClient::Trust::seen));
         if (bytes.size() != out.size())
             return Error{fmt::format("{}{}: has another size than it should", folder_, chunk_path(hash))};
-        copy(bytes, out);
+        std::copy(bytes.begin(), bytes.end(), out.begin());
         return {};
     }
 
-    void expect(std::vector<Wanted> wanted) override {
-        if (wanted.empty()) return;
-        {
-            const std::lock_guard lock(mutex_);
-            for (const Wanted& each : wanted)
-                if (expected_.emplace(each.hash.hex(), Expected{}).second) waiting_.push_back(each);
-        }
-        while (threads_.size() < connections) threads_.emplace_back([this] { work(); });
-    }
-
 private:
-    static constexpr usize connections = 6;  // as many as a browser opens to one server
-    struct Expected {
-        enum class State : u8 { waiting, coming, here, failed } state = State::waiting;
-        std::vector<u8> bytes;
-    };
-    static void copy(const std::vector<u8>& from, std::span<u8> to) { std::copy(from.begin(), from.end(), to.begin()); }
-
-    void work() {
-        HttpClient client;
-        for (;;) {
-            Wanted next;
-            {
-                const std::lock_guard lock(mutex_);
-                // Those that were wanted before their turn have gone from expected_.
-                while (!waiting_.empty() && expected_.count(waiting_.front().hash.hex()) == 0) waiting_.pop_front();
-                if (waiting_.empty()) return;
-                next = waiting_.front();
-                waiting_.pop_front();
-                expected_[next.hash.hex()].state = Expected::State::coming;
-            }
-            auto got = client.get(folder_ + chunk_path(next.hash), next.size, HttpClient::Trust::none);
-            const std::lock_guard lock(mutex_);
-            Expected& entry = expected_[next.hash.hex()];
-            entry.state = got.ok() ? Expected::State::here : Expected::State::failed;
-            if (got.ok()) entry.bytes = std::move(*got);
-            changed_.notify_all();
-        }
-    }
-
     std::string folder_;
-    HttpClient client_;  // of fetch()
-    std::mutex mutex_;   // of all that follows
-    std::condition_variable changed_;
-    std::map<std::string, Expected> expected_;  // by the hash's digits, until it is fetched
-    std::deque<Wanted> waiting_;
-    std::vector<std::thread> threads_;
+    HttpClient client_;
 };
 
 Result<std::shared_ptr<state::Source>> open_url(std::string url) {
@@ -249,31 +181,6 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     if (auto done = write_for_fetching(*opened, writer, progress); !done.ok())
         return Error{fmt::format("publish {}: {}", from, done.error().message)};
     return counts;
-}
-
-std::string ArrivalOrders::path(const Hash128& identity) const { return fmt::format("{}/{}", folder_, identity.hex()); }
-
-std::vector<u32> ArrivalOrders::of(const Hash128& identity) const {
-    constexpr u64 limit = 1 << 20;
-    std::vector<u32> order;
-    const auto bytes = read_file_if_present(path(identity), limit);
-    if (!bytes.ok() || !bytes.value()) return order;
-    for (usize at = 0; at + sizeof(u32) <= bytes.value()->size(); at += sizeof(u32))
-        order.push_back(load_le<u32>(bytes.value()->data() + at));
-    return order;
-}
-
-void ArrivalOrders::keep(const Hash128& identity, std::span<const u32> order) const {
-    // A machine that ran for long has asked for all there is, which is no order worth keeping.
-    constexpr usize most = 1024;
-    std::vector<u8> bytes(std::min(order.size(), most) * sizeof(u32));
-    if (bytes.empty()) return;
-    for (usize i = 0; i < bytes.size() / sizeof(u32); i++) store_le(bytes.data() + i * sizeof(u32), order[i]);
-    const auto cache = folder_part(folder_);
-    if (!make_folder(cache.substr(0, cache.size() - 1)).ok() || !make_folder(folder_).ok()) return;
-    const auto sink = FileSink::create("", path(identity), FileSink::Readers::owner, FileSink::Durable::later);
-    if (!sink.ok() || !(*sink)->write(bytes).ok()) return;
-    (void)(*sink)->finish();
 }
 
 }  // namespace viv::native

@@ -31,17 +31,4 @@ struct Published {
 Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,
                           const std::function<bool(u64 done, u64 all)>& progress);
 
-// What had to be waited for when a machine was opened last (Machine::arrival), by the machine's identity, kept with
-// this user's caches: what is not there is empty, and what cannot be kept is not.
-class ArrivalOrders {
-public:
-    explicit ArrivalOrders(std::string cache) : folder_(std::move(cache) + "/arrivals") {}
-    std::vector<u32> of(const Hash128& identity) const;
-    void keep(const Hash128& identity, std::span<const u32> order) const;
-
-private:
-    std::string path(const Hash128& identity) const;
-    std::string folder_;
-};
-
 }  // namespace viv::native

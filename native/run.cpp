@@ -99,7 +99,7 @@ private:
     Console* console_ = nullptr;  // one of serials_
     std::vector<ControlEndpoint> controls_;
     std::optional<Guest> guest_;
-    Hash128 saved_identity_;
+    std::shared_ptr<Arrival> arrival_;
     std::unique_ptr<Signals> signals_;
     Ending ending_ = Ending::none;
     std::optional<int> signal_;
@@ -210,7 +210,7 @@ Result<void> Run::prepare() {
         connections.agent = agent_.get();
         connections.agent_port = launch->guest->exec_port;
     }
-    saved_identity_ = launch->saved_identity;
+    arrival_ = launch->arrival;
     TRY_SET(auto machine, make_machine(std::move(*launch), connections, session_.host));
     session_.adopt(std::move(machine));
     if (options_.point.empty()) return {};
@@ -387,8 +387,7 @@ int Run::execute() {
     live();
     const bool line_open = console_ != nullptr && console_->line_open();
     finish_output();
-    if (!options_.restore.empty())
-        ArrivalOrders(catalog_.cache_folder()).keep(saved_identity_, session_.machine().arrival());
+    if (arrival_) arrival_->keep();
     int code = result();
     if (!options_.save_at_end.empty())
         if (auto saved = save(); !saved.ok()) code = complain(saved.error(), exit_failed);

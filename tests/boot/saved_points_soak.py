@@ -15,7 +15,7 @@ import viv_process
 
 GUEST = "linux-riscv64"
 BOOT_END = 900_000_000
-LOAD_START, LOAD_END = 1_500_000_000, 3_000_000_000
+LOAD_START, LOAD_END = 2_000_000_000, 3_000_000_000  # behind the typing, which is not in the file
 STRESS = "mkdir /m; modprobe ext4; mount -t ext4 -o ro /dev/vda /m && /m/work/enter stress-ng --temp-path /tmp --cpu 1 --fork 1 --mmap 1 --vm 1 --vm-bytes 16M -t 1h\n"
 TIERS = ("off", "quick", "full")
 

@@ -1,0 +1,51 @@
+// What an opened machine fetched from afar first, kept with this user's caches by the machine's identity: the next
+// opening has it at hand and asks the server only for what is new. Promises: what is kept is checked by its hash before
+// it is used; what cannot be read is not there, and what cannot be written is not kept; at most `most_machines` files of
+// at most `most_chunks` chunks and `most_bytes` bytes, the ones that were used last.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/state/file.h"
+
+namespace viv::native {
+
+class Arrival final : public state::ChunkStore {
+public:
+    static constexpr usize most_machines = 64, most_chunks = 1024;
+    static constexpr u64 most_bytes = u64{16} << 20;
+
+    // Between an opened machine and `from`. `cache` is the folder of this user's caches.
+    Arrival(std::unique_ptr<state::ChunkStore> from, const std::string& cache, const Hash128& identity);
+    Result<void> fetch(const Hash128& hash, std::span<u8> out) override;
+    void expect(std::vector<Wanted> wanted) override { from_->expect(std::move(wanted)); }
+    // Writes what has been fetched so far, if the next opening would gain by it. Not while the machine runs.
+    void keep() const;
+
+private:
+    struct HashOfHash {
+        usize operator()(const Hash128& hash) const { return static_cast<usize>(hash.low); }
+    };
+    struct Chunk {
+        Hash128 hash;
+        std::vector<u8> bytes;
+    };
+    void read();
+    void make_room() const;
+
+    std::unique_ptr<state::ChunkStore> from_;
+    std::string cache_, folder_, path_;
+    std::unordered_map<Hash128, std::vector<u8>, HashOfHash> at_hand_;  // kept, and not yet fetched by the machine
+    std::vector<Chunk> fetched_;                                        // in this order
+    u64 fetched_bytes_ = 0;
+    bool has_new_ = false;  // of those in fetched_
+};
+
+// Puts one between a source that is far and its chunks; null if the source is near.
+std::shared_ptr<Arrival> remember_arrival(const std::shared_ptr<state::Source>& source, const std::string& cache,
+                                          const Hash128& identity);
+
+}  // namespace viv::native
