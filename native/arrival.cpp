@@ -1,5 +1,6 @@
 // Kept chunks. See arrival.h. A file of them: the magic number, then for each u64 and u64 of its XXH3-128 (low half
-// first), u32 size and its bytes as they are stored, little endian; what follows a record that is not right is not used.
+// first), u32 size and its bytes as they are stored, little endian; what follows a record that is not right is not
+// used.
 #include "native/arrival.h"
 
 #include <algorithm>

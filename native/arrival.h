@@ -1,7 +1,7 @@
 // What an opened machine fetched from afar first, kept with this user's caches by the machine's identity: the next
 // opening has it at hand and asks the server only for what is new. Promises: what is kept is checked by its hash before
-// it is used; what cannot be read is not there, and what cannot be written is not kept; at most `most_machines` files of
-// at most `most_chunks` chunks and `most_bytes` bytes, the ones that were used last.
+// it is used; what cannot be read is not there, and what cannot be written is not kept; at most `most_machines` files
+// of at most `most_chunks` chunks and `most_bytes` bytes, the ones that were used last.
 #pragma once
 
 #include <memory>

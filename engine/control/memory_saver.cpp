@@ -17,7 +17,7 @@ bool is_zero(const u8* page) {
 
 constexpr usize most_numbers = usize{1} << 28;
 constexpr usize usual_pages = 1 << 16;  // that differ
-constexpr usize chunks_at_once = 4;     // so that handing them over costs little
+constexpr usize chunks_at_once = 2;     // so that handing them over costs little
 
 void append_run(std::vector<u32>& runs, u64 page, u32 stored) {
     if (!runs.empty()) {

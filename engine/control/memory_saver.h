@@ -30,7 +30,7 @@ struct SavedBytes {
 };
 
 // More of them are compressed faster; but whoever opens a machine reads a chunk for each page that it touches.
-constexpr u32 saved_pages_in_chunk = 16;
+constexpr u32 saved_pages_in_chunk = 32;
 constexpr usize saved_chunk_size = saved_pages_in_chunk * page_size;
 
 class MemorySaver {

@@ -45,7 +45,9 @@ struct ChunkPacker::Tools {
     void set(Effort effort) {
         const bool little = effort == Effort::little;
         set(ZSTD_c_compressionLevel, little ? 1 : 12);
-        set(ZSTD_c_hashLog, little ? 12 : 0);  // a table that stays in the first cache; 0: the level's own
+        // A table that stays in the first cache, and no match so short that it saves little; 0: the level's own.
+        set(ZSTD_c_hashLog, little ? 12 : 0);
+        set(ZSTD_c_minMatch, little ? 7 : 0);
     }
     void set(ZSTD_cParameter parameter, int value) {
         CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(zstd, parameter, value)) == 0);

@@ -25,6 +25,7 @@ import interleave
 import peers
 import real_programs
 import report
+import published
 import saved
 
 GUEST = "linux-riscv64"
@@ -113,6 +114,7 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
         interleave.scaling(options, native, guest_program, GUEST, result, steps)
     if "saved" in options.parts and not options.program:
         saved.measure_all(options, GUEST, result["saved"], steps)
+        result["published"] = published.measure_all(options, GUEST, steps)
     if real or "footprint" in options.parts:
         real_programs.measure(options, real, result, steps)
 
@@ -132,7 +134,7 @@ def main() -> int:
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
         "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
-        "programs": [], "footprints": {}, "saved": {}, "scaling": {}, "boots": {}, "real": [],
+        "programs": [], "footprints": {}, "saved": {}, "published": [], "scaling": {}, "boots": {}, "real": [],
     }
     measure(options, result, steps)
     result["goals"] = goals.judged(result)

@@ -97,6 +97,14 @@ def of_saving(result: dict, judge: Judge) -> None:
             judge.at_most(f"{state} machine: {text}", ours[name] / other[name], bound)
 
 
+def of_publishing(result: dict, judge: Judge) -> None:
+    if not result.get("published"):
+        return
+    first, second = (report.published_median(result, which, "seconds") for which in ("first", "second"))
+    judge.goal("published machine: a keystroke within 200 ms", f"{1000 * first:.0f} ms", first <= 0.2)
+    judge.at_most("published machine: its second opening, in the first's time,", second / first, 0.6)
+
+
 def judged(result: dict) -> list[dict]:
     judge = Judge()
     engine = best_tier(result)
@@ -111,4 +119,5 @@ def judged(result: dict) -> list[dict]:
             row["text"] = f"{engine}: {row['text']}"
     of_interpreter(result, judge)
     of_saving(result, judge)
+    of_publishing(result, judge)
     return judge.found

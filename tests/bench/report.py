@@ -120,7 +120,7 @@ def markdown(result: dict) -> str:
              "are worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
-    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, goals_text):
+    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, published_text, goals_text):
         text += section(result)
     return text
 
@@ -211,11 +211,27 @@ def saved_text(result: dict) -> str:
         for machine, found in machines.items():
             times = [duration(found[name]) if name in found else "-" for name in ("quiet", "gap", "whole")]
             rows.append([state, machine, *times, f"{found['size'] / 1e6:.1f} MB", duration(found["open"])])
-    text = ("\n## Saving and opening\n\nA guest with 1 GiB at its prompt, idle or with a file of 256 MB in its memory, which prints "
-            "a line every few milliseconds meanwhile: the longest time without one when nothing is done and while it is saved, the time "
-            "until the file is complete, the file, and the time from the start of a process that opens it to the answer to a "
-            "keystroke.\n\n")
+    text = ("\n## Saving and opening\n\nA guest with 1 GiB at its prompt, idle or with a file of 256 MB in its memory. While it prints a line "
+            "every few milliseconds: the longest time without one when nothing is done and while it is saved. While it does nothing: the "
+            "time until the file is complete. Then the file, and the time from the start of a process that opens it to the answer to "
+            "what was typed.\n\n")
     return text + table(["state", "machine", "silent at rest", "silent while saved", "saved in", "size", "opened in"], rows)
+
+
+def published_median(result: dict, which: str, name: str) -> float:
+    return statistics.median(turn[which][name] for turn in result["published"])
+
+
+def published_text(result: dict) -> str:
+    rounds = result.get("published")
+    if not rounds:
+        return ""
+    rows = [[which, duration(published_median(result, which, "seconds")), f"{published_median(result, which, 'requests'):.0f}",
+             f"{published_median(result, which, 'bytes') / 1e6:.2f} MB"] for which in ("first", "second")]
+    text = (f"\n## A published machine over HTTP\n\nA guest with 512 MiB at its prompt, published ({rounds[0]['whole'] / 1e6:.1f} MB), "
+            "opened by URL from a server on this machine: the time from the start of the process until a keystroke comes back, and "
+            "what was fetched for it; the second time what arrived first is at hand.\n\n")
+    return text + table(["opening", "keystroke", "requests", "fetched"], rows)
 
 
 def goals_text(result: dict) -> str:

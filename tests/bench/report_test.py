@@ -202,6 +202,17 @@ class Saved(unittest.TestCase):
         self.assertIn("| idle | viv | 5 ms | 20 ms | 100 ms | 20.0 MB | 90 ms |", text)
         self.assertIn("| idle | qemu migrate | - | - | 400 ms | 60.0 MB | 200 ms |", text)
 
+    def test_published(self):
+        first = {"seconds": 0.15, "requests": 400, "bytes": 3_000_000}
+        second = {"seconds": 0.06, "requests": 10, "bytes": 90_000}
+        measured = result(published=[{"whole": 18_000_000, "first": first, "second": second}])
+        found = {row["text"]: (row["figure"], row["reached"]) for row in goals.judged(measured)}
+        self.assertEqual(found["published machine: a keystroke within 200 ms"], ("150 ms", True))
+        self.assertEqual(found["published machine: its second opening, in the first's time, at most 0.6"], ("0.40", True))
+        text = report.markdown(measured)
+        self.assertIn("published (18.0 MB)", text)
+        self.assertIn("| second | 60 ms | 10 | 0.09 MB |", text)
+
     def test_without_qemu_nothing_is_judged(self):
         only = self.measured()
         del only["saved"]["idle"]["qemu savevm"]

@@ -215,6 +215,7 @@ def measure_qemu(guest: str, state: str, numbers: pathlib.Path, folder: pathlib.
         gap = console.longest_gap(savevm)
 
         def migrate() -> None:
+            console.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 40})  # as fast as it can
             console.execute("migrate", uri=f"file:{stream}")
             while (status := console.execute("query-migrate")["status"]) != "completed":
                 if status in ("failed", "cancelled"):

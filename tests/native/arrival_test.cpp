@@ -51,9 +51,7 @@ protected:
         ASSERT_TRUE(arrival.fetch(hash128(chunk), out).ok());
         EXPECT_EQ(out, chunk);
     }
-    std::string file(const Hash128& identity = {1, 2}) const {
-        return scratch + "/cache/arrivals/" + identity.hex();
-    }
+    std::string file(const Hash128& identity = {1, 2}) const { return scratch + "/cache/arrivals/" + identity.hex(); }
     usize files() const {
         return static_cast<usize>(
             std::distance(fs::directory_iterator(scratch + "/cache/arrivals"), fs::directory_iterator()));
