@@ -7,7 +7,8 @@ namespace viv {
 
 namespace {
 
-constexpr u64 first_step_pages = 512;  // about a millisecond
+constexpr u64 first_step_pages = 512;        // about a millisecond
+constexpr u64 first_step_pages_alone = 128;  // some milliseconds, when the step has to compress them itself
 
 }  // namespace
 
@@ -17,7 +18,7 @@ Saving::Saving(Machine::Implementation& machine, ByteSink& sink, Machine::Moment
       writer_(sink),
       memory_(machine.board->memory(), machine.cpus, pipeline_),
       pipeline_(writer_, saved_chunk_size, machine.host.threads),
-      step_pages_(first_step_pages),
+      step_pages_(machine.host.threads != nullptr ? first_step_pages : first_step_pages_alone),
       next_growth_(machine.board->memory().ram_size() / page_size) {
     if (auto begun = writer_.begin(); !begun.ok()) problem_ = begun.error();
 }
