@@ -133,6 +133,8 @@ public:
     Saved tell_saved;
     std::unique_ptr<Saving> saving;  // into save_sink
 
+    bool memory_noted = false;  // by a saving: pages may be unchanged since then and not be zero
+
     std::unique_ptr<LazyMemory> lazy;  // null once all is here
     std::atomic<bool> memory_lost{false};
 

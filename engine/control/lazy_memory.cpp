@@ -16,10 +16,21 @@ void for_each_run(const SavedBytes& saved, Each each) {
         each(saved.runs[i], saved.runs[i + 1], saved.runs[i + 2]);
 }
 
+// Memory that was never written is not touched: some hosts would have to find all of it first.
+void discard_written(const GuestMemory::Region& region) {
+    const u64 pages = region.size / page_size;
+    for (u64 page = 0; page < pages;) {
+        const u64 first = page;
+        while (page < pages && !GuestMemory::unchanged(region, page)) page++;
+        if (page != first) region.block->discard(first * page_size, (page - first) * page_size);
+        while (page < pages && GuestMemory::unchanged(region, page)) page++;
+    }
+}
+
 }  // namespace
 
 LazyMemory::LazyMemory(GuestMemory& memory, state::FileReader reader, SavedTable table, host::Threads* threads,
-                       std::function<void(const Error&)> failed)
+                       Before before, std::function<void(const Error&)> failed)
     : memory_(memory), reader_(std::move(reader)), table_(std::move(table)), failed_(std::move(failed)) {
     if (threads != nullptr) mutex_ = threads->make_mutex();
     // Counting sort by stored page.
@@ -35,7 +46,10 @@ LazyMemory::LazyMemory(GuestMemory& memory, state::FileReader reader, SavedTable
     auto next = first_place_;
     for (u32 index = 0; index < table_.regions.size(); index++) {
         const auto& region = *memory_.regions()[index];
-        region.block->discard(0, region.size);
+        if (before == Before::zero_where_unchanged)
+            discard_written(region);
+        else
+            region.block->discard(0, region.size);
         memory_.wrote(region.base, region.size);
         for (u64 page = 0; page < region.size / page_size; page++) memory_.note_unchanged(region, page);
         for_each_run(table_.regions[index], [&](u32 first, u32 count, u32 stored) {

@@ -18,7 +18,8 @@ class LazyMemory final : public PageSource {
 public:
     // The table has been checked (SavedPages::check) and fits the memory, none of which runs. Marks what is stored as
     // absent and the rest as zero. `failed` comes from the thread that wanted the page.
-    LazyMemory(GuestMemory& memory, state::FileReader reader, SavedTable table, host::Threads* threads,
+    enum class Before : u8 { anything, zero_where_unchanged };  // what is in the memory
+    LazyMemory(GuestMemory& memory, state::FileReader reader, SavedTable table, host::Threads* threads, Before before,
                std::function<void(const Error&)> failed);
     ~LazyMemory() override;
 

@@ -44,7 +44,13 @@ std::vector<PluggedDevice> plugged_devices(const BoardConfig& config) {
         device.id = id != spec.properties.end() ? id->second : fmt::format("{}.{}", spec.name, number);
         device.kind = spec.name;
         device.properties = spec.properties;
+        for (const DeviceSpec::Port& port : spec.ports) device.ports.push_back(port.name);
         device.disk = spec.disk.get();
+        using BackEnd = PluggedDevice::BackEnd;
+        device.back_end = spec.disk     ? BackEnd::disk
+                          : spec.net    ? BackEnd::net
+                          : spec.folder ? BackEnd::folder
+                                        : BackEnd::none;
         devices.push_back(std::move(device));
     }
     return devices;

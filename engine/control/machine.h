@@ -80,11 +80,14 @@ public:
     virtual void debug_stop(unsigned /*cpu*/, const Cpu::DebugEvent&) {}
 };
 
-// What was plugged in at the start, for "info block" and its like.
+// What was plugged in at the start, for "info block" and its like, and for whoever has to plug in the same again.
 struct PluggedDevice {
     std::string id;  // the property "id", or the kind's name and a number: "virtio-blk-pci.0"
     std::string kind;
     std::map<std::string, std::string> properties;
+    std::vector<std::string> ports;  // their names, of a console device
+    // What it is connected to.
+    enum class BackEnd : u8 { none, disk, net, folder } back_end = BackEnd::none;
     block::Disk* disk = nullptr;  // the device's own; null: none
 };
 
@@ -185,6 +188,8 @@ public:
         u64 seed = 0;
         Harts harts = Harts::in_turn;
         std::string append;
+        // As plugged(), for hosts that do not understand `launch`; empty, too, in files of before this was written.
+        std::vector<PluggedDevice> devices;
         std::optional<Blob> kernel, initrd, bios;  // what the guest's next reset loads; the source is kept open for it
         Hash128 identity;                          // of all that is in the file
     };

@@ -11,8 +11,40 @@ namespace viv {
 namespace {
 
 constexpr usize text_maximum = 1 << 20, region_maximum = 64, chunk_maximum = usize{1} << 28;
+constexpr usize device_maximum = 256, property_maximum = 64, port_maximum = 64;
 // Bytes that are mostly zero are small in a file and large in memory.
 constexpr u64 zero_pages_for_each = 16, zero_pages_always = 4096;
+
+struct SavedText {
+    std::string value;
+    void state(Archive& a) { a.text(1, "text", value, text_maximum); }
+};
+
+struct SavedProperty {
+    std::string key, value;
+    void state(Archive& a) {
+        a.text(1, "key", key, text_maximum);
+        a.text(2, "value", value, text_maximum);
+    }
+};
+
+struct SavedDevice {
+    PluggedDevice device;
+    void state(Archive& a) {
+        a.text(1, "id", device.id, text_maximum);
+        a.text(2, "kind", device.kind, text_maximum);
+        std::vector<SavedProperty> properties;
+        for (const auto& [key, value] : device.properties) properties.push_back({key, value});
+        a.list(3, "properties", properties, property_maximum);
+        std::vector<SavedText> ports;
+        for (const auto& port : device.ports) ports.push_back({port});
+        a.list(4, "ports", ports, port_maximum);
+        a(5, "back_end", device.back_end, static_cast<u64>(PluggedDevice::BackEnd::folder));
+        if (!a.loading()) return;
+        for (auto& [key, value] : properties) device.properties.emplace(std::move(key), std::move(value));
+        for (auto& port : ports) device.ports.push_back(std::move(port.value));
+    }
+};
 
 void head_state(Archive& a, Machine::SavedHead& head) {
     a.text(1, "launch", head.launch, text_maximum);
@@ -38,6 +70,12 @@ void head_state(Archive& a, Machine::SavedHead& head) {
         if (blob) blob->name = name, blob->hash = hash;
         tag = static_cast<u16>(tag + 4);
     }
+    std::vector<SavedDevice> devices;
+    for (const PluggedDevice& device : head.devices) devices.push_back({device});
+    a.list(tag, "devices", devices, device_maximum);
+    if (!a.loading()) return;
+    head.devices.clear();
+    for (SavedDevice& each : devices) head.devices.push_back(std::move(each.device));
 }
 
 }  // namespace

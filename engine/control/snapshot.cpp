@@ -116,6 +116,8 @@ void Machine::Implementation::describe(SavedHead& head) const {
     head.seed = config.seed;
     head.harts = config.harts;
     head.append = config.board.append;
+    head.devices = plugged;
+    for (PluggedDevice& device : head.devices) device.disk = nullptr;
     for (const BlobSlot& slot : blob_slots)
         if (const auto& blob = made_with.*slot.in_config)
             head.*slot.in_head = Blob{.name = blob->name, .bytes = {}, .hash = hash_of(*blob)};
@@ -158,11 +160,13 @@ Result<void> Machine::Implementation::load_components(std::span<const u8> bytes)
 
 Result<void> Machine::Implementation::save(ByteSink& sink, const Moment& moment) {
     if (saving) return Error{"the machine is being saved already"};
+    memory_noted = true;
     return Saving(*this, sink, moment).finish();
 }
 
 Result<void> Machine::Implementation::begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment) {
     if (saving) return Error{"the machine is being saved already"};
+    memory_noted = true;
     save_sink = std::move(sink);
     tell_saved = std::move(saved);
     saving = std::make_unique<Saving>(*this, *save_sink, std::move(moment));
@@ -283,8 +287,10 @@ Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Sourc
     only.reset();
     pending = Pending::nothing;
     lazy.reset();
+    const auto before_that = memory_noted ? LazyMemory::Before::anything : LazyMemory::Before::zero_where_unchanged;
     lazy = std::make_unique<LazyMemory>(board->memory(), std::move(saved.reader), std::move(saved.table), host.threads,
-                                        [this](const Error& error) { lose_memory(error); });
+                                        before_that, [this](const Error& error) { lose_memory(error); });
+    memory_noted = false;
     clock.set_wall_clock();
     tell_restored();
     if (was_running) tell([](MachineListener& listener) { listener.stopped(StopReason::restored); });
