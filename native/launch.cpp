@@ -63,6 +63,27 @@ std::string repeat_text(const MachineOptions& saved) {
     return fmt::format("{}", fmt::join(machine_arguments(only), " "));
 }
 
+// A saved machine holds what was read of its guest; only for the guest's disks must it be here.
+Result<void> find_guest(Launch& launch, const GuestCatalog& catalog, const std::vector<PluggedDevice>& devices) {
+    const auto& options = launch.options;
+    if (auto found = catalog.find(options.guest); found.ok() && found.value()) {
+        launch.guest = std::move(*found.value());
+        launch.agent_port = launch.guest->exec_port;
+        return {};
+    }
+    const auto with_disk = [](const auto& device) { return device.disk.has_value(); };
+    const auto given = static_cast<usize>(std::count_if(options.devices.begin(), options.devices.end(), with_disk));
+    usize disks = 0;
+    for (const PluggedDevice& device : devices) {
+        if (device.back_end == PluggedDevice::BackEnd::disk) disks++;
+        if (device.ports.size() == 2) launch.agent_port = device.ports[1];  // see make_machine()
+    }
+    if (devices.empty() || disks != options.disks.size() + given)
+        return Error{fmt::format("--restore {}: needs the guest {}, which is not built here; viv run {} builds it",
+                                 launch.restore, options.guest, options.guest)};
+    return {};
+}
+
 bool touches_host(const std::vector<DeviceOption>& devices) {
     for (const auto& device : devices)
         if (device.disk || device.share || (device.net && device.net->touches_host())) return true;
@@ -145,6 +166,7 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     }
     if (!options.guest.empty()) {
         TRY_SET(launch.guest, guest_of(catalog, options.guest));
+        launch.agent_port = launch.guest->exec_port;
     }
     auto& board = launch.config.board;
     if (launch.guest) {
@@ -198,7 +220,7 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     launch.options = std::move(*saved);
     TRY(merge_saved(launch.options, options, file));
     if (!launch.options.guest.empty()) {
-        TRY_SET(launch.guest, guest_of(catalog, launch.options.guest));
+        TRY(find_guest(launch, catalog, head->devices));
     }
     if (head->deterministic && launch.options.nets)
         for (const auto& net : *launch.options.nets)

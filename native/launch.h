@@ -42,6 +42,7 @@ struct Connections {
 struct Launch {
     MachineConfig config;  // devices and serials are added by make_machine()
     std::optional<Guest> guest;
+    std::string agent_port;  // the console port of the guest's agent; empty: it has none
     MachineOptions options;  // as given, or as saved
     std::string restore;     // the saved machine's name, if it is one
     std::shared_ptr<state::Source> saved;

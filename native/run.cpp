@@ -96,6 +96,7 @@ private:
     Session session_;
     std::vector<Serial> serials_;
     std::unique_ptr<AgentPort> agent_;
+    std::string agent_port_;
     Console* console_ = nullptr;  // one of serials_
     std::vector<ControlEndpoint> controls_;
     std::optional<Guest> guest_;
@@ -202,13 +203,13 @@ Result<void> Run::prepare() {
     Connections connections;
     connections.networks = &session_.networks;
     for (const auto& serial : serials_) connections.serials.push_back(serial.port.get());
-    if (launch->guest) {
+    if (!launch->agent_port.empty()) {
         PosixEntropy entropy;
         u8 nonce[4];
         entropy.fill(nonce);
         agent_ = std::make_unique<AgentPort>(load_le<u32>(nonce) | 1);
         connections.agent = agent_.get();
-        connections.agent_port = launch->guest->exec_port;
+        agent_port_ = connections.agent_port = launch->agent_port;
     }
     arrival_ = launch->arrival;
     TRY_SET(auto machine, make_machine(std::move(*launch), connections, session_.host));
@@ -233,7 +234,7 @@ Result<void> Run::connect() {
         session_.loop().add([port = serials_[i].port.get()] { port->service(); });
     }
     if (agent_ != nullptr) {
-        agent_->attach(machine.board().console_port(guest_->exec_port));
+        agent_->attach(machine.board().console_port(agent_port_));
         agent_->connect(false);  // until it is needed
         session_.loop().add([this] { agent_->service(); });
     }

@@ -86,6 +86,10 @@ class Published(unittest.TestCase):
         session.type("cat /proc/kallsyms | md5sum; find / -xdev -type f | wc -l; echo do''ne\n")
         session.expect("\ndone")
 
+    def test_the_guest_need_not_be_here(self):
+        (self.cache / "guests").unlink()
+        self.answer(self.server.url)
+
     def test_the_folder_itself_opens(self):
         self.answer(str(self.folder / "public"))
 
