@@ -19,27 +19,50 @@ namespace fs = std::filesystem;
 constexpr std::array<u8, 8> magic{'V', 'I', 'V', 'C', 'H', 'N', 'K', '1'};
 constexpr usize record_head = 20;
 
-}  // namespace
-
-Arrival::Arrival(std::unique_ptr<state::ChunkStore> from, const std::string& cache, const Hash128& identity)
-    : from_(std::move(from)), cache_(cache), folder_(cache + "/arrivals"), path_(folder_ + "/" + identity.hex()) {
-    read();
+std::string folder_in(const std::string& cache) { return cache + "/arrivals"; }
+std::string path_in(const std::string& cache, const Hash128& identity) {
+    return folder_in(cache) + "/" + identity.hex();
 }
 
-void Arrival::read() {
-    const auto file = read_file_if_present(path_, magic.size() + most_bytes + most_chunks * record_head);
-    if (!file.ok() || !file.value()) return;
-    std::span<const u8> rest(*file.value());
-    if (rest.size() < magic.size() || !std::equal(magic.begin(), magic.end(), rest.begin())) return;
+// each(hash, bytes) for what is right.
+template <class Each>
+KeptChunks read_chunks(const std::string& path, Each each) {
+    KeptChunks kept;
+    const u64 limit = magic.size() + Arrival::most_bytes + Arrival::most_chunks * record_head;
+    auto file = read_file_if_present(path, limit);
+    if (!file.ok() || !file.value()) return kept;
+    kept.file = std::move(*file.value());
+    std::span<const u8> rest(kept.file);
+    if (rest.size() < magic.size() || !std::equal(magic.begin(), magic.end(), rest.begin())) return {};
     rest = rest.subspan(magic.size());
     while (rest.size() >= record_head) {
         const Hash128 hash{load_le<u64>(rest.data()), load_le<u64>(rest.data() + 8)};
         const u32 size = load_le<u32>(rest.data() + 16);
-        rest = rest.subspan(record_head);
-        if (size > rest.size() || hash128(rest.first(size)) != hash) return;
-        at_hand_.emplace(hash, std::vector<u8>(rest.begin(), rest.begin() + size));
-        rest = rest.subspan(size);
+        const auto bytes = rest.subspan(record_head);
+        if (size > bytes.size() || hash128(bytes.first(size)) != hash) break;
+        each(hash, bytes.first(size));
+        kept.count++;
+        rest = bytes.subspan(size);
     }
+    kept.file.resize(kept.file.size() - rest.size());
+    return kept;
+}
+
+}  // namespace
+
+KeptChunks kept_chunks(const std::string& cache, const Hash128& identity) {
+    return read_chunks(path_in(cache, identity), [](const Hash128&, std::span<const u8>) {});
+}
+
+Arrival::Arrival(std::unique_ptr<state::ChunkStore> from, const std::string& cache, const Hash128& identity)
+    : from_(std::move(from)), cache_(cache), folder_(folder_in(cache)), path_(path_in(cache, identity)) {
+    read();
+}
+
+void Arrival::read() {
+    read_chunks(path_, [this](const Hash128& hash, std::span<const u8> bytes) {
+        at_hand_.emplace(hash, std::vector<u8>(bytes.begin(), bytes.end()));
+    });
 }
 
 Result<void> Arrival::fetch(const Hash128& hash, std::span<u8> out) {

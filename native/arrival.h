@@ -44,6 +44,13 @@ private:
     bool has_new_ = false;  // of those in fetched_
 };
 
+// What is kept of a machine: the file of it, up to the first record that is not right; count 0: nothing.
+struct KeptChunks {
+    std::vector<u8> file;
+    u64 count = 0;
+};
+KeptChunks kept_chunks(const std::string& cache, const Hash128& identity);
+
 // Puts one between a source that is far and its chunks; null if the source is near.
 std::shared_ptr<Arrival> remember_arrival(const std::shared_ptr<state::Source>& source, const std::string& cache,
                                           const Hash128& identity);

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "engine/control/publishing.h"
+#include "native/arrival.h"
 #include "native/host_posix.h"
 #include "native/http.h"
 #include "native/user_files.h"
@@ -145,6 +146,21 @@ struct IndexSink final : ByteSink {
     std::vector<u8> bytes;
 };
 
+// How many chunks NAME.first has got.
+Result<u64> write_first(const std::string& folder, const std::string& name, const std::string& cache) {
+    const auto path = fmt::format("{}/{}.first", folder, name);
+    TRY_SET(auto file, open_file(fmt::format("{}/{}{}", folder, name, extension), FileAccess::read_only));
+    auto source = state::Source::of(std::move(file));
+    source->chunks = std::make_unique<FolderChunks>(folder + "/");
+    TRY_SET(const auto reader, state::FileReader::open(std::move(source)));
+    const auto kept = kept_chunks(cache, reader.identity());
+    if (kept.count != 0)
+        TRY(write_public(path, kept.file, FileSink::Durable::at_end));
+    else if (unlink(path.c_str()) != 0 && errno != ENOENT)  // of what was published there before
+        return Error{fmt::format("{}: cannot be removed: {}", path, error_text(errno))};
+    return kept.count;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const std::string& name) {
@@ -167,7 +183,7 @@ Result<void> check_saved(std::string_view who, const std::string& name) {
 }
 
 Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,
-                          const std::function<bool(u64 done, u64 all)>& progress) {
+                          const std::string& cache, const std::function<bool(u64 done, u64 all)>& progress) {
     TRY_SET(auto source, open_saved("publish", from));
     auto opened = state::FileReader::open(std::move(source));
     if (!opened.ok()) return Error{fmt::format("publish {}: {}", from, opened.error().message)};
@@ -180,6 +196,7 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     TRY(writer.begin());
     if (auto done = write_for_fetching(*opened, writer, progress); !done.ok())
         return Error{fmt::format("publish {}: {}", from, done.error().message)};
+    TRY_SET(counts.first_chunks, write_first(folder, name, cache));
     return counts;
 }
 

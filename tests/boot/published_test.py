@@ -136,6 +136,21 @@ class Published(unittest.TestCase):
         self.assertIn("new of these 0, 0.0 MB", done.stdout)
         self.answer(self.server.url + "other.viv")
 
+    def test_what_was_waited_for_is_published(self):
+        self.answer(self.server.url)
+        done = viv.run("publish", "--name", "again", str(self.saved), str(self.folder / "public"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        count = int(re.search(r"; (\d+) come first\n", done.stdout)[1])
+        self.assertGreater(count, 100)
+        pack, found, at = (self.folder / "public" / "again.first").read_bytes(), 0, 8
+        self.assertEqual(pack[:at], b"VIVCHNK1")
+        while at < len(pack):
+            name, size = pack[at:at + 16][::-1].hex(), int.from_bytes(pack[at + 16:at + 20], "little")
+            chunk = (self.folder / "public" / "chunks" / name[:2] / name).read_bytes()
+            self.assertEqual(pack[at + 20:at + 20 + size], chunk)
+            found, at = found + 1, at + 20 + size
+        self.assertEqual(found, count)
+
     def test_a_damaged_chunk_ends_the_machine(self):
         copy = self.folder / "damaged"
         subprocess.run(["cp", "-r", str(self.folder / "public"), str(copy)], check=True)
