@@ -26,6 +26,7 @@ def program() -> str | None:
 class Page:
     def __init__(self, url: str, patience: float = 1.0):
         self.url = url
+        self.downloaded = None  # how the last download has ended
         self.patience = patience  # what times are multiplied by
         self.number = 0
         self.session = None
@@ -55,10 +56,14 @@ class Page:
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Runtime.enable")
         self.call("Page.enable")
-        self.call("Page.navigate", url=self.url)
+        self.go(self.url)
+        return self
+
+    def go(self, url: str) -> None:
+        self.loaded = False
+        self.call("Page.navigate", url=url)
         while not self.loaded:
             self.read()
-        return self
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -94,6 +99,8 @@ class Page:
             self.messages.append(" ".join(str(each.get("value", "")) for each in message["params"]["args"]))
         if message.get("method") == "Page.loadEventFired":
             self.loaded = True
+        if message.get("method") == "Page.downloadProgress" and message["params"]["state"] != "inProgress":
+            self.downloaded = message["params"]["state"]
         if message.get("method") == "Runtime.exceptionThrown":
             self.messages.append(json.dumps(message["params"]["exceptionDetails"])[:500])
         return message
@@ -110,6 +117,20 @@ class Page:
                    f"const look = () => ({expression}) ? done() : performance.now() > end ? "
                    "failed(new Error(document.body.innerText.slice(-2000))) : setTimeout(look, 50); look(); })")
         self.evaluate(waiting)
+
+    def download(self, expression: str, folder: pathlib.Path) -> None:
+        """Evaluates it, which makes the page download a file, until that is in the folder."""
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.downloaded = None
+        self.evaluate(expression)
+        while self.downloaded is None:
+            self.read()
+        if self.downloaded != "completed":
+            raise AssertionError(f"the download was {self.downloaded}")
+
+    def choose_file(self, selector: str, path: pathlib.Path) -> None:
+        found = self.call("Runtime.evaluate", expression=f"document.querySelector('{selector}')")["result"]["objectId"]
+        self.call("DOM.setFileInputFiles", files=[str(path)], objectId=found)
 
     def type(self, text: str) -> None:
         for character in text:

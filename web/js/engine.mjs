@@ -7,7 +7,9 @@ const decoder = new TextDecoder();
 
 // Compiles the module once. `factory` is the default export of vivarium.mjs; options are Emscripten's (wasmBinary, ...).
 export async function loadEngine(factory, options = {}) {
-  return new Engine(await factory(options));
+  const module = await factory(options);
+  module.sources = new Map(); // where the engine looks for what is given to look()
+  return new Engine(module);
 }
 
 class Engine {
@@ -23,9 +25,13 @@ class Engine {
   }
 }
 
+let nextSource = 1;
+
 class Machine {
   #module;
   #handle;
+  #source = 0;
+  #saving;
 
   constructor(module) {
     this.#module = module;
@@ -35,7 +41,9 @@ class Machine {
   // Ends the machine. Nothing else may be called then.
   free() {
     this.#module._viv_free(this.#handle);
+    this.#module.sources.delete(this.#source);
     this.#handle = 0;
+    this.#saving?.failed(new Error("the machine has ended before it was saved"));
   }
 
   // Makes a file that start()'s description can name. `chunks` is one Uint8Array, or an (async) iterable of them that
@@ -61,14 +69,56 @@ class Machine {
     if (!ok) throw new Error(this.#text());
   }
 
+  // A saved machine, to be opened by open(); the source is kept until free(). It is an object with
+  //   size: bytes of the file, or of a published machine's index;
+  //   read(offset, into), chunk(name, into): fill the Uint8Array with bytes of the file, or with a chunk that lies outside
+  //     of it, at once; what they throw is why that cannot be.
+  // Returns {identity, isPublished}: a word that stands for all that is in it, and whether its chunks lie outside. sources.mjs
+  // has such objects.
+  look(source) {
+    this.#module.sources.delete(this.#source);
+    this.#source = nextSource++;
+    this.#module.sources.set(this.#source, source);
+    if (!this.#module._viv_look(this.#handle, this.#source)) throw new Error(this.#text());
+    const [identity, where] = this.#text().split(" ");
+    return { identity, isPublished: where === "outside" };
+  }
+  // Instead of start(), after look(): the machine goes on at once, and reads the source as it needs it. wishes: {jit, jitCache}.
+  open(wishes = {}) {
+    const ok = this.#with(encoder.encode(JSON.stringify(wishes)), (at, length) => this.#module._viv_open(this.#handle, at, length));
+    if (!ok) throw new Error(this.#text());
+  }
+  // Saves the machine while it runs: calls of run() carry it on. A promise of a Blob, in the format of `viv save`.
+  save() {
+    if (!this.#module._viv_begin_save(this.#handle)) return Promise.reject(new Error(this.#text()));
+    return new Promise((done, failed) => (this.#saving = { done, failed, pieces: [] }));
+  }
+  #carrySaving(off) {
+    const { done, failed, pieces } = this.#saving;
+    const progress = this.#module._viv_take_saved(this.#handle);
+    const piece = this.#bytes();
+    if (progress < 3 && piece.length > 0) pieces.push(piece);
+    if (progress === 1 && !off) return;
+    this.#saving = undefined;
+    if (progress === 2) done(new Blob(pieces));
+    else failed(new Error(progress === 3 ? decoder.decode(piece) : "the machine has ended before it was saved"));
+  }
+
   // Runs for about so many milliseconds. Returns after how many there is something to do again: Infinity if only input can
   // bring that, less than 0 if the machine is off.
   run(milliseconds, lastInstruction = Infinity) {
-    return this.#module._viv_run(this.#handle, milliseconds, lastInstruction);
+    const rest = this.#module._viv_run(this.#handle, milliseconds, lastInstruction);
+    if (this.#saving) this.#carrySaving(rest < 0);
+    return rest;
   }
 
   get exitCode() {
     return this.#module._viv_exit_code(this.#handle);
+  }
+  // Why the machine has ended, if a part of it could not be fetched; else empty.
+  get problem() {
+    this.#module._viv_problem(this.#handle);
+    return this.#text();
   }
   get instructions() {
     return this.#module._viv_instructions(this.#handle);

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import functools
 import http.server
+import io
 import json
 import pathlib
 import re
@@ -38,6 +39,8 @@ def guest_description(folder: pathlib.Path) -> dict:
 class Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer that is small is one packet
+    disable_nagle_algorithm = True
 
     def __init__(self, *arguments, isolated: bool, quiet: bool, **options):
         self.isolated = isolated
@@ -51,8 +54,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.send_header("Content-Security-Policy", "default-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'")
         self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", self.cache_control())
         super().end_headers()
+
+    def handle(self) -> None:
+        # Browsers drop connections when a page is left.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def cache_control(self) -> str:
+        # A published machine's chunk is called by the hash of its content.
+        immutable = re.search(r"/chunks/[0-9a-f]{2}/[0-9a-f]{32}$", self.path)
+        return "public, max-age=31536000, immutable" if immutable else "no-cache"
 
     def translate_path(self, path: str) -> str:
         found = re.fullmatch(r"/guests/([a-z0-9-]+)/(kernel|initrd)", path.partition("?")[0])
@@ -71,6 +84,26 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def send_head(self):
+        """A part of a file, too: `viv run --restore URL` reads files by parts."""
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        path = pathlib.Path(self.translate_path(self.path))
+        if not part or not path.is_file():
+            return super().send_head()
+        size = path.stat().st_size
+        first, last = int(part[1]), min(int(part[2]), size - 1)
+        if first > last:
+            return self.send_error(416)
+        with path.open("rb") as file:
+            file.seek(first)
+            data = file.read(last + 1 - first)
+        self.send_response(206)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        return io.BytesIO(data)
 
     def copyfile(self, source, outputfile) -> None:
         # A page that is left does not wait for its files.

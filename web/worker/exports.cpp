@@ -42,6 +42,42 @@ EMSCRIPTEN_KEEPALIVE int viv_start(Handle* handle, const char* description, unsi
     return started.ok();
 }
 
+// 1 and the text is the saved machine's identity and "inside" or "outside", where its chunks are; or 0 and the text
+// says what is wrong with it.
+EMSCRIPTEN_KEEPALIVE int viv_look(Handle* handle, unsigned source) {
+    auto identity = handle->session.look(source);
+    handle->text = !identity.ok()                   ? identity.error().message
+                   : handle->session.is_published() ? identity->hex() + " outside"
+                                                    : identity->hex() + " inside";
+    return identity.ok();
+}
+// As viv_start.
+EMSCRIPTEN_KEEPALIVE int viv_open(Handle* handle, const char* wishes, unsigned size) {
+    const auto opened = handle->session.open({wishes, size});
+    handle->text = opened.ok() ? std::string() : opened.error().message;
+    return opened.ok();
+}
+EMSCRIPTEN_KEEPALIVE int viv_begin_save(Handle* handle) {
+    const auto begun = handle->session.begin_save();
+    handle->text = begun.ok() ? std::string() : begun.error().message;
+    return begun.ok();
+}
+// How the saving goes: 1 under way, 2 complete, 3 failed, and then the text says why. Else the text is what has been
+// written since the last call.
+EMSCRIPTEN_KEEPALIVE int viv_take_saved(Handle* handle) {
+    auto& saved = handle->session.saved();
+    const bool failed = saved.progress == viv::web::SavedOutput::Progress::failed;
+    handle->text = failed ? saved.problem : std::string(saved.bytes.begin(), saved.bytes.end());
+    saved.bytes.clear();
+    return static_cast<int>(saved.progress);
+}
+
+// Why a machine has ended that lost a part of itself; empty for others.
+EMSCRIPTEN_KEEPALIVE void viv_problem(Handle* handle) {
+    const bool lost = handle->session.machine().stop_reason() == viv::StopReason::host_error;
+    handle->text = lost ? handle->session.problem() : std::string();
+}
+
 EMSCRIPTEN_KEEPALIVE double viv_run(Handle* handle, double milliseconds, double last_instruction) {
     const u64 last = last_instruction < 9e15 ? static_cast<u64>(last_instruction) : ~u64{0};
     return handle->session.run(milliseconds, last);

@@ -152,6 +152,7 @@ Result<std::unique_ptr<host::CodeBlock>> WebCodeMemory::allocate(u64 size) {
 }
 
 void ConsoleLog::write(LogLevel level, std::string_view component, std::string_view line) {
+    if (level == LogLevel::error) last_error_ = line;
     if (level > level_) return;
     const auto text = fmt::format("viv: {}: {}", component, line);
     web_log(static_cast<int>(level), text.data(), static_cast<unsigned>(text.size()));

@@ -64,9 +64,11 @@ class ConsoleLog final : public LogSink {
 public:
     explicit ConsoleLog(LogLevel level) : level_(level) {}
     void write(LogLevel level, std::string_view component, std::string_view line) override;
+    const std::string& last_error() const { return last_error_; }
 
 private:
     LogLevel level_;
+    std::string last_error_;
 };
 
 // Whether so many bytes more can be had, below what a module can address; nothing is allocated.

@@ -4,35 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
+
+#include "web/worker/description.h"
 
 namespace viv::web {
 
 namespace {
 
-using Json = nlohmann::json;
-
 // Deterministic machines see input at the ends of slices, so those must depend on instructions alone.
 constexpr u64 deterministic_slice = 1'000'000;
-constexpr u64 usual_jit_cache = u64{32} << 20;
 constexpr u64 unlimited_instructions = u64{1} << 40;
-
-Error wrong(std::string_view field, std::string_view what) { return Error{fmt::format("{}: {}", field, what)}; }
-
-Result<void> read_text(const Json& value, std::string_view field, std::string& into) {
-    if (!value.is_string()) return wrong(field, "must be a string");
-    into = value.get<std::string>();
-    return {};
-}
-
-Result<void> read_number(const Json& value, std::string_view field, u64 least, u64 most, u64& into) {
-    if (!value.is_number_unsigned() || value.get<u64>() < least || value.get<u64>() > most)
-        return wrong(field, fmt::format("must be a whole number from {} to {}", least, most));
-    into = value.get<u64>();
-    return {};
-}
 
 }  // namespace
 
@@ -54,76 +36,57 @@ u8* Session::make_file(std::string name, u64 size) {
     return bytes.data();
 }
 
-Result<MachineConfig> Session::read(std::string_view description) {
-    const Json all = Json::parse(description, nullptr, false);
-    if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
-    MachineConfig config;
-    BoardConfig& board = config.board;
-    board.jit_cache = usual_jit_cache;
-    for (const auto& [field, value] : all.items()) {
-        const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
-            std::string file;
-            TRY(read_text(*from, *name, file));
-            const auto found = files_.find(file);
-            if (found == files_.end()) return wrong(*name, fmt::format("there is no file called '{}'", file));
-            into = Blob{file, std::move(found->second)};
-            files_.erase(found);
-            return {};
-        };
-        u64 number = 0;
-        if (field == "name") {
-            TRY(read_text(value, field, name_));
-        } else if (field == "board") {
-            TRY(read_text(value, field, board.machine));
-        } else if (field == "cpu") {
-            TRY(read_text(value, field, board.cpu));
-        } else if (field == "append") {
-            TRY(read_text(value, field, board.append));
-        } else if (field == "memory") {
-            TRY(read_number(value, field, 1 << 20, std::numeric_limits<u32>::max(), board.memory));
-            if (board.memory % 4096 != 0) return wrong(field, "must be a multiple of 4096");
-        } else if (field == "cpus") {
-            TRY(read_number(value, field, 1, 64, number));
-            board.cpus = static_cast<unsigned>(number);
-        } else if (field == "seed") {
-            TRY(read_number(value, field, 0, ~u64{0}, config.seed));
-        } else if (field == "jitCache") {
-            TRY(read_number(value, field, 1 << 16, u64{1} << 30, number));
-            if (number % 4096 != 0) return wrong(field, "must be a multiple of 4096");
-            board.jit_cache = number;
-        } else if (field == "jit") {
-            std::string tier;
-            TRY(read_text(value, field, tier));
-            const auto found = std::find(jit_names.begin(), jit_names.end(), tier);
-            if (found == jit_names.end()) return wrong(field, "must be \"off\", \"quick\" or \"full\"");
-            board.jit = static_cast<Jit>(found - jit_names.begin());
-        } else if (field == "deterministic") {
-            if (!value.is_boolean()) return wrong(field, "must be true or false");
-            config.determinism = value.get<bool>() ? Determinism::deterministic : Determinism::live;
-        } else if (field == "kernel") {
-            TRY(take_file(board.kernel));
-        } else if (field == "initrd") {
-            TRY(take_file(board.initrd));
-        } else if (field == "bios") {
-            TRY(take_file(board.bios));
-        } else {
-            return wrong(field, "is no field of a machine's description");
-        }
-    }
-    TRY_SET(const BoardKind* kind, find_board(board.machine));
-    if (board.cpus > kind->maximum_cpus)
-        return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
-    return config;
+Result<void> Session::make(MachineConfig config) {
+    config.board.serials.push_back(&serial_);
+    TRY_SET(machine_, Machine::create(std::move(config), {memory_, clock_, entropy_, log_, nullptr, &code_memory_}));
+    return {};
+}
+
+void Session::connect() {
+    serial_.attach(machine_->board().serial(0));
+    qmp_ = std::make_unique<QmpSession>(*machine_, *this, [this](std::string_view bytes) { answers_ += bytes; });
+    qmp_->start();
 }
 
 Result<void> Session::start(std::string_view description) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
-    TRY_SET(auto config, read(description));
-    config.board.serials.push_back(&serial_);
-    TRY_SET(machine_, Machine::create(std::move(config), {memory_, clock_, entropy_, log_, nullptr, &code_memory_}));
-    serial_.attach(machine_->board().serial(0));
-    qmp_ = std::make_unique<QmpSession>(*machine_, *this, [this](std::string_view bytes) { answers_ += bytes; });
-    qmp_->start();
+    TRY_SET(auto config, read_description(description, files_, name_));
+    TRY(make(std::move(config)));
+    connect();
+    return {};
+}
+
+Result<Hash128> Session::look(u32 number) {
+    if (machine_ != nullptr) return Error{"the machine: has been started already"};
+    TRY_SET(source_, open_source(number));
+    TRY_SET(head_, Machine::read_head(source_));
+    return head_->identity;
+}
+
+Result<void> Session::open(std::string_view wishes) {
+    if (machine_ != nullptr) return Error{"the machine: has been started already"};
+    if (!head_) return Error{"the machine: there is no saved one to open"};
+    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes));
+    name_ = config.board.machine;
+    TRY(make(std::move(config)));
+    if (auto opened = machine_->open(std::move(source_)); !opened.ok()) {
+        machine_.reset();
+        return opened;
+    }
+    connect();
+    machine_->resume();
+    return {};
+}
+
+Result<void> Session::begin_save() {
+    if (machine_->state() == RunState::powered_off) return Error{"the machine is off, and cannot be saved"};
+    using Progress = SavedOutput::Progress;
+    if (saved_.progress != Progress::under_way) saved_ = {};
+    TRY(machine_->begin_save(make_sink(saved_), [this](const Result<void>& result) {
+        saved_.progress = result.ok() ? Progress::complete : Progress::failed;
+        if (!result.ok()) saved_.problem = result.error().message;
+    }));
+    saved_.progress = Progress::under_way;
     return {};
 }
 
@@ -133,11 +96,14 @@ double Session::run(double milliseconds, u64 last_instruction) {
     while (true) {
         if (machine_->state() == RunState::powered_off) return -1;
         const u64 now_ns = clock_.monotonic_ns(), done = machine_->instructions();
-        if (now_ns >= end_ns || done >= last_instruction) return 0;
+        // A machine that has come to the last instruction is still saved to the end.
+        const bool saving = saved_.progress == SavedOutput::Progress::under_way;
+        if (now_ns >= end_ns || (done >= last_instruction && !saving)) return 0;
         Machine::Slice slice;
-        slice.host_ns = end_ns - now_ns;
+        // The machine and its saving share the time.
+        slice.host_ns = saving ? (end_ns - now_ns) / 2 : end_ns - now_ns;
         slice.instructions = deterministic ? deterministic_slice - done % deterministic_slice : unlimited_instructions;
-        slice.instructions = std::min(slice.instructions, last_instruction - done);
+        slice.instructions = std::min(slice.instructions, last_instruction - std::min(done, last_instruction));
         const Machine::Ran ran = machine_->run(slice);
         if (ran.state == RunState::powered_off) return -1;
         if (ran.idle)

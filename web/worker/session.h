@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "engine/control/machine.h"
 #include "engine/control/qmp.h"
 #include "web/worker/host_web.h"
+#include "web/worker/saved_web.h"
 #include "web/worker/serial_web.h"
 
 namespace viv::web {
@@ -32,6 +34,17 @@ public:
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up.
     Result<void> start(std::string_view description);
 
+    // The saved machine behind this number (open_source); what JavaScript has put down there stays until the session
+    // ends. Returns the identity of all that is in it. Then open() makes the machine, which goes on at once; `wishes`
+    // is an object with any of jit and jitCache, as above.
+    Result<Hash128> look(u32 number);
+    bool is_published() const { return source_ != nullptr && source_->reach == state::Source::Reach::far; }
+    Result<void> open(std::string_view wishes);
+
+    // The machine is written to saved() while it runs, if it is not being saved already.
+    Result<void> begin_save();
+    SavedOutput& saved() { return saved_; }
+
     // Runs for about so long. Returns after how many milliseconds there is something to do again, infinite if only
     // input can bring that, negative when the machine is off. No instruction past `last_instruction` is executed.
     double run(double milliseconds, u64 last_instruction);
@@ -43,13 +56,17 @@ public:
     void qmp(std::string_view bytes) { qmp_->receive({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}); }
     std::string take_qmp() { return std::exchange(answers_, {}); }
 
+    // Of a machine that ended because the page has lost a part of it: why.
+    const std::string& problem() const { return log_.last_error(); }
+
     std::string_view version() override;
     std::string_view machine_name() override { return name_; }
     u64 realtime_ns() override { return clock_.realtime_ns(); }
     Result<std::unique_ptr<ByteSink>> create_file(std::string_view path) override;
 
 private:
-    Result<MachineConfig> read(std::string_view description);
+    Result<void> make(MachineConfig config);
+    void connect();
 
     WebMemory memory_;
     WebCodeMemory code_memory_{memory_};
@@ -60,6 +77,9 @@ private:
     std::map<std::string, std::vector<u8>> files_;
     std::string name_;
     std::string answers_;
+    std::shared_ptr<state::Source> source_;  // between look() and open()
+    std::optional<Machine::SavedHead> head_;
+    SavedOutput saved_;
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<QmpSession> qmp_;
 };

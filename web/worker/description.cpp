@@ -1,0 +1,164 @@
+// See description.h.
+#include "web/worker/description.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace viv::web {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr u64 least_memory = 1 << 20, most_memory = std::numeric_limits<u32>::max();
+constexpr u64 usual_jit_cache = u64{32} << 20;
+
+Error wrong(std::string_view field, std::string_view what) { return Error{fmt::format("{}: {}", field, what)}; }
+
+Result<void> read_text(const Json& value, std::string_view field, std::string& into) {
+    if (!value.is_string()) return wrong(field, "must be a string");
+    into = value.get<std::string>();
+    return {};
+}
+
+Result<void> read_number(const Json& value, std::string_view field, u64 least, u64 most, u64& into) {
+    if (!value.is_number_unsigned() || value.get<u64>() < least || value.get<u64>() > most)
+        return wrong(field, fmt::format("must be a whole number from {} to {}", least, most));
+    into = value.get<u64>();
+    return {};
+}
+
+// The fields that say how a machine is executed, which are no part of it. False: it is none of them.
+Result<bool> read_wish(const std::string& field, const Json& value, BoardConfig& board) {
+    if (field == "jitCache") {
+        u64 number = 0;
+        TRY(read_number(value, field, 1 << 16, u64{1} << 30, number));
+        if (number % 4096 != 0) return wrong(field, "must be a multiple of 4096");
+        board.jit_cache = number;
+        return true;
+    }
+    if (field != "jit") return false;
+    std::string tier;
+    TRY(read_text(value, field, tier));
+    const auto found = std::find(jit_names.begin(), jit_names.end(), tier);
+    if (found == jit_names.end()) return wrong(field, "must be \"off\", \"quick\" or \"full\"");
+    board.jit = static_cast<Jit>(found - jit_names.begin());
+    return true;
+}
+
+// The same devices again, with nothing behind them: cables lead nowhere, and nobody is at the ports.
+Result<std::vector<DeviceSpec>> plug_saved(const std::vector<PluggedDevice>& devices) {
+    std::vector<DeviceSpec> specs;
+    for (const PluggedDevice& device : devices) {
+        using BackEnd = PluggedDevice::BackEnd;
+        if (device.back_end == BackEnd::disk || device.back_end == BackEnd::folder)
+            return Error{fmt::format("the saved machine has a {} ({}), which a page cannot give it",
+                                     device.back_end == BackEnd::disk ? "disk" : "shared folder", device.id)};
+        DeviceSpec spec;
+        spec.name = device.kind;
+        spec.properties = device.properties;
+        if (device.back_end == BackEnd::net) spec.net = net::make_null_backend();
+        for (const auto& port : device.ports) spec.ports.push_back({port, nullptr});
+        specs.push_back(std::move(spec));
+    }
+    return specs;
+}
+
+// What a file from anywhere asks for is within what read() takes of a description.
+Result<void> check_saved_sizes(const BoardConfig& board) {
+    TRY_SET(const BoardKind* kind, find_board(board.machine));
+    if (board.cpus == 0 || board.cpus > kind->maximum_cpus)
+        return Error{fmt::format("the saved machine has {} CPUs; {} has at most {}", board.cpus, kind->name,
+                                 kind->maximum_cpus)};
+    if (board.memory < least_memory || board.memory > most_memory || board.memory % 4096 != 0)
+        return Error{fmt::format("the saved machine has {} bytes of memory, which no page can give", board.memory)};
+    return {};
+}
+
+}  // namespace
+
+Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
+                                       std::string& machine_name) {
+    const Json all = Json::parse(description, nullptr, false);
+    if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
+    MachineConfig config;
+    BoardConfig& board = config.board;
+    board.jit_cache = usual_jit_cache;
+    for (const auto& [field, value] : all.items()) {
+        const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
+            std::string file;
+            TRY(read_text(*from, *name, file));
+            const auto found = files.find(file);
+            if (found == files.end()) return wrong(*name, fmt::format("there is no file called '{}'", file));
+            into = Blob{file, std::move(found->second)};
+            files.erase(found);
+            return {};
+        };
+        u64 number = 0;
+        if (field == "name") {
+            TRY(read_text(value, field, machine_name));
+        } else if (field == "board") {
+            TRY(read_text(value, field, board.machine));
+        } else if (field == "cpu") {
+            TRY(read_text(value, field, board.cpu));
+        } else if (field == "append") {
+            TRY(read_text(value, field, board.append));
+        } else if (field == "memory") {
+            TRY(read_number(value, field, least_memory, most_memory, board.memory));
+            if (board.memory % 4096 != 0) return wrong(field, "must be a multiple of 4096");
+        } else if (field == "cpus") {
+            TRY(read_number(value, field, 1, 64, number));
+            board.cpus = static_cast<unsigned>(number);
+        } else if (field == "seed") {
+            TRY(read_number(value, field, 0, ~u64{0}, config.seed));
+        } else if (field == "deterministic") {
+            if (!value.is_boolean()) return wrong(field, "must be true or false");
+            config.determinism = value.get<bool>() ? Determinism::deterministic : Determinism::live;
+        } else if (field == "kernel") {
+            TRY(take_file(board.kernel));
+        } else if (field == "initrd") {
+            TRY(take_file(board.initrd));
+        } else if (field == "bios") {
+            TRY(take_file(board.bios));
+        } else {
+            TRY_SET(const bool wish, read_wish(field, value, board));
+            if (!wish) return wrong(field, "is no field of a machine's description");
+        }
+    }
+    TRY_SET(const BoardKind* kind, find_board(board.machine));
+    if (board.cpus > kind->maximum_cpus)
+        return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
+    return config;
+}
+
+Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes) {
+    MachineConfig config;
+    config.start = Start::empty;
+    BoardConfig& board = config.board;
+    board.jit_cache = usual_jit_cache;
+    const Json all = Json::parse(wishes, nullptr, false);
+    if (!all.is_object()) return Error{"the wishes for the machine: are no JSON object"};
+    for (const auto& [field, value] : all.items()) {
+        TRY_SET(const bool wish, read_wish(field, value, board));
+        if (!wish) return wrong(field, "is nothing to be wished of a saved machine");
+    }
+    board.machine = head.machine;
+    board.cpu = head.cpu;
+    board.memory = head.memory;
+    board.cpus = head.cpus;
+    board.append = head.append;
+    board.kernel = std::move(head.kernel);
+    board.initrd = std::move(head.initrd);
+    board.bios = std::move(head.bios);
+    TRY_SET(board.devices, plug_saved(head.devices));
+    TRY(check_saved_sizes(board));
+    config.determinism = head.deterministic ? Determinism::deterministic : Determinism::live;
+    config.seed = head.seed;
+    config.launch = std::move(head.launch);
+    return config;
+}
+
+}  // namespace viv::web
