@@ -21,7 +21,6 @@ public:
     // Between an opened machine and `from`. `cache` is the folder of this user's caches.
     Arrival(std::unique_ptr<state::ChunkStore> from, const std::string& cache, const Hash128& identity);
     Result<void> fetch(const Hash128& hash, std::span<u8> out) override;
-    void expect(std::vector<Wanted> wanted) override { from_->expect(std::move(wanted)); }
     // Writes what has been fetched so far, if the next opening would gain by it. Not while the machine runs.
     void keep() const;
 

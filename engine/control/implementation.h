@@ -92,10 +92,9 @@ public:
     Result<void> begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Moment moment);
     void advance_saving();
     Result<void> restore(std::shared_ptr<state::Source> source);
-    Result<void> begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order, const Moment& moment);
+    Result<void> begin_restore(std::shared_ptr<state::Source> source, const Moment& moment);
     void tell_restored();
     void bring_memory();
-    std::vector<u32> arrival() const;
     void lose_memory(const Error& error);
     Result<void> fits(const SavedTable& table) const;
 

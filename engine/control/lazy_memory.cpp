@@ -79,14 +79,7 @@ u32 LazyMemory::stored_of(usize region, u64 page) const {
 void LazyMemory::fetch(usize region, u64 page) {
     host::Lock lock(mutex_.get());
     if (!GuestMemory::absent(*memory_.regions()[region], page)) return;
-    const u32 place = stored_of(region, page) / table_.pages_in_chunk;
-    demanded_.push_back(table_.chunks[place]);
-    fetch_chunk(place);
-}
-
-std::vector<u32> LazyMemory::demanded() const {
-    host::Lock lock(mutex_.get());
-    return demanded_;
+    fetch_chunk(stored_of(region, page) / table_.pages_in_chunk);
 }
 
 bool LazyMemory::fetch_more() {

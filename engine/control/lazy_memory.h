@@ -28,8 +28,6 @@ public:
     bool fetch_more();
     // Whether it costs little to have everything brought.
     bool is_near() const { return reader_.is_near(); }
-    // The chunks that fetch() had to read, in that order.
-    std::vector<u32> demanded() const;
 
 private:
     struct Place {
@@ -47,7 +45,6 @@ private:
     std::vector<u32> first_place_;
     std::vector<Place> places_;
     u32 next_chunk_ = 0;
-    std::vector<u32> demanded_;
     bool has_failed_ = false;
 };
 

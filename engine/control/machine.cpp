@@ -289,10 +289,9 @@ Result<void> Machine::begin_save(std::unique_ptr<ByteSink> sink, Saved saved, Mo
 Result<void> Machine::restore(std::shared_ptr<state::Source> source) {
     return implementation_->restore(std::move(source));
 }
-Result<void> Machine::open(std::shared_ptr<state::Source> source, std::span<const u32> order, const Moment& moment) {
-    return implementation_->begin_restore(std::move(source), order, moment);
+Result<void> Machine::open(std::shared_ptr<state::Source> source, const Moment& moment) {
+    return implementation_->begin_restore(std::move(source), moment);
 }
-std::vector<u32> Machine::arrival() const { return implementation_->arrival(); }
 void Machine::give_up() { implementation_->finish(StopReason::host_error, 1); }
 Jobs& Machine::jobs() { return implementation_->jobs; }
 void Machine::step(unsigned cpu, Others others) { implementation_->step(cpu, others); }

@@ -167,13 +167,8 @@ public:
     // its end, and then it is to be dropped.
     Result<void> restore(std::shared_ptr<state::Source> source);
     // The same at once: memory comes when it is touched and, if the source is near, while the guest has nothing to do.
-    // Should the source become unreadable before all is there, the machine ends with StopReason::host_error. `order`:
-    // the chunks that will be wanted first, arrival() of an earlier opening.
-    Result<void> open(std::shared_ptr<state::Source> source, std::span<const u32> order = {},
-                      const Moment& moment = {});
-    // The chunks of a machine opened from afar that had to be waited for, in that order; none of a near source, which
-    // is read to its end anyway.
-    std::vector<u32> arrival() const;
+    // Should the source become unreadable before all is there, the machine ends with StopReason::host_error.
+    Result<void> open(std::shared_ptr<state::Source> source, const Moment& moment = {});
     // The host has lost a part of the machine: it ends, with StopReason::host_error.
     void give_up();
     // What is under way for clients, whichever has asked for it; carried on by run().

@@ -147,7 +147,7 @@ Result<void> load_point(Machine& machine, CommandHost& host, const std::string& 
     TRY_SET(auto source, store->open(*point));
     const bool was_paused = machine.state() == RunState::paused;
     usize put_back = 0;
-    auto done = machine.open(std::move(source), {}, [&]() -> Result<void> {
+    auto done = machine.open(std::move(source), [&]() -> Result<void> {
         for (const auto& [id, disk] : disks) {
             TRY(disk->apply_snapshot(name));
             put_back++;

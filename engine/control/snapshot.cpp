@@ -183,15 +183,11 @@ void Machine::Implementation::advance_saving() {
 }
 
 Result<void> Machine::Implementation::restore(std::shared_ptr<state::Source> source) {
-    TRY(begin_restore(std::move(source), {}, {}));
+    TRY(begin_restore(std::move(source), {}));
     while (lazy->fetch_more()) {}
     lazy.reset();
     if (memory_lost) return Error{"the saved machine cannot be read to its end"};
     return {};
-}
-
-std::vector<u32> Machine::Implementation::arrival() const {
-    return lazy && !lazy->is_near() ? lazy->demanded() : std::vector<u32>();
 }
 
 namespace {
@@ -254,12 +250,10 @@ void Machine::Implementation::tell_restored() {
     if (parallel) parallel->try_all();
 }
 
-Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Source> source, std::span<const u32> order,
-                                                    const Moment& moment) {
+Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Source> source, const Moment& moment) {
     if (saving) return Error{"the machine is being saved; wait for that to end"};
     TRY_SET(auto saved, SavedMachine::open(std::move(source)));
     TRY(saved.reader.verify());
-    saved.reader.expect(order);
     std::vector<u8> state_bytes;
     {
         TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table));

@@ -262,14 +262,6 @@ Result<PackedChunk> FileReader::stored(u32 chunk) {
     return PackedChunk{inside_->stored, place.plain, place.hash};
 }
 
-void FileReader::expect(std::span<const u32> chunks_to_come) {
-    if (inside_->where == Chunks::inside) return;
-    std::vector<ChunkStore::Wanted> wanted;
-    for (const u32 chunk : chunks_to_come)
-        if (chunk < chunks()) wanted.push_back({inside_->places[chunk].hash, inside_->places[chunk].stored});
-    inside_->source->chunks->expect(std::move(wanted));
-}
-
 Result<std::span<const u8>> FileReader::read(u32 chunk) {
     if (chunk >= chunks()) return damaged("it names a chunk that it does not have");
     const Place& place = inside_->places[chunk];

@@ -69,14 +69,8 @@ public:
 class ChunkStore {
 public:
     virtual ~ChunkStore() = default;
-    struct Wanted {
-        Hash128 hash;
-        u32 size = 0;  // bytes, as stored
-    };
     // All of `out`, which has the chunk's size; what is wrong with the content is found by the caller.
     virtual Result<void> fetch(const Hash128& hash, std::span<u8> out) = 0;
-    // These will be wanted, in about this order. Returns at once.
-    virtual void expect(std::vector<Wanted>) {}
 };
 
 class FileWriter {
@@ -139,8 +133,6 @@ public:
     bool is_near() const;
     // Of the directory, and so of all that the file holds.
     const Hash128& identity() const;
-    // These chunks will be read; returns at once. Numbers that are none are left out.
-    void expect(std::span<const u32> chunks);
 
 private:
     struct Place;
