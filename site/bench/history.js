@@ -500,5 +500,24 @@ const history_of_runs = [
    "viv full": 16.317073614991386,
    "qemu": 33.43262076799874
   }
+ },
+ {
+  "date": "2026-11-23",
+  "commit": "93cc5cd8a",
+  "file": "2026-11-23-93cc5cd8a",
+  "means": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {},
+   "qemu": {}
+  },
+  "against_qemu": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {}
+  },
+  "real": {},
+  "boots": {},
+  "disk_boots": {}
  }
 ];
