@@ -51,6 +51,7 @@ private:
 
 }  // namespace
 
+// A place above 2 GiB comes as a negative number; what the linker does not see to is done here.
 // clang-format off
 EM_JS(int, web_random, (u8 * to, unsigned size), {
     try {
@@ -67,12 +68,12 @@ EM_JS(int, web_random, (u8 * to, unsigned size), {
 EM_JS(double, web_date_now, (), { return Date.now(); });
 
 EM_JS(void, web_log, (int level, const char* text, unsigned size), {
-    const line = new TextDecoder().decode(HEAPU8.slice(text, text + size));
+    const line = new TextDecoder().decode(HEAPU8.slice(text >>> 0, (text >>> 0) + size));
     (level == 0 ? console.error : level == 1 ? console.warn : console.info)(line);
 });
 EM_JS(int, web_instantiate, (const u8 * start, unsigned size), {
     try {
-        const module = new WebAssembly.Module(HEAPU8.slice(start, start + size));
+        const module = new WebAssembly.Module(HEAPU8.slice(start >>> 0, (start >>> 0) + size));
         new WebAssembly.Instance(module, { e: { m: wasmMemory, t: wasmTable } });
         return 1;
     } catch (error) {

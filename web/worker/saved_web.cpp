@@ -10,6 +10,7 @@
 
 namespace viv::web {
 
+// As in host_web.cpp, places are made positive.
 // clang-format off
 // 1, or 0 and web_source_problem() says why not.
 EM_JS(double, web_source_size, (unsigned number), { return Module["sources"].get(number).size; });
@@ -17,7 +18,7 @@ EM_JS(double, web_source_size, (unsigned number), { return Module["sources"].get
 EM_JS(int, web_source_read, (unsigned number, double offset, u8* to, unsigned size), {
     const source = Module["sources"].get(number);
     try {
-        source.read(offset, HEAPU8.subarray(to, to + size));
+        source.read(offset, HEAPU8.subarray(to >>> 0, (to >>> 0) + size));
         return 1;
     } catch (error) {
         source.problem = error;
@@ -28,7 +29,7 @@ EM_JS(int, web_source_read, (unsigned number, double offset, u8* to, unsigned si
 EM_JS(int, web_source_chunk, (unsigned number, const char* name, unsigned name_size, u8* to, unsigned size), {
     const source = Module["sources"].get(number);
     try {
-        source.chunk(new TextDecoder().decode(HEAPU8.slice(name, name + name_size)), HEAPU8.subarray(to, to + size));
+        source.chunk(new TextDecoder().decode(HEAPU8.slice(name >>> 0, (name >>> 0) + name_size)), HEAPU8.subarray(to >>> 0, (to >>> 0) + size));
         return 1;
     } catch (error) {
         source.problem = error;
