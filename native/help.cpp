@@ -131,7 +131,7 @@ constexpr Topic topics[] = {
      "It holds memory, devices, kernel and firmware, and is checked by hash;\n"
      "viv publish vm.saved DIR makes a folder of it for any web server. viv run --restore https://HOST/DIR/ (or DIR) "
      "fetches\n"
-     "what the guest touches when it touches it, and the next time what it touched the last time beforehand.\n"
+     "what the guest touches when it touches it, and keeps what came first for the next time.\n"
      "Published again after it was opened so by its URL, DIR says to everybody what that is.\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
      "options.\n"},
