@@ -132,7 +132,7 @@ constexpr Topic topics[] = {
      "viv publish vm.saved DIR makes a folder of it for any web server. viv run --restore https://HOST/DIR/ (or DIR) "
      "fetches\n"
      "what the guest touches when it touches it, and keeps what came first for the next time.\n"
-     "Published again after it was opened so by its URL, DIR says to everybody what that is.\n"
+     "viv publish opens it once itself to find that out for everybody: --type LINE says what they will type.\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
      "options.\n"},
     {"snapshot", "points: going back in a machine's life",

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/control/saved_config.h"
 #include "engine/dev/catalog.h"
 #include "native/devices.h"
 #include "native/host_posix.h"
@@ -212,7 +213,7 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
     launch.restore = file;
     launch.saved = std::move(source);
     launch.arrival = remember_arrival(launch.saved, catalog.cache_folder(), head->identity);
-    launch.config.start = Start::empty;
+    if (launch.arrival && launch.arrival->is_first()) launch.arrival->bring(fetch_first(file));
     auto saved = parse_machine_arguments(launch_words(head->launch));
     if (!saved.ok())
         return Error{
@@ -227,21 +228,12 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
             if (!net.repeatable())
                 return Error{fmt::format("{}: brings what no run repeats; the machine of --restore {} is deterministic",
                                          net.where, file)};
+    launch.config = config_of(std::move(*head));
     auto& board = launch.config.board;
-    board.machine = head->machine;
-    board.cpu = head->cpu;
-    board.memory = head->memory;
-    board.cpus = head->cpus;
-    board.append = head->append;
-    board.kernel = std::move(head->kernel);
-    board.initrd = std::move(head->initrd);
-    board.bios = std::move(head->bios);
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     if (auto fits = check_sizes(board, *kind); !fits.ok())
         return Error{fmt::format("--restore {}: {}", file, fits.error().message)};
-    launch.config.determinism = head->deterministic ? Determinism::deterministic : Determinism::live;
-    launch.config.seed = head->seed;
-    launch.config.harts = options.parallel_harts == OnOff::on ? Harts::parallel : head->harts;
+    if (options.parallel_harts == OnOff::on) launch.config.harts = Harts::parallel;
     board.jit = options.jit;
     board.jit_cache = options.jit_cache;
     launch.perf_map = options.perf_map;

@@ -428,15 +428,22 @@ Result<Command> parse_publish(Arguments arguments) {
     CommandLine line("publish",
                      "Makes a folder of a saved machine that any web server can offer: viv run --restore URL opens it\n"
                      "and fetches what the guest touches. Machines in one folder share what they have in common.");
-    std::optional<std::string> from, folder, name;
+    std::optional<std::string> from, folder, name, typed;
+    bool no_rehearsal = false;
     line.positional("FILE", from, "The saved machine");
     line.positional("DIR", folder, "The folder; made if it is missing");
     line.value("--name", name, "NAME", "What the machine is called there: DIR/NAME.viv (default: machine)");
+    line.value("--type", typed, "LINE",
+               "What its first users will type: the machine is opened once here to find out what it needs for that,\n"
+               "which goes into DIR/NAME.first (default: Enter alone)");
+    line.flag("--no-rehearsal", no_rehearsal, "Do not open it");
     TRY_SET(auto help, parse(line, arguments));
     if (help) return Command(std::move(*help));
     if (!from || from->empty() || !folder || folder->empty())
         return Error{"publish: a saved machine and a folder are needed, as in viv publish vm.saved public/vm"};
-    PublishOptions options{*from, *folder, name.value_or(std::string(usual_published_name))};
+    if (no_rehearsal && typed) return Error{"publish: --type is for the rehearsal, which --no-rehearsal leaves out"};
+    PublishOptions options{*from, *folder, name.value_or(std::string(usual_published_name)), on_off(!no_rehearsal),
+                           typed.value_or("")};
     const auto good = [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
     };

@@ -133,6 +133,8 @@ struct SnapshotOptions {
 // Makes a folder for a web server of a saved machine.
 struct PublishOptions {
     std::string from, folder, name;
+    OnOff rehearse = OnOff::on;
+    std::string typed;  // in the rehearsal
 };
 
 struct ListOptions {

@@ -10,7 +10,6 @@
 #include <cerrno>
 
 #include "engine/control/publishing.h"
-#include "native/arrival.h"
 #include "native/host_posix.h"
 #include "native/http.h"
 #include "native/user_files.h"
@@ -19,7 +18,7 @@ namespace viv::native {
 
 namespace {
 
-constexpr std::string_view extension = ".viv";
+constexpr std::string_view extension = ".viv", first_extension = ".first";
 constexpr u64 index_limit = u64{128} << 20;  // bytes
 
 std::string chunk_path(const Hash128& hash) {
@@ -61,8 +60,12 @@ private:
     HttpClient client_;
 };
 
-Result<std::shared_ptr<state::Source>> open_url(std::string url) {
-    if (url.ends_with('/')) url += fmt::format("{}{}", usual_published_name, extension);
+std::string index_url(const std::string& url) {
+    return url.ends_with('/') ? fmt::format("{}{}{}", url, usual_published_name, extension) : url;
+}
+
+Result<std::shared_ptr<state::Source>> open_url(const std::string& of_what) {
+    const auto url = index_url(of_what);
     HttpClient client;
     // Enough for most indexes.
     constexpr u64 first_part = 256 << 10;
@@ -146,21 +149,6 @@ struct IndexSink final : ByteSink {
     std::vector<u8> bytes;
 };
 
-// How many chunks NAME.first has got.
-Result<u64> write_first(const std::string& folder, const std::string& name, const std::string& cache) {
-    const auto path = fmt::format("{}/{}.first", folder, name);
-    TRY_SET(auto file, open_file(fmt::format("{}/{}{}", folder, name, extension), FileAccess::read_only));
-    auto source = state::Source::of(std::move(file));
-    source->chunks = std::make_unique<FolderChunks>(folder + "/");
-    TRY_SET(const auto reader, state::FileReader::open(std::move(source)));
-    const auto kept = kept_chunks(cache, reader.identity());
-    if (kept.count != 0)
-        TRY(write_public(path, kept.file, FileSink::Durable::at_end));
-    else if (unlink(path.c_str()) != 0 && errno != ENOENT)  // of what was published there before
-        return Error{fmt::format("{}: cannot be removed: {}", path, error_text(errno))};
-    return kept.count;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const std::string& name) {
@@ -183,7 +171,7 @@ Result<void> check_saved(std::string_view who, const std::string& name) {
 }
 
 Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,
-                          const std::string& cache, const std::function<bool(u64 done, u64 all)>& progress) {
+                          const std::function<bool(u64 done, u64 all)>& progress) {
     TRY_SET(auto source, open_saved("publish", from));
     auto opened = state::FileReader::open(std::move(source));
     if (!opened.ok()) return Error{fmt::format("publish {}: {}", from, opened.error().message)};
@@ -196,8 +184,30 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     TRY(writer.begin());
     if (auto done = write_for_fetching(*opened, writer, progress); !done.ok())
         return Error{fmt::format("publish {}: {}", from, done.error().message)};
-    TRY_SET(counts.first_chunks, write_first(folder, name, cache));
     return counts;
+}
+
+Result<std::shared_ptr<state::Source>> open_as_far(const std::string& folder, const std::string& name) {
+    TRY_SET(auto file, open_file(fmt::format("{}/{}{}", folder, name, extension), FileAccess::read_only));
+    auto source = state::Source::of(std::move(file));
+    source->reach = state::Source::Reach::far;
+    source->chunks = std::make_unique<FolderChunks>(folder + "/");
+    return source;
+}
+
+Result<void> publish_first(const std::string& folder, const std::string& name, const KeptChunks& first) {
+    const auto path = fmt::format("{}/{}{}", folder, name, first_extension);
+    if (first.count != 0) return write_public(path, first.file, FileSink::Durable::at_end);
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};  // of what was published there before
+    return Error{fmt::format("{}: cannot be removed: {}", path, error_text(errno))};
+}
+
+std::vector<u8> fetch_first(const std::string& url) {
+    auto path = index_url(url);
+    if (!path.ends_with(extension)) return {};
+    path.replace(path.size() - extension.size(), extension.size(), first_extension);
+    auto pack = HttpClient().get(path, Arrival::longest_pack, HttpClient::Trust::seen);
+    return pack.ok() ? std::move(*pack) : std::vector<u8>();
 }
 
 }  // namespace viv::native

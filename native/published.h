@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/state/file.h"
+#include "native/arrival.h"
 
 namespace viv::native {
 
@@ -25,13 +26,18 @@ Result<void> check_saved(std::string_view who, const std::string& name);
 struct Published {
     u64 chunks = 0, bytes = 0;          // of the machine
     u64 new_chunks = 0, new_bytes = 0;  // of these, what was not there before
-    u64 first_chunks = 0;               // in NAME.first; 0: there is none
 };
 // Writes the saved machine `from` into `folder`, which is made if it is missing, as NAME.viv. Chunks are compressed
-// better than a machine in a hurry does it. What an earlier opening of it has left in `cache` (arrival.h) goes into
-// NAME.first, in that format: who fetches that first need not fetch its chunks one by one. `progress` is told of each
-// chunk, and how many there are; false: stop.
+// better than a machine in a hurry does it. `progress` is told of each chunk, and how many there are; false: stop.
 Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,
-                          const std::string& cache, const std::function<bool(u64 done, u64 all)>& progress);
+                          const std::function<bool(u64 done, u64 all)>& progress);
+// The machine that is published there, as if it were behind a URL.
+Result<std::shared_ptr<state::Source>> open_as_far(const std::string& folder, const std::string& name);
+// NAME.first is a pack of the chunks that a machine asks for first (arrival.h): who fetches it need not fetch those one
+// by one.
+// Without chunks it is removed.
+Result<void> publish_first(const std::string& folder, const std::string& name, const KeptChunks& first);
+// Of the machine behind this URL; empty if there is none.
+std::vector<u8> fetch_first(const std::string& url);
 
 }  // namespace viv::native

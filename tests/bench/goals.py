@@ -100,8 +100,9 @@ def of_saving(result: dict, judge: Judge) -> None:
 def of_publishing(result: dict, judge: Judge) -> None:
     if not result.get("published"):
         return
-    first, second = (report.published_median(result, which, "seconds") for which in ("first", "second"))
+    first, second, rehearsed = (report.published_median(result, which, "seconds") for which in ("first", "second", "rehearsed"))
     judge.goal("published machine: a keystroke within 200 ms", f"{1000 * first:.0f} ms", first <= 0.2)
+    judge.goal("rehearsed machine: a keystroke within 200 ms", f"{1000 * rehearsed:.0f} ms", rehearsed <= 0.2)
     judge.at_most("published machine: its second opening, in the first's time,", second / first, 0.6)
 
 

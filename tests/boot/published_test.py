@@ -1,5 +1,6 @@
 """Machines published for web servers: opened by URL, what the guest touches is fetched and no more; the next time what it
-touched the last time comes beforehand; damaged and missing chunks end the machine with a message."""
+touched the last time is at hand, and the first time already what a rehearsal found; damaged and missing chunks end the machine
+with a message."""
 
 import functools
 import http.server
@@ -39,7 +40,7 @@ class Published(unittest.TestCase):
             cls.saved = cls.folder / "saved"
             done = viv.run("save", "--from", f"unix:{cls.folder}/qmp", str(cls.saved))
             assert done.returncode == 0, done.stderr
-        done = viv.run("publish", str(cls.saved), str(cls.folder / "public"))
+        done = viv.run("publish", "--no-rehearsal", str(cls.saved), str(cls.folder / "public"))
         assert done.returncode == 0, done.stderr
         cls.report = done.stdout
 
@@ -131,14 +132,14 @@ class Published(unittest.TestCase):
                 thread.join()
 
     def test_machines_share_chunks(self):
-        done = viv.run("publish", "--name", "other", str(self.saved), str(self.folder / "public"))
+        done = viv.run("publish", "--no-rehearsal", "--name", "other", str(self.saved), str(self.folder / "public"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("new of these 0, 0.0 MB", done.stdout)
         self.answer(self.server.url + "other.viv")
 
     def test_what_was_waited_for_is_published(self):
         self.answer(self.server.url)
-        done = viv.run("publish", "--name", "again", str(self.saved), str(self.folder / "public"))
+        done = viv.run("publish", "--no-rehearsal", "--name", "again", str(self.saved), str(self.folder / "public"))
         self.assertEqual(done.returncode, 0, done.stderr)
         count = int(re.search(r"; (\d+) come first\n", done.stdout)[1])
         self.assertGreater(count, 100)
@@ -150,6 +151,48 @@ class Published(unittest.TestCase):
             self.assertEqual(pack[at + 20:at + 20 + size], chunk)
             found, at = found + 1, at + 20 + size
         self.assertEqual(found, count)
+
+    def rehearsed(self, name, *options):
+        """How many chunks come first, and in how many bytes."""
+        done = viv.run("publish", "--name", name, *options, str(self.saved), str(self.folder / "public"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        count = int(re.search(r"; (\d+) come first\n", done.stdout)[1])
+        return count, (self.folder / "public" / f"{name}.first").stat().st_size
+
+    def test_a_rehearsal_finds_what_comes_first(self):
+        self.server.taken()
+        self.answer(self.server.url)
+        requests, _ = self.server.taken()
+        count, _ = self.rehearsed("rehearsed")
+        self.assertGreater(count, requests // 2)
+        self.assertEqual(list((self.cache / "arrivals").iterdir()), [self.kept()])
+        self.kept().unlink()
+        self.answer(self.server.url + "rehearsed.viv")
+        self.assertLess(self.server.taken()[0], requests // 4)
+        # And what has come in the pack is kept, too.
+        self.answer(self.server.url + "rehearsed.viv")
+        self.assertLess(self.server.taken()[0], requests // 4)
+
+    def kept(self):
+        """What is kept of the one machine that was opened here."""
+        (found,) = (self.cache / "arrivals").iterdir()
+        return found
+
+    def test_a_rehearsal_types_what_it_is_told(self):
+        _, less = self.rehearsed("enter")
+        _, more = self.rehearsed("reader", "--type", "sha256sum /bin/busybox")
+        self.assertGreater(more, less + 200_000)
+
+    def test_a_machine_with_a_disk_is_not_rehearsed(self):
+        disk, saved = self.folder / "disk.raw", self.folder / "with-disk"
+        disk.write_bytes(bytes(1 << 20))
+        done = viv.run("run", GUEST, "--disk", f"file={disk},format=raw", "--max-instructions", "1000000", "--save-at-end", str(saved))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = viv.run("publish", str(saved), str(self.folder / "with-disk-public"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"; not rehearsed: the saved machine has a disk \(virtio-blk[a-z0-9.-]*\), which a rehearsal "
+                                      r"cannot give it\n$")
+        self.assertFalse((self.folder / "with-disk-public" / "machine.first").exists())
 
     def test_a_damaged_chunk_ends_the_machine(self):
         copy = self.folder / "damaged"

@@ -195,6 +195,13 @@ TEST(Options, SaveListInfoVersion) {
     EXPECT_EQ(save.from.role, Endpoint::Role::connect);
     EXPECT_EQ(save.from.path, "vm.sock");
     EXPECT_EQ(save.file, "vm.saved");
+    const auto publish = parsed<PublishOptions>({"publish", "--type", "uname -a", "vm.saved", "public"});
+    EXPECT_EQ(publish.from, "vm.saved");
+    EXPECT_EQ(publish.folder, "public");
+    EXPECT_EQ(publish.name, "machine");
+    EXPECT_EQ(publish.rehearse, OnOff::on);
+    EXPECT_EQ(publish.typed, "uname -a");
+    EXPECT_EQ(parsed<PublishOptions>({"publish", "--no-rehearsal", "vm.saved", "public"}).rehearse, OnOff::off);
     EXPECT_EQ(parsed<ListOptions>({"list", "guests"}).what, ListOptions::What::guests);
     EXPECT_EQ(parsed<ListOptions>({"list", "devices"}).what, ListOptions::What::devices);
     EXPECT_EQ(parsed<InfoOptions>({"info", "host"}).what, InfoOptions::What::host);
@@ -377,6 +384,12 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"list"}, "list: what? machines, guests or devices"},
         {{"save", "f", "--from", "stdio"}, "--from stdio: tcp:HOST:PORT or unix:PATH is needed"},
         {{"info"}, "info: what? host or jit"},
+        {{"publish", "vm.saved"},
+         "publish: a saved machine and a folder are needed, as in viv publish vm.saved public/vm"},
+        {{"publish", "--name", "a/b", "vm.saved", "public"},
+         "publish: --name a/b: letters, digits, '-', '_' and '.' make a name"},
+        {{"publish", "--type", "ls", "--no-rehearsal", "vm.saved", "public"},
+         "publish: --type is for the rehearsal, which --no-rehearsal leaves out"},
         {{"info", "hots"}, "info hots: there are host and jit; did you mean host?"},
         {{"info", "host", "--json"}, "info host: --json has a meaning only with info jit"},
         {{"info", "host", "--from", "unix:s"}, "info host: --from has a meaning only with info jit"},

@@ -7,6 +7,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "engine/control/saved_config.h"
+
 namespace viv::web {
 
 namespace {
@@ -47,24 +49,6 @@ Result<bool> read_wish(const std::string& field, const Json& value, BoardConfig&
     if (found == jit_names.end()) return wrong(field, "must be \"off\", \"quick\" or \"full\"");
     board.jit = static_cast<Jit>(found - jit_names.begin());
     return true;
-}
-
-// The same devices again, with nothing behind them: cables lead nowhere, and nobody is at the ports.
-Result<std::vector<DeviceSpec>> plug_saved(const std::vector<PluggedDevice>& devices) {
-    std::vector<DeviceSpec> specs;
-    for (const PluggedDevice& device : devices) {
-        using BackEnd = PluggedDevice::BackEnd;
-        if (device.back_end == BackEnd::disk || device.back_end == BackEnd::folder)
-            return Error{fmt::format("the saved machine has a {} ({}), which a page cannot give it",
-                                     device.back_end == BackEnd::disk ? "disk" : "shared folder", device.id)};
-        DeviceSpec spec;
-        spec.name = device.kind;
-        spec.properties = device.properties;
-        if (device.back_end == BackEnd::net) spec.net = net::make_null_backend();
-        for (const auto& port : device.ports) spec.ports.push_back({port, nullptr});
-        specs.push_back(std::move(spec));
-    }
-    return specs;
 }
 
 // What a file from anywhere asks for is within what read() takes of a description.
@@ -135,9 +119,12 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
 }
 
 Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes) {
-    MachineConfig config;
-    config.start = Start::empty;
+    TRY_SET(auto devices, plug_detached(head.devices, "a page"));
+    MachineConfig config = config_of(std::move(head));
     BoardConfig& board = config.board;
+    TRY(check_saved_sizes(board));
+    board.devices = std::move(devices);
+    config.harts = Harts::in_turn;  // a page has one thread for them
     board.jit_cache = usual_jit_cache;
     const Json all = Json::parse(wishes, nullptr, false);
     if (!all.is_object()) return Error{"the wishes for the machine: are no JSON object"};
@@ -145,19 +132,6 @@ Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view w
         TRY_SET(const bool wish, read_wish(field, value, board));
         if (!wish) return wrong(field, "is nothing to be wished of a saved machine");
     }
-    board.machine = head.machine;
-    board.cpu = head.cpu;
-    board.memory = head.memory;
-    board.cpus = head.cpus;
-    board.append = head.append;
-    board.kernel = std::move(head.kernel);
-    board.initrd = std::move(head.initrd);
-    board.bios = std::move(head.bios);
-    TRY_SET(board.devices, plug_saved(head.devices));
-    TRY(check_saved_sizes(board));
-    config.determinism = head.deterministic ? Determinism::deterministic : Determinism::live;
-    config.seed = head.seed;
-    config.launch = std::move(head.launch);
     return config;
 }
 
