@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/block/catalog.h"
+#include "engine/block/overlay.h"
 #include "engine/dev/catalog.h"
 #include "engine/net/hub.h"
 #include "native/folder_posix.h"
@@ -126,7 +127,7 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
     if (const auto good = block::check_raw_size(size, disk.file); !good.ok()) return with_option(option, good.error());
     auto opened = block::make_disk(std::move(*image));
     if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off)
-        return block::make_temporary_overlay(std::move(opened));
+        return std::unique_ptr<block::Disk>(block::make_temporary_overlay(std::move(opened)));
     return opened;
 }
 

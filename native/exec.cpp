@@ -83,7 +83,6 @@ Result<void> Exec::check() const {
 Result<void> Exec::prepare() {
     TRY_SET(auto launch, prepare_launch(options_.machine, catalog_, Purpose::exec, ""));
     guest_ = launch.guest;
-    session_.program.set_temporary_disk(first_temporary_disk(launch.options, launch.guest));
     PosixEntropy entropy;
     u8 nonce[4];
     entropy.fill(nonce);

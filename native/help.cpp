@@ -41,7 +41,8 @@ constexpr Topic topics[] = {
     {"disk", "disk images",
      "--disk F or --disk file=F,key=value,...  (a comma inside a value is written twice)\n"
      "  readonly=on   the guest cannot write; needs no permission to write\n"
-     "  snapshot=on   what the guest writes is kept in memory and forgotten at the end\n"
+     "  snapshot=on   what the guest writes is kept in memory and forgotten at the end; a saved machine has it in its "
+     "file\n"
      "  format=NAME   the image's format, instead of what its first bytes say; raw: the bytes are the disk's\n"
      "  backing=off   an image that names another file below it is refused\n"
      "  serial=TEXT   the serial number that the guest sees\n"
@@ -134,14 +135,16 @@ constexpr Topic topics[] = {
      "what the guest touches when it touches it, and keeps what came first for the next time.\n"
      "viv publish opens it once itself to find that out for everybody: --type LINE says what they will type.\n"
      "disks and shared folders are not in it and must be given again with the same --disk, --share and --device "
-     "options.\n"},
+     "options;\n"
+     "what a disk with snapshot=on has kept in memory is in it.\n"},
     {"snapshot", "points: going back in a machine's life",
      "viv run GUEST --disk disk.qcow2 --qmp unix:vm.sock --snapshots DIR keeps points in the folder DIR, which is made "
      "if it "
      "is\n"
      "missing. A point is the machine, in a file there, and a snapshot of the same name in the image of each disk that "
      "the\n"
-     "guest can write, both of one moment. Such disks must be qcow2 (viv-img convert -O qcow2), or readonly=on.\n"
+     "guest can write, both of one moment. Such disks must be qcow2 (viv-img convert -O qcow2), readonly=on or "
+     "snapshot=on.\n"
      "  viv snapshot create --from unix:vm.sock NAME    makes one; the guest goes on meanwhile\n"
      "  viv snapshot restore --from unix:vm.sock NAME   puts the running machine and its disks back\n"
      "  viv snapshot list --from unix:vm.sock           shows them as a tree: each below the one it comes from; * is "

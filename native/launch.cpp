@@ -145,18 +145,6 @@ Result<void> check_machine(const MachineOptions& options) {
     return {};
 }
 
-std::string first_temporary_disk(const MachineOptions& options, const std::optional<Guest>& guest) {
-    if (guest)
-        for (const auto& disk : guest->disks)
-            if (disk.writes == Guest::Disk::Writes::discard) return disk.file;
-    for (const auto& disk : options.disks)
-        if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off) return disk.file;
-    for (const auto& device : options.devices)
-        if (device.disk && device.disk->snapshot == OnOff::on && device.disk->read_only == OnOff::off)
-            return device.disk->file;
-    return {};
-}
-
 Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog& catalog, Purpose purpose,
                               const std::string& extra_append) {
     Launch launch;

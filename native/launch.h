@@ -66,9 +66,6 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
 // Opens disks and shares and makes the machine; for a saved one, restores it (it is paused then).
 Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& connections, HostServices& host);
 
-// Disks whose changes are kept in memory only, which a saved machine would lose: their files, or empty.
-std::string first_temporary_disk(const MachineOptions& options, const std::optional<Guest>& guest);
-
 // --memory against what this host has.
 Result<void> check_host_memory(u64 bytes, u64 host_bytes);
 u64 host_memory_bytes();

@@ -20,13 +20,6 @@ std::string_view program_version() {
 #endif
 }
 
-Result<void> ProgramHost::may_save() {
-    if (temporary_disk_.empty()) return {};
-    return Error{
-        fmt::format("the changes to {} are kept in memory only and would be lost; give a disk without snapshot=on",
-                    temporary_disk_)};
-}
-
 Result<PointStore*> ProgramHost::points() {
     if (points_ == nullptr)
         return Error{

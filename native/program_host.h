@@ -17,9 +17,6 @@ public:
     explicit ProgramHost(std::string machine_name) : machine_name_(std::move(machine_name)) {}
     std::string_view version() override { return program_version(); }
     std::string_view machine_name() override { return machine_name_; }
-    // Such a disk's changes are not part of the machine: it cannot be saved.
-    void set_temporary_disk(std::string file) { temporary_disk_ = std::move(file); }
-    Result<void> may_save() override;
     u64 realtime_ns() override { return clock_.realtime_ns(); }
     Result<std::unique_ptr<ByteSink>> create_file(std::string_view path) override {
         TRY_SET(auto sink, FileSink::create("", std::string(path)));
@@ -31,7 +28,6 @@ public:
 
 private:
     std::string machine_name_;
-    std::string temporary_disk_;
     std::unique_ptr<PointStore> points_;
     PosixClock clock_;
 };

@@ -197,9 +197,6 @@ Result<void> Run::prepare() {
         TRY_SET(launch, prepare_launch(options_.machine, catalog_, Purpose::console, extra_append()));
     }
     if (options_.no_reboot == OnOff::on) launch->config.on_reset = OnReset::power_off;
-    session_.program.set_temporary_disk(first_temporary_disk(launch->options, launch->guest));
-    if (!options_.save_at_end.empty())
-        if (auto may = session_.program.may_save(); !may.ok()) return Error{"--save-at-end: " + may.error().message};
     Connections connections;
     connections.networks = &session_.networks;
     for (const auto& serial : serials_) connections.serials.push_back(serial.port.get());

@@ -28,6 +28,7 @@ struct Request {
 };
 
 class Image;
+class TemporaryOverlay;
 
 // A moment of a disk that its image has kept.
 struct DiskSnapshot {
@@ -49,6 +50,8 @@ public:
     // status. A device calls it when the guest resets it. A disk that completes requests within submit() has nothing to
     // do.
     virtual void abandon() {}
+    // Itself, if what is written to it stays in memory (overlay.h).
+    virtual TemporaryOverlay* temporary() { return nullptr; }
 
     // The moments that the image keeps inside itself, by name. A disk that cannot keep any says so, by its file's name.
     // Nothing of this is called while a request is under way; a call that fails has changed nothing.
@@ -69,7 +72,5 @@ enum class Access : u8 { read_write, read_only };
 
 // A raw image: the file's bytes are the disk's; a size that is no multiple of 512 is an error.
 Result<std::unique_ptr<Disk>> open_raw(std::unique_ptr<host::File> file, std::string name, Access access);
-// All writes stay in memory, sparse by 64 KiB clusters, and vanish with the machine (`snapshot=on`).
-std::unique_ptr<Disk> make_temporary_overlay(std::unique_ptr<Disk> below);
 
 }  // namespace viv::block

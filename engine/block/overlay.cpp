@@ -1,24 +1,15 @@
-// A temporary overlay: what is written stays in memory, in 64 KiB clusters, and hides the disk below.
-// Promises: the disk below is never written and never flushed; memory is used for clusters written with other than
-// zeroes only; a write needs no read from below, since each cluster knows which of its sectors are its own.
-#include <algorithm>
-#include <array>
-#include <bitset>
-#include <cstring>
-#include <map>
+// What is written hides the disk below, by sectors. See overlay.h.
+#include "engine/block/overlay.h"
 
-#include "engine/block/block.h"
+#include <algorithm>
+#include <cstring>
 
 namespace viv::block {
 
 namespace {
 
-constexpr u64 sector_size = 512, cluster_size = 64 << 10, sectors_per_cluster = cluster_size / sector_size;
-
-struct Cluster {
-    std::bitset<sectors_per_cluster> own;                // sectors that the overlay holds
-    std::unique_ptr<std::array<u8, cluster_size>> data;  // null: the own ones are zero
-};
+using Cluster = OverlayCluster;
+constexpr u64 sector_size = Cluster::sector_size, cluster_size = Cluster::size;
 
 // Walks through the segments of a request as one string of bytes.
 class Segments {
@@ -60,7 +51,7 @@ struct Pending {
     }
 };
 
-class Overlay final : public Disk {
+class Overlay final : public TemporaryOverlay {
 public:
     explicit Overlay(std::unique_ptr<Disk> below) : below_(std::move(below)) {}
 
@@ -69,6 +60,9 @@ public:
     std::string_view file_name() const override { return below_->file_name(); }
     std::string_view format() const override { return below_->format(); }
     void abandon() override { below_->abandon(); }
+    TemporaryOverlay* temporary() override { return this; }
+    OverlayContent content() const override { return clusters_; }
+    void replace(OverlayContent content) override { clusters_ = std::move(content); }
 
     void submit(Request request) override {
         if (request.operation == Operation::read && valid(request)) return read(request);
@@ -115,8 +109,7 @@ private:
         Segments segments(request.segments);
         for_each_cluster(request.offset, request.length, [&](u64 number, u64 inside, u64 length) {
             Cluster& cluster = clusters_[number];
-            if (!cluster.data) cluster.data = std::make_unique<std::array<u8, cluster_size>>();
-            u8* to = cluster.data->data() + inside;
+            u8* to = writable(cluster) + inside;
             segments.next(length, [&](std::span<u8> part) {
                 std::memcpy(to, part.data(), part.size());
                 to += part.size();
@@ -129,9 +122,9 @@ private:
         for_each_cluster(offset, length, [&](u64 number, u64 inside, u64 part) {
             Cluster& cluster = clusters_[number];
             if (part == cluster_size)
-                cluster.data.reset();
-            else if (cluster.data)
-                std::memset(cluster.data->data() + inside, 0, part);
+                cluster.bytes.reset();
+            else if (cluster.bytes)
+                std::memset(writable(cluster) + inside, 0, part);
             own(cluster, inside, part);
         });
     }
@@ -143,10 +136,19 @@ private:
             const u64 start = std::max(offset, at->first * cluster_size);
             const u64 end = std::min(offset + length, (at->first + 1) * cluster_size);
             if (end - start == cluster_size)
-                at->second.data.reset();
-            else if (at->second.data)
-                std::memset(at->second.data->data() + start % cluster_size, 0, end - start);
+                at->second.bytes.reset();
+            else if (at->second.bytes)
+                std::memset(writable(at->second) + start % cluster_size, 0, end - start);
         }
+    }
+
+    // Never bytes that somebody else holds (content()).
+    static u8* writable(Cluster& cluster) {
+        if (!cluster.bytes)
+            cluster.bytes = std::make_shared<std::array<u8, cluster_size>>();
+        else if (cluster.bytes.use_count() > 1)
+            cluster.bytes = std::make_shared<std::array<u8, cluster_size>>(*cluster.bytes);
+        return cluster.bytes->data();
     }
 
     static void own(Cluster& cluster, u64 inside, u64 length) {
@@ -177,7 +179,7 @@ private:
                 const u64 run = (run_end - sector) * sector_size;
                 if (ours) {
                     submit_missing();
-                    const auto* data = found->second.data.get();
+                    const auto* data = found->second.bytes.get();
                     const u8* from = data != nullptr ? data->data() + sector * sector_size : nullptr;
                     segments.next(run, [&](std::span<u8> part) {
                         if (from == nullptr) return void(std::memset(part.data(), 0, part.size()));
@@ -197,12 +199,12 @@ private:
     }
 
     std::unique_ptr<Disk> below_;
-    std::map<u64, Cluster> clusters_;
+    OverlayContent clusters_;
 };
 
 }  // namespace
 
-std::unique_ptr<Disk> make_temporary_overlay(std::unique_ptr<Disk> below) {
+std::unique_ptr<TemporaryOverlay> make_temporary_overlay(std::unique_ptr<Disk> below) {
     return std::make_unique<Overlay>(std::move(below));
 }
 

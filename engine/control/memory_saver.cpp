@@ -109,7 +109,6 @@ void MemorySaver::flush() {
 }
 
 void MemorySaver::finish() {
-    step(~u64{0});
     if (!pages_.empty()) flush();
 }
 
@@ -147,10 +146,12 @@ bool alike(const u8* one, const u8* other) {
 SavedBytes MemorySaver::add(std::span<const u8> bytes) {
     SavedBytes saved;
     saved.size = bytes.size();
-    for (u64 page = 0; page < saved.pages(); page++)
-        if (const u32 stored = store(PageOf(bytes, page).bytes()); stored != zero_page)
-            append_run(saved.runs, page, stored);
+    for (u64 page = 0; page < saved.pages(); page++) add_page(saved, page, PageOf(bytes, page).bytes());
     return saved;
+}
+
+void MemorySaver::add_page(SavedBytes& saved, u64 page, const u8* bytes) {
+    if (const u32 stored = store(bytes); stored != zero_page) append_run(saved.runs, page, stored);
 }
 
 bool MemorySaver::step_loaded(Loaded& loaded, u64 most) {

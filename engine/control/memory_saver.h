@@ -1,5 +1,5 @@
 // Guest memory on its way into a saved file: pages by content, equal ones once, zero ones not at all. Promises: what
-// finish() leaves is memory as it is then, however it was written between the steps before; a step costs time in
+// the last step leaves is memory as it is then, however it was written between those before; a step costs time in
 // proportion to the pages that it takes. Called while no CPU runs.
 #pragma once
 
@@ -46,6 +46,8 @@ public:
     u64 taken() const { return taken_; }  // pages so far, repetitions included
     // Something else than memory.
     SavedBytes add(std::span<const u8> bytes);
+    // The same by pages, ascending.
+    void add_page(SavedBytes& saved, u64 page, const u8* bytes);
     // A file that the machine was started with, after most of memory: much of it lies there in one piece, some pages a
     // little altered. In steps of at most so many pages; true: there is more to do.
     struct Loaded {
@@ -58,7 +60,7 @@ public:
         u64 next = 0;                                 // page
     };
     bool step_loaded(Loaded& loaded, u64 most);
-    // All that are left.
+    // After the last of all.
     void finish();
 
     std::vector<SavedBytes> regions() const;

@@ -79,7 +79,6 @@ struct Begun {
 
 Result<Begun> prepare(Machine& machine, CommandHost& host, const std::string& name, SameName same) {
     TRY(check_point_name(name));
-    TRY(host.may_save());
     TRY_SET(PointStore* const store, host.points());
     if (store->tree().find(name) != nullptr) {
         if (same == SameName::refuse) return Error{fmt::format("there is a point '{}' already", name)};
@@ -102,7 +101,8 @@ Result<Begun> prepare(Machine& machine, CommandHost& host, const std::string& na
 std::vector<WritableDisk> writable_disks(const Machine& machine) {
     std::vector<WritableDisk> disks;
     for (const PluggedDevice& device : machine.plugged())
-        if (device.disk != nullptr && !device.disk->read_only()) disks.push_back({device.id, device.disk});
+        if (device.disk != nullptr && !device.disk->read_only() && device.disk->temporary() == nullptr)
+            disks.push_back({device.id, device.disk});
     return disks;
 }
 

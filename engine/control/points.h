@@ -97,7 +97,7 @@ std::string points_text(const PointTree& tree, std::string_view present);
 // For programs: the result of viv-query-snapshots.
 nlohmann::json points_json(const PointTree& tree, std::string_view present);
 
-// The disks that a point has to hold.
+// The disks that keep a part of a point in their images. What temporary ones hold is in its file.
 struct WritableDisk {
     std::string id;
     block::Disk* disk = nullptr;

@@ -11,7 +11,7 @@ namespace viv {
 namespace {
 
 constexpr usize text_maximum = 1 << 20, region_maximum = 64, chunk_maximum = usize{1} << 28;
-constexpr usize device_maximum = 256, property_maximum = 64, port_maximum = 64;
+constexpr usize overlay_maximum = 256, device_maximum = 256, property_maximum = 64, port_maximum = 64;
 // Bytes that are mostly zero are small in a file and large in memory.
 constexpr u64 zero_pages_for_each = 16, zero_pages_always = 4096;
 
@@ -87,6 +87,7 @@ void SavedTable::state(Archive& a) {
     a.list(4, "regions", regions, region_maximum);
     a.numbers(5, "chunks", chunks, chunk_maximum);
     a(6, "pages_in_chunk", pages_in_chunk);
+    a.list(7, "overlays", overlays, overlay_maximum);
     a.require(std::has_single_bit(pages_in_chunk) && pages_in_chunk <= state::chunk_limit / page_size, "pages_in_chunk",
               "is no power of two that a chunk can hold");
 }
@@ -141,13 +142,22 @@ Result<std::span<const u8>> SavedPages::page(u32 stored) {
 
 template <class Each>
 Result<void> SavedPages::read_runs(const std::vector<u32>& runs, Each each) {
-    for (usize i = 0; i < runs.size(); i += SavedBytes::numbers_in_run) {
+    // A chunk is read once: what is stored once, and is in many places, would make it be read for each.
+    std::vector<usize> order;
+    for (usize i = 0; i < runs.size(); i += SavedBytes::numbers_in_run) order.push_back(i);
+    std::sort(order.begin(), order.end(), [&](usize a, usize b) { return runs[a + 2] < runs[b + 2]; });
+    for (const usize i : order) {
         for (u32 at = 0; at < runs[i + 1]; at++) {
             TRY_SET(const auto bytes, page(runs[i + 2] + at));
             each(u64{runs[i]} + at, bytes);
         }
     }
     return {};
+}
+
+Result<void> SavedPages::each(const SavedBytes& saved,
+                              const std::function<void(u64 page, std::span<const u8> bytes)>& use) {
+    return read_runs(saved.runs, use);
 }
 
 Result<std::vector<u8>> SavedPages::read(const SavedBytes& saved) {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "engine/control/machine.h"
 #include "engine/control/memory_saver.h"
+#include "engine/control/saved_overlay.h"
 
 namespace viv {
 
@@ -25,10 +27,11 @@ inline constexpr std::array<BlobSlot, 3> blob_slots{{
 struct SavedTable {
     Machine::SavedHead head;  // blobs by name only
     std::array<SavedBytes, blob_slots.size()> blobs;
-    SavedBytes components;            // an archive of CPUs, devices and so on
-    std::vector<SavedBytes> regions;  // of guest memory, as they were added
-    std::vector<u32> chunks;          // of pages_in_chunk pages each, but for the last
-    u32 pages_in_chunk = 4;           // a power of two; the first files of this format did not say
+    SavedBytes components;               // an archive of CPUs, devices and so on
+    std::vector<SavedBytes> regions;     // of guest memory, as they were added
+    std::vector<u32> chunks;             // of pages_in_chunk pages each, but for the last
+    std::vector<SavedOverlay> overlays;  // of temporary disks
+    u32 pages_in_chunk = 4;              // a power of two; the first files of this format did not say
 
     void state(Archive& a);
     // Of a file; what is in it is checked by SavedPages.
@@ -46,6 +49,8 @@ public:
     Result<void> check(const SavedBytes& saved, const char* what, Bases bases) const;
     // After check().
     Result<std::vector<u8>> read(const SavedBytes& saved);
+    // The same without `bases`, page by page, in any order; pages that are zero are left out.
+    Result<void> each(const SavedBytes& saved, const std::function<void(u64 page, std::span<const u8> bytes)>& use);
 
 private:
     SavedPages(state::FileReader& reader, const SavedTable& table, u64 stored)

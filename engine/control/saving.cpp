@@ -30,6 +30,7 @@ std::optional<Result<void>> Saving::advance() {
 }
 
 void Saving::step() {
+    if (state_taken_) return step_overlay() ? void() : finish_table();
     if (!memory_.step(step_pages_)) return step_blob() ? void() : take_state();
     if (memory_.taken() < next_growth_) return;
     next_growth_ += memory_.taken();
@@ -58,7 +59,7 @@ bool Saving::step_blob() {
 }
 
 Result<void> Saving::finish() {
-    while (!problem_ && !state_taken_) step();
+    while (!problem_ && !all_taken_) step();
     if (problem_) return *problem_;
     pipeline_.wait();
     return *pipeline_.result();
@@ -74,8 +75,34 @@ void Saving::take_state() {
     table_.pages_in_chunk = saved_pages_in_chunk;
     machine_.describe(table_.head);
     table_.components = memory_.add(machine_.save_components());
-    memory_.finish();
+    memory_.step(~u64{0});
     table_.regions = memory_.regions();
+    if (auto taken = take_overlays(); !taken.ok()) problem_ = taken.error();
+}
+
+Result<void> Saving::take_overlays() {
+    for (usize i = 0; i < machine_.plugged.size(); i++) {
+        block::Disk* const disk = machine_.plugged[i].disk;
+        block::TemporaryOverlay* const overlay = disk != nullptr ? disk->temporary() : nullptr;
+        if (overlay == nullptr) continue;
+        TRY_SET(auto saver, OverlaySaver::of(static_cast<u32>(i), *overlay));
+        overlays_.push_back(std::move(saver));
+    }
+    return {};
+}
+
+// False: there was nothing left to do.
+bool Saving::step_overlay() {
+    if (overlays_.empty()) return false;
+    if (overlays_.back().step(memory_, step_pages_)) return true;
+    table_.overlays.push_back(overlays_.back().take());
+    overlays_.pop_back();
+    return true;
+}
+
+void Saving::finish_table() {
+    all_taken_ = true;
+    memory_.finish();
     pipeline_.finish([this](const ChunkPipeline::Numbers& numbers) {
         table_.chunks = numbers;
         std::vector<u8> bytes;

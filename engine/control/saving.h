@@ -1,7 +1,8 @@
 // A machine on its way into a file while it runs. Memory goes out in small steps between slices, and what is written
 // meanwhile once more; the step that finds nothing else takes the state of everything else with it, which is the moment
-// that the file holds. Compressing and writing go on beside the machine. Promises: the machine stands still for a few
-// milliseconds at a time; a guest that writes faster than steps go is given longer ones until they suffice.
+// that the file holds. What temporary disks held then goes out after it. Compressing and writing go on beside the
+// machine. Promises: the machine stands still for a few milliseconds at a time; a guest that writes faster than steps
+// go is given longer ones until they suffice.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 
 #include "engine/control/implementation.h"
 #include "engine/control/memory_saver.h"
+#include "engine/control/saved_overlay.h"
 #include "engine/control/saved_table.h"
 
 namespace viv {
@@ -24,7 +26,7 @@ public:
     // One step. The result, once the file is complete or cannot be.
     std::optional<Result<void>> advance();
     // Whether a step would do something now, or the threads are to be waited for.
-    bool wants_steps() const { return !state_taken_ && !problem_ && pipeline_.wants_more(); }
+    bool wants_steps() const { return !all_taken_ && !problem_ && pipeline_.wants_more(); }
     // All that is left, at once.
     Result<void> finish();
 
@@ -32,6 +34,9 @@ private:
     void step();
     bool step_blob();
     void take_state();
+    Result<void> take_overlays();
+    bool step_overlay();
+    void finish_table();
 
     Machine::Implementation& machine_;
     Machine::Moment moment_;
@@ -43,7 +48,9 @@ private:
     std::optional<BlobContent> blob_content_;
     MemorySaver::Loaded loaded_;
     u64 step_pages_, next_growth_;
-    bool state_taken_ = false;
+    bool state_taken_ = false;            // the moment has been
+    std::vector<OverlaySaver> overlays_;  // of it, that have not been written
+    bool all_taken_ = false;
     std::optional<Error> problem_;
 };
 

@@ -205,6 +205,10 @@ struct SavedMachine {
         for (const SavedBytes& region : saved.table.regions)
             TRY(pages.check(region, "memory", SavedPages::Bases::none));
         TRY(pages.check(saved.table.components, "state", SavedPages::Bases::none));
+        for (const SavedOverlay& overlay : saved.table.overlays) {
+            TRY(overlay.check());
+            TRY(pages.check(overlay.bytes, "temporary disk", SavedPages::Bases::none));
+        }
         return saved;
     }
 };
@@ -255,10 +259,12 @@ Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Sourc
     TRY_SET(auto saved, SavedMachine::open(std::move(source)));
     TRY(saved.reader.verify());
     std::vector<u8> state_bytes;
+    OverlayContents overlays;
     {
         TRY_SET(auto pages, SavedPages::open(saved.reader, saved.table));
         TRY(fits(saved.table));
         TRY_SET(state_bytes, pages.read(saved.table.components));
+        TRY_SET(overlays, read_overlays(pages, saved.table.overlays, plugged));
     }
     clock.pause();
     const auto before = save_components();
@@ -274,6 +280,7 @@ Result<void> Machine::Implementation::begin_restore(std::shared_ptr<state::Sourc
         if (state == RunState::running) clock.resume();
         return done;
     }
+    for (auto& [overlay, content] : overlays) overlay->replace(std::move(content));
     const bool was_running = state == RunState::running;
     state = RunState::paused;
     stop_reason = StopReason::restored;

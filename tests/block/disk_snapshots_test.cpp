@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/block/catalog.h"
+#include "engine/block/overlay.h"
 
 namespace viv::block {
 namespace {

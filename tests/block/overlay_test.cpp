@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "engine/block/block.h"
+#include "engine/block/overlay.h"
 #include "tests/block/memory_file.h"
 
 namespace viv::block {
@@ -120,6 +120,29 @@ TEST_F(OverlayTest, AgreesWithAPlainDiskInRandomUse) {
             }
         }
     }
+}
+
+TEST_F(OverlayTest, ContentStaysWhatItWasAndCanBePutBack) {
+    std::vector<u8> old(3 * 512, 0xaa), young(1024, 0xbb);
+    ASSERT_EQ(run(*disk, Operation::write, 512, old.size(), {old}), Status::ok);
+    ASSERT_EQ(run(*disk, Operation::write_zeroes, 200 * 512, 512), Status::ok);
+    TemporaryOverlay* const overlay = disk->temporary();
+    ASSERT_NE(overlay, nullptr);
+    const auto then = overlay->content();
+    const auto was = read(0, sectors * 512);
+    ASSERT_EQ(run(*disk, Operation::write, 1024, young.size(), {young}), Status::ok);
+    ASSERT_EQ(run(*disk, Operation::write, 300 * 512, young.size(), {young}), Status::ok);
+    ASSERT_EQ(run(*disk, Operation::write_zeroes, 0, 1024), Status::ok);
+    ASSERT_EQ(run(*disk, Operation::discard, 0, disk->size()), Status::ok);
+    EXPECT_NE(read(0, sectors * 512), was);
+    overlay->replace(then);
+    EXPECT_EQ(read(0, sectors * 512), was);
+    // And again: what was put back is not what is written to.
+    ASSERT_EQ(run(*disk, Operation::write, 512, young.size(), {young}), Status::ok);
+    overlay->replace(then);
+    EXPECT_EQ(read(0, sectors * 512), was);
+    overlay->replace({});
+    EXPECT_EQ(read(0, sectors * 512), content.bytes);
 }
 
 TEST_F(OverlayTest, DiscardForgetsOurOwnAndTouchesNothingElse) {

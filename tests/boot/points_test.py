@@ -193,6 +193,23 @@ class Points(unittest.TestCase):
         self.assertEqual(json.loads(self.viv("snapshot", "list", "--in", str(self.points), "--json")), [])
         self.assertEqual([path.name for path in self.points.iterdir()], ["points.json"])
 
+    def test_a_temporary_disk_goes_back_too(self):
+        raw = self.folder / "raw"
+        raw.write_bytes(bytes(1 << 20))
+        given = ("--disk", f"file={raw},format=raw,snapshot=on")
+        session = self.booted(*given)
+        self.seen(session, "printf first. >/dev/vdb; sync", "")
+        self.snapshot("create", "a")
+        look = "echo 3 >/proc/sys/vm/drop_caches; head -c 6 /dev/vdb; echo"
+        self.seen(session, "printf second >/dev/vdb; " + look, "second\n")
+        self.snapshot("restore", "a")
+        self.seen(session, look, "first.\n")
+        self.end(session)
+        self.assertEqual(raw.read_bytes(), bytes(1 << 20))
+        session = self.start("--loadvm", "a", *given)
+        self.seen(session, look, "first.\n")
+        self.end(session)
+
     def test_a_guest_that_writes_is_caught_in_one_moment(self):
         session = self.mounted()
         session.type("i=0; while :; do i=$((i+1)); echo $i >/d/f$((i % 50)); sync; echo $i >/tmp/last; done & echo st''arted\n")

@@ -90,6 +90,26 @@ class SavedMachines(unittest.TestCase):
             found.append(session.expect(r"([0-9a-f]{32})=")[1])
         self.assertNotEqual(found[0], found[1])
 
+    def test_a_temporary_disk_is_in_the_file(self):
+        disk = self.folder / "disk.raw"
+        disk.write_bytes(b"first" + bytes((1 << 20) - 5))
+        given = ("--disk", f"file={disk},format=raw,snapshot=on")
+        show = "echo 3 > /proc/sys/vm/drop_caches; head -c 10 /dev/vda; echo\n"
+        session = self.start(*given)
+        session.type("printf second > /dev/vda; " + show)
+        session.expect(ANSWER + "second")
+        path = self.save()
+        session.type("printf thirds > /dev/vda; " + show)
+        session.expect(ANSWER + "thirds")
+        opened = self.opened(path, *given)
+        opened.type(show)
+        opened.expect(ANSWER + "second")
+        self.assertEqual(disk.read_bytes()[:5], b"first")
+
+        done = viv.run("run", "--restore", str(path), "--disk", f"file={disk},format=raw,readonly=on")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("has a temporary disk (snapshot=on), this one's has none", done.stderr)
+
     def test_a_client_that_goes_does_not_end_the_saving(self):
         session = self.start()
         path = self.folder / "saved"

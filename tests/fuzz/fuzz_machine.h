@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/block/overlay.h"
 #include "engine/control/machine.h"
 #include "engine/dev/catalog.h"
 #include "engine/lang/bytes.h"
@@ -79,7 +80,7 @@ private:
 
 constexpr u64 ram_base = 0x8000'0000, ram_size = 16 << 20;
 
-enum class Plugged : u8 { bare, every_virtio_device };
+enum class Plugged : u8 { bare, temporary_disk, every_virtio_device };
 
 class Bench {
 public:
@@ -89,6 +90,13 @@ public:
         config.board.memory = ram_size;
         config.board.kernel = Blob{"loop", {0x6f, 0, 0, 0}};  // j .
         config.board.serials = {&null_};
+        if (plugged == Plugged::temporary_disk) {
+            DeviceSpec spec;
+            spec.name = "virtio-blk-device";
+            spec.disk = block::make_temporary_overlay(
+                block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_only).value());
+            config.board.devices.push_back(std::move(spec));
+        }
         if (plugged == Plugged::every_virtio_device) {
             unsigned on_mmio = 0;
             for (const auto& kind : device_catalog()) {

@@ -1,6 +1,7 @@
 // Machines that older versions have saved: the files in tests/golden/saved are opened by every version from theirs on,
 // and go on as they would have. Each is the same small machine: a program that has set a UART, the interrupt controller
-// and a floating-point register, and counts into 64 pages of memory. A file is never written anew. Whatever writes
+// and a floating-point register, and counts into 64 pages of memory; the younger ones have a temporary disk. A file is
+// never written anew. Whatever writes
 // them otherwise gets a new one: VIV_GOLDEN=write makes the test write the one of today's if it is missing.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/block/overlay.h"
+#include "engine/control/saved_config.h"
 #include "engine/host/bytes_file.h"
 #include "engine/lang/bytes.h"
 #include "tests/control/fake_machine.h"
@@ -42,14 +45,27 @@ constexpr u64 pages = 0x8040'0000, page_count = 64;
 constexpr u64 uart_scratch = 0x1000'0007, plic_priority = 0x0c00'0028;
 constexpr u64 saved_after = before_loop + 10'000 * in_loop + 4;  // between the counting and the store
 
+// Over a disk of zeroes.
+constexpr u64 disk_size = 200 << 10;
+constexpr u64 written[] = {512, 70'000 / 512 * 512, disk_size - 512};  // a sector each, of its place's number
+
 struct Bench {
+    std::vector<u8> image = std::vector<u8>(disk_size);
     HeapMemory memory;
     StepClock clock;
     FixedEntropy entropy;
     NullLogSink log;
     std::unique_ptr<Machine> machine;
 
-    void create(MachineConfig config) {
+    enum class Disk : u8 { none, temporary };
+    void create(MachineConfig config, Disk disk) {
+        if (disk == Disk::temporary) {
+            DeviceSpec spec;
+            spec.name = "virtio-blk-device";
+            auto below = block::open_raw(std::make_unique<host::BytesFile>(image), "zeroes", block::Access::read_only);
+            spec.disk = block::make_temporary_overlay(std::move(below).value());
+            config.board.devices.push_back(std::move(spec));
+        }
         auto made = Machine::create(std::move(config), MachineHost{memory, clock, entropy, log});
         ASSERT_TRUE(made.ok()) << made.error().message;
         machine = std::move(made).value();
@@ -69,8 +85,28 @@ struct Bench {
         EXPECT_TRUE(machine->board().bus().read(address, size, read));
         return read;
     }
+    block::Disk* disk() { return machine->plugged().empty() ? nullptr : machine->plugged()[0].disk; }
+    void carry_out(block::Operation operation, u64 offset, std::vector<u8>& bytes) {
+        block::Status status = block::Status::unsupported;
+        disk()->submit({operation, offset, bytes.size(), {bytes}, [&](block::Status done) { status = done; }});
+        EXPECT_EQ(status, block::Status::ok);
+    }
+    void write_disk() {
+        for (usize i = 0; i < std::size(written); i++) {
+            std::vector<u8> bytes(512, static_cast<u8>(i + 1));
+            carry_out(block::Operation::write, written[i], bytes);
+        }
+    }
+    void check_disk() {
+        std::vector<u8> content(disk_size), expected(disk_size);
+        carry_out(block::Operation::read, 0, content);
+        for (usize i = 0; i < std::size(written); i++)
+            std::fill_n(expected.data() + written[i], 512, static_cast<u8>(i + 1));
+        EXPECT_EQ(content, expected);
+    }
     // Everything that the program has done by then.
     void check() {
+        if (disk() != nullptr) check_disk();
         const u64 total = machine->instructions();
         ASSERT_GT(total, before_loop);
         const u64 rounds = (total - before_loop) / in_loop, in_round = (total - before_loop) % in_loop;
@@ -88,7 +124,7 @@ struct Bench {
 };
 
 // By the format, and by what else has changed since. The last one is as today's are.
-constexpr std::string_view names[] = {"riscv-virt-2", "riscv-virt-2-chunks-of-32"};
+constexpr std::string_view names[] = {"riscv-virt-2", "riscv-virt-2-chunks-of-32", "riscv-virt-2-temporary-disk"};
 
 std::string file_of(std::string_view name) {
     return fmt::format("{}/tests/golden/saved/{}.viv", VIV_SOURCE_FOLDER, name);
@@ -107,7 +143,8 @@ void write_file() {
     config.board.kernel = std::move(kernel);
     config.determinism = Determinism::deterministic;
     config.launch = "launch";
-    bench.create(std::move(config));
+    bench.create(std::move(config), Bench::Disk::temporary);
+    bench.write_disk();
     bench.run_to(saved_after);
     bench.check();
     VectorSink sink;
@@ -140,18 +177,8 @@ void prepare(Bench& bench, const std::vector<u8>& bytes) {
     EXPECT_EQ(head->launch, "launch");
     EXPECT_EQ(head->append, "golden");
     EXPECT_TRUE(head->deterministic);
-    MachineConfig config;
-    config.start = Start::empty;
-    config.determinism = Determinism::deterministic;
-    config.seed = head->seed;
-    config.harts = head->harts;
-    config.board.machine = head->machine;
-    config.board.cpu = head->cpu;
-    config.board.memory = head->memory;
-    config.board.cpus = head->cpus;
-    config.board.append = head->append;
-    config.board.kernel = head->kernel;
-    bench.create(std::move(config));
+    const auto disk = head->devices.empty() ? Bench::Disk::none : Bench::Disk::temporary;
+    bench.create(config_of(std::move(*head)), disk);
 }
 
 TEST_P(GoldenSaved, OpensAndGoesOn) {

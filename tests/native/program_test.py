@@ -165,8 +165,6 @@ class BadInputTest(ProgramTest):
         (self.folder / "noise").write_bytes(bytes(range(256)) * 64)
         self.refused("--restore missing: cannot open", "run", "--restore", "missing")
         self.refused("--restore noise: ", "run", "--restore", "noise")
-        self.refused("--save-at-end: the changes to", *self.run_args(), "--disk", "file=noise,snapshot=on",
-                     "--save-at-end", "f")
 
     def test_exec(self):
         self.refused("exec: the command is missing", "exec", "linux-riscv64")
@@ -425,14 +423,6 @@ class ControlTest(ProgramTest):
             result = self.viv("info", "jit", "--from", endpoint)
             self.assertEqual((result.returncode, result.stdout, result.stderr),
                              (2, "", f"viv: --from {endpoint}: {problem}\n"))
-
-    def test_a_machine_with_a_temporary_disk_is_not_saved(self):
-        (self.folder / "disk").write_bytes(bytes(1 << 16))
-        self.start_listening("--serial", "null", "--qmp", "unix:q", "--disk", "disk,snapshot=on")
-        result = self.viv("save", "--from", "unix:q", "vm.saved")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("the changes to disk are kept in memory only", result.stderr)
-        self.assertFalse((self.folder / "vm.saved").exists())
 
     def test_input_of_deterministic_runs_is_read_ahead(self):
         def once(text):

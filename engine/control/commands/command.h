@@ -34,9 +34,6 @@ public:
     virtual std::string_view version() = 0;       // of the program: "0.1.0"
     virtual std::string_view machine_name() = 0;  // as the user named it; may be empty
     virtual u64 realtime_ns() = 0;                // for the time stamps of events, nanoseconds since 1970
-    // Can a saved machine be whole? Not if the host keeps state of it that is not the machine's (a disk's temporary
-    // overlay): the error says what.
-    virtual Result<void> may_save() { return {}; }
     // A file for a command's output. The error names the path.
     virtual Result<std::unique_ptr<ByteSink>> create_file(std::string_view path) = 0;
     // Where the machine's points are. The error says how to get them.

@@ -23,7 +23,6 @@ Result<void> save_with(CommandCall& call, const std::function<Result<void>(Machi
 }
 
 Result<void> save(CommandCall& call) {
-    TRY(call.context.host.may_save());
     const std::string path = call.text_argument(0);
     TRY_SET(auto sink, call.context.host.create_file(path));
     const auto named = [path](const Result<void>& done) -> Result<void> {
