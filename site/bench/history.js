@@ -519,5 +519,24 @@ const history_of_runs = [
   "real": {},
   "boots": {},
   "disk_boots": {}
+ },
+ {
+  "date": "2026-11-23",
+  "commit": "84358e323",
+  "file": "2026-11-23-84358e323",
+  "means": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {},
+   "qemu": {}
+  },
+  "against_qemu": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {}
+  },
+  "real": {},
+  "boots": {},
+  "disk_boots": {}
  }
 ];
