@@ -30,9 +30,15 @@ void FrameDescriptor::flow_changed() {
 
 void FrameDescriptor::readable() {
     for (unsigned i = 0; i < frames_a_poll && flowing(); i++) {
-        const ssize_t size = read_frame(buffer_);
+        net::Offload offload;
+        const ssize_t size = read_frame(buffer_, offload);
         if (size < 0) return;
-        if (net::good_size(static_cast<usize>(size))) deliver({buffer_.data(), static_cast<usize>(size)});
+        const auto frame = std::span(buffer_).first(static_cast<usize>(size));
+        if (!net::good_size(frame.size())) continue;
+        if (offload.is_finished() && !offload.checked)
+            deliver(frame);
+        else
+            deliver_offloaded(frame, offload);
     }
 }
 

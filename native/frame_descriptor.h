@@ -21,8 +21,8 @@ protected:
     int number() const { return descriptor_.number(); }
     // From within read_frame(): it gives no more frames, ever.
     void stop();
-    // The next frame into `buffer`: its size, 0 for one to be skipped, or -1 if there is none now.
-    virtual ssize_t read_frame(std::span<u8> buffer) = 0;
+    // The next frame into `buffer`, and what it lacks: its size, 0 for one to be skipped, or -1 if there is none now.
+    virtual ssize_t read_frame(std::span<u8> buffer, net::Offload& offload) = 0;
 
 private:
     void flow_changed() override;

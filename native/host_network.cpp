@@ -2,6 +2,7 @@
 #include "native/host_network.h"
 
 #include "engine/lang/check.h"
+#include "engine/net/inspect.h"
 #include "native/net_capture.h"
 #include "native/net_datagram.h"
 #include "native/net_stream.h"
@@ -15,6 +16,7 @@ HostNetwork::HostNetwork(Networks& networks) : networks_(networks) { networks_.o
 HostNetwork::~HostNetwork() { std::erase(networks_.open_, this); }
 
 void HostNetwork::attach(net::NetDevice* device) {
+    device_ = device;
     queue_.attach(device);
     update_flow();
 }
@@ -24,12 +26,34 @@ void HostNetwork::receive_ready() {
     update_flow();
 }
 
-void HostNetwork::deliver(std::span<const u8> frame) {
+void HostNetwork::hand_on(std::span<const u8> frame, const net::Offload& offload) {
     if (networks_.running())
-        queue_.put(frame);
+        queue_.put(frame, offload);
     else
-        queue_.keep(frame);
+        queue_.keep(frame, offload);
     update_flow();
+}
+
+void HostNetwork::deliver(std::span<const u8> frame) {
+    const auto takes = device_ != nullptr ? device_->takes() : net::NetDevice::Takes{};
+    const auto emit = [this](std::span<const u8> each, const net::Offload& offload) { hand_on(each, offload); };
+    if (takes.checked) return joiner_.add(frame, takes, emit);
+    joiner_.flush(emit);
+    hand_on(frame, {});
+}
+
+void HostNetwork::deliver_offloaded(std::span<u8> frame, const net::Offload& offload) {
+    flush();
+    const auto takes = device_ != nullptr ? device_->takes() : net::NetDevice::Takes{};
+    const bool long_one = offload.segment != 0;
+    const bool is_v4 = frame.size() >= net::smallest_frame && net::ether_type_of(frame) == net::ether_ipv4;
+    if (takes.checked && (!long_one || (is_v4 ? takes.tcp4 : takes.tcp6))) return hand_on(frame, offload);
+    net::finish_frame(frame, offload, [this](std::span<const u8> each) { hand_on(each, {}); });
+}
+
+void HostNetwork::flush() {
+    if (joiner_.empty()) return;
+    joiner_.flush([this](std::span<const u8> frame, const net::Offload& offload) { hand_on(frame, offload); });
 }
 
 void HostNetwork::update_flow() {
@@ -38,6 +62,10 @@ void HostNetwork::update_flow() {
     if (now == flowing_) return;
     flowing_ = now;
     flow_changed();
+}
+
+void Networks::flush() {
+    for (HostNetwork* each : open_) each->flush();
 }
 
 void Networks::follow(Machine& machine) {

@@ -12,6 +12,7 @@
 #include "engine/lang/log.h"
 #include "engine/net/frame_queue.h"
 #include "engine/net/net.h"
+#include "engine/net/segments.h"
 #include "native/event_loop.h"
 #include "native/net_options.h"
 
@@ -33,6 +34,8 @@ public:
     // Those that need nothing of the host.
     static std::unique_ptr<net::NetBackend> open_repeatable(const NetOption& option);
 
+    // Hands over what waits to be joined with what might have come. Before each slice.
+    void flush();
     // The machine whose networks they are, from now on.
     void follow(Machine& machine);
 
@@ -62,8 +65,12 @@ public:
     void receive_ready() final;
 
 protected:
-    // A frame for the guest; it is dropped if the queue is full.
+    // A frame for the guest; it is dropped if the queue is full. TCP segments wait until flush() for more of their
+    // connection, if the card takes them joined.
     void deliver(std::span<const u8> frame);
+    // The same of one that lacks something; it is the caller's own memory, and may be changed.
+    void deliver_offloaded(std::span<u8> frame, const net::Offload& offload);
+    void flush();
     // Whether more frames are welcome now. When that changes, flow_changed() is called.
     bool flowing() const { return flowing_; }
     virtual void flow_changed() = 0;
@@ -72,9 +79,12 @@ protected:
 private:
     friend class Networks;
     void update_flow();
+    void hand_on(std::span<const u8> frame, const net::Offload& offload);
 
     Networks& networks_;
+    net::NetDevice* device_ = nullptr;
     net::FrameQueue queue_;
+    net::SegmentJoiner joiner_;
     bool flowing_ = false;
 };
 

@@ -76,7 +76,7 @@ private:
     }
     Result<void> bind_unix(const Descriptor& socket, const Address& local);
     Result<void> join(const Descriptor& socket);
-    ssize_t read_frame(std::span<u8> buffer) override;
+    ssize_t read_frame(std::span<u8> buffer, net::Offload& offload) override;
     void remember(const net::MacAddress& address);
     bool is_own(std::span<const u8> frame) const;
 
@@ -181,7 +181,7 @@ bool DatagramNetwork::is_own(std::span<const u8> frame) const {
     return false;
 }
 
-ssize_t DatagramNetwork::read_frame(std::span<u8> buffer) {
+ssize_t DatagramNetwork::read_frame(std::span<u8> buffer, net::Offload& /*offload*/) {
     Address from;
     from.size = sizeof from.storage;
     ssize_t size = 0;

@@ -78,6 +78,7 @@ void Session::adopt(std::unique_ptr<Machine> machine) {
     machine_ = std::move(machine);
     networks.follow(*machine_);
     loop_ = std::make_unique<MachineLoop>(*machine_, events);
+    loop_->add([this] { networks.flush(); });
 }
 
 Result<void> Session::check_controls(const std::vector<ControlEndpoint>& controls) {

@@ -41,6 +41,7 @@ public:
 
     Result<void> start();
     void send(std::span<const u8> frame) override;
+    void send_offloaded(std::span<const u8> frame, const net::Offload& offload) override;
 
 private:
     // A timer of libslirp, owned by it.
@@ -58,6 +59,7 @@ private:
         bool named = false;  // by the library, this time
     };
 
+    void input();
     static const SlirpCb& callbacks();
     static UserNetwork& self(void* opaque) { return *static_cast<UserNetwork*>(opaque); }
     Result<void> add_host_forward(const HostForward& forward);
@@ -208,6 +210,16 @@ Result<void> UserNetwork::add_guest_forward(const GuestForward& forward) {
 void UserNetwork::send(std::span<const u8> frame) {
     // A copy, since the guest may change its own memory between a check and its use.
     frame_.assign(frame.begin(), frame.end());
+    input();
+}
+
+// The library takes segments of any length: a connection ends there, and is another one of the host's.
+void UserNetwork::send_offloaded(std::span<const u8> frame, const net::Offload& offload) {
+    frame_.assign(frame.begin(), frame.end());
+    if (net::finish_sums(frame_, offload)) input();
+}
+
+void UserNetwork::input() {
     if (!net::good_size(frame_.size())) return;
     const u16 type = net::ether_type_of(frame_);
     // libslirp would also play a management controller (NC-SI), which no guest of ours has a use for.
@@ -216,6 +228,7 @@ void UserNetwork::send(std::span<const u8> frame) {
     if (sockets_.size() >= most_sockets && net::may_open_connection(frame_))
         return log_.guest("{} connections are open; further ones are refused until some are closed", most_sockets);
     slirp_input(slirp_, frame_.data(), static_cast<int>(frame_.size()));
+    flush();  // the answers
     stale_ = true;
 }
 

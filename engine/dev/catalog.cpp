@@ -21,8 +21,10 @@ constexpr std::string_view gpu_pci_help =
 constexpr std::array catalog{
     DeviceKind{"virtio-blk-device", "disk", DeviceBus::virtio_mmio, block_help},
     DeviceKind{"virtio-blk-pci", "disk", DeviceBus::pci, block_pci_help},
-    DeviceKind{"virtio-net-device", "Ethernet card", DeviceBus::virtio_mmio, "mac=ADDRESS, queue-size=N"},
-    DeviceKind{"virtio-net-pci", "Ethernet card", DeviceBus::pci, "mac=ADDRESS, queue-size=N, addr=SLOT"},
+    DeviceKind{"virtio-net-device", "Ethernet card", DeviceBus::virtio_mmio,
+               "mac=ADDRESS, queue-size=N, offloads=on|off, host_mtu=BYTES"},
+    DeviceKind{"virtio-net-pci", "Ethernet card", DeviceBus::pci,
+               "mac=ADDRESS, queue-size=N, offloads=on|off, host_mtu=BYTES, addr=SLOT"},
     DeviceKind{"virtio-serial-device", "console and named byte channels", DeviceBus::virtio_mmio, ""},
     DeviceKind{"virtio-serial-pci", "console and named byte channels", DeviceBus::pci, "addr=SLOT"},
     DeviceKind{"virtio-rng-device", "random number source", DeviceBus::virtio_mmio, "max-bytes=N, period=MILLISECONDS"},

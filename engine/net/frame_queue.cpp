@@ -10,24 +10,31 @@ void FrameQueue::attach(NetDevice* device) {
     bytes_ = 0;
 }
 
-bool FrameQueue::put(std::span<const u8> frame) {
+// False: there is no room now.
+bool FrameQueue::hand_over(std::span<const u8> frame, const Offload& offload) {
+    const auto takes = device_->takes();
+    if (takes.checked) return device_->receive_offloaded(frame, offload);
+    return !offload.is_finished() || device_->receive(frame);
+}
+
+bool FrameQueue::put(std::span<const u8> frame, const Offload& offload) {
     if (device_ == nullptr || !good_size(frame.size())) return false;
     if (waiting_.empty() && !delivering_) {
         delivering_ = true;
-        const bool taken = device_->receive(frame);
+        const bool taken = hand_over(frame, offload);
         delivering_ = false;
         if (taken) return true;
     }
-    return keep(frame);
+    return keep(frame, offload);
 }
 
-bool FrameQueue::keep(std::span<const u8> frame) {
+bool FrameQueue::keep(std::span<const u8> frame, const Offload& offload) {
     if (device_ == nullptr || !good_size(frame.size())) return false;
     if (waiting_.size() >= most_frames || bytes_ + frame.size() > most_bytes) {
         dropped_++;
         return false;
     }
-    waiting_.emplace_back(frame.begin(), frame.end());
+    waiting_.push_back({{frame.begin(), frame.end()}, offload});
     bytes_ += frame.size();
     return true;
 }
@@ -36,9 +43,9 @@ void FrameQueue::deliver() {
     if (delivering_) return;
     delivering_ = true;
     for (usize left = waiting_.size(); left != 0 && !waiting_.empty() && device_ != nullptr; left--) {
-        if (!device_->receive(waiting_.front())) break;
+        if (!hand_over(waiting_.front().bytes, waiting_.front().offload)) break;
         if (waiting_.empty()) break;  // it was detached meanwhile
-        bytes_ -= waiting_.front().size();
+        bytes_ -= waiting_.front().bytes.size();
         waiting_.pop_front();
     }
     delivering_ = false;

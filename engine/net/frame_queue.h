@@ -1,6 +1,7 @@
 // Frames on their way to a device that has no buffer for them now.
 // Promises: order is kept; memory is bounded (a frame that finds no room is dropped and counted); receive() of the
-// device is never entered twice, and a device that answers each frame with another cannot hold the caller.
+// device is never entered twice, and a device that answers each frame with another cannot hold the caller; a frame that
+// lacks something goes to a device that takes such ones only, and is dropped if it does not any more.
 #pragma once
 
 #include <deque>
@@ -18,9 +19,9 @@ public:
     // Null: everything that waits is dropped, and so is what comes.
     void attach(NetDevice* device);
     // To the device now if nothing waits before it, else later. False if it was dropped.
-    bool put(std::span<const u8> frame);
+    bool put(std::span<const u8> frame, const Offload& offload = {});
     // For later in any case.
-    bool keep(std::span<const u8> frame);
+    bool keep(std::span<const u8> frame, const Offload& offload = {});
     // Hands over what the device takes now, and no more than what waits when this is called.
     void deliver();
 
@@ -30,8 +31,14 @@ public:
     u64 dropped() const { return dropped_; }
 
 private:
+    struct Waiting {
+        std::vector<u8> bytes;
+        Offload offload;
+    };
+    bool hand_over(std::span<const u8> frame, const Offload& offload);
+
     NetDevice* device_ = nullptr;
-    std::deque<std::vector<u8>> waiting_;
+    std::deque<Waiting> waiting_;
     usize bytes_ = 0;
     u64 dropped_ = 0;
     bool delivering_ = false;

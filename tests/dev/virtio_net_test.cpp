@@ -18,11 +18,16 @@ public:
     struct Shared {
         net::NetDevice* device = nullptr;
         std::vector<std::string> sent;
+        std::vector<net::Offload> offloads;
         unsigned ready = 0;
         bool loops = false;
     };
     explicit TestBackend(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
     void attach(net::NetDevice* device) override { shared_->device = device; }
+    void send_offloaded(std::span<const u8> frame, const net::Offload& offload) override {
+        shared_->offloads.push_back(offload);
+        send(frame);
+    }
     void send(std::span<const u8> frame) override {
         shared_->sent.emplace_back(frame.begin(), frame.end());
         if (shared_->loops) shared_->device->receive(frame);
@@ -147,6 +152,73 @@ TEST_P(VirtioNetTest, SendsFramesInAnyFraming) {
     send({12, 60'000, 5'550}, header + std::string(65'550, 'x'));
     EXPECT_EQ(wire->sent.size(), 1u);
     EXPECT_FALSE(rig->needs_reset());
+}
+
+std::string header_with(u8 flags, u8 segmentation, u16 length, u16 segment, u16 from, u16 at) {
+    std::string text{static_cast<char>(flags), static_cast<char>(segmentation)};
+    for (const u16 value : {length, segment, from, at, u16{0}}) {
+        text += static_cast<char>(value & 0xff);
+        text += static_cast<char>(value >> 8);
+    }
+    return text;
+}
+
+TEST_P(VirtioNetTest, LeavesWorkToTheBackEndAsTheDriverAsks) {
+    start();
+    const std::string frame = frame_to(other_mac, 5000);
+    send({5012}, header_with(1, 1, 66, 1448, 34, 16) + frame);
+    send({12, 5000}, header_with(1, 0, 0, 0, 34, 6) + frame);
+    ASSERT_EQ(wire->offloads.size(), 2u);
+    EXPECT_EQ(wire->sent, (std::vector<std::string>{frame, frame}));
+    EXPECT_EQ(wire->offloads[0].segment, 1448);
+    EXPECT_EQ(wire->offloads[0].header, 66);
+    EXPECT_EQ(wire->offloads[0].sum_from, 34);
+    EXPECT_EQ(wire->offloads[0].sum_at, 16);
+    EXPECT_EQ(wire->offloads[1].segment, 0);
+    EXPECT_EQ(wire->offloads[1].sum_at, 6);
+    // UDP, a checksum that is not left, no length, and a flag that is nothing for a device.
+    for (const auto& wrong : {header_with(1, 3, 66, 1448, 34, 16), header_with(0, 1, 66, 1448, 34, 16),
+                              header_with(1, 1, 66, 0, 34, 16), header_with(2, 0, 0, 0, 0, 0)})
+        send({5012}, wrong + frame);
+    EXPECT_EQ(wire->sent.size(), 2u);
+}
+
+TEST_P(VirtioNetTest, TellsTheDriverWhatAFrameLacks) {
+    start();
+    EXPECT_TRUE(device().takes().checked);
+    EXPECT_TRUE(device().takes().tcp4);
+    EXPECT_TRUE(device().takes().tcp6);
+    std::string frame = frame_to(to_me, 3000);
+    frame.replace(12, 2, std::string("\x08\x00", 2));
+    const auto give = [&](const net::Offload& offload) {
+        const u64 at = offer(4000);
+        EXPECT_TRUE(
+            device().receive_offloaded(std::span(reinterpret_cast<const u8*>(frame.data()), frame.size()), offload));
+        EXPECT_TRUE(receive->take());
+        std::string head = rig->get_text(at, 12);
+        EXPECT_EQ(rig->get_text(at + 12, frame.size()), frame);
+        head[10] = 0;  // num_buffers
+        return head;
+    };
+    EXPECT_EQ(give({.sum_from = 34, .sum_at = 16, .segment = 1448, .header = 66}), header_with(1, 1, 66, 1448, 34, 16));
+    EXPECT_EQ(give({.checked = true}), header_with(2, 0, 0, 0, 0, 0));
+    frame.replace(12, 2, "\x86\xdd");
+    EXPECT_EQ(give({.sum_from = 54, .sum_at = 16, .segment = 1428, .header = 86}), header_with(1, 4, 86, 1428, 54, 16));
+
+    // Without the features everything is as on the wire, and what has them only in part is refused.
+    const auto bits = [](std::initializer_list<unsigned> all) {
+        u64 set = 0;
+        for (const unsigned each : all) set |= u64{1} << each;
+        return set;
+    };
+    start(bits({0, 1, 7, 8, 11, 12}));
+    EXPECT_FALSE(device().takes().checked);
+    send({3012}, header_with(1, 0, 0, 0, 34, 16) + frame);
+    EXPECT_TRUE(wire->offloads.size() == 0);
+    rig = make_rig();
+    EXPECT_FALSE(rig->negotiate(rig->port->offered() & ~bits({0})));
+    rig = make_rig();
+    EXPECT_FALSE(rig->negotiate(rig->port->offered() & ~bits({1})));
 }
 
 TEST_P(VirtioNetTest, ReceivesIntoOneBuffer) {

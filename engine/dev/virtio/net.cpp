@@ -10,13 +10,21 @@
 #include <string>
 
 #include "engine/dev/virtio/create.h"
+#include "engine/net/inspect.h"
 
 namespace viv::virtio {
 
 namespace {
 
 enum Feature : unsigned {
+    f_csum = 0,
+    f_guest_csum = 1,
+    f_mtu = 3,
     f_mac = 5,
+    f_guest_tso4 = 7,
+    f_guest_tso6 = 8,
+    f_host_tso4 = 11,
+    f_host_tso6 = 12,
     f_mrg_rxbuf = 15,
     f_status = 16,
     f_ctrl_vq = 17,
@@ -27,11 +35,16 @@ enum Feature : unsigned {
 
 constexpr u16 receive_queue = 0, transmit_queue = 1, control_queue = 2;
 constexpr u16 control_queue_size = 64;
-constexpr usize header_size = 12, num_buffers_at = 10;
+// struct virtio_net_hdr
+constexpr usize header_size = 12, segmentation_at = 1, header_length_at = 2, segment_at = 4, sum_from_at = 6,
+                sum_at_at = 8, num_buffers_at = 10;
+enum HeaderFlag : u8 { header_needs_sum = 1, header_checked = 2 };
+enum Segmentation : u8 { segmentation_none = 0, segmentation_tcp4 = 1, segmentation_tcp6 = 4 };
 constexpr unsigned frames_per_notification = 256;
 constexpr unsigned commands_per_notification = 64;
 
-constexpr usize c_status = 6;
+constexpr usize c_status = 6, c_mtu = 10;
+constexpr u16 smallest_mtu = 68, largest_mtu = 65'535 - 14;
 constexpr u16 status_link_up = 1;
 
 enum ControlClass : u8 { class_rx = 0, class_mac = 1 };
@@ -46,6 +59,10 @@ Function::Identity identity(const Net::Options& options) {
     u64 features = 0;
     for (const unsigned bit : {f_mac, f_mrg_rxbuf, f_status, f_ctrl_vq, f_ctrl_rx, f_ctrl_rx_extra, f_ctrl_mac_addr})
         features |= feature(bit);
+    if (options.offloads)
+        for (const unsigned bit : {f_csum, f_guest_csum, f_guest_tso4, f_guest_tso6, f_host_tso4, f_host_tso6})
+            features |= feature(bit);
+    if (options.mtu != 0) features |= feature(f_mtu);
     return {DeviceId::net, "virtio-net", features, {options.queue_size, options.queue_size, control_queue_size}};
 }
 
@@ -68,12 +85,16 @@ Net::Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const O
 void Net::show() {
     std::copy(s_.mac.begin(), s_.mac.end(), config_.begin());
     store_le<u16>(&config_[c_status], s_.link_up ? status_link_up : 0);
+    store_le<u16>(&config_[c_mtu], options_.mtu);
 }
 
 bool Net::features_acceptable(u64 features) const {
     const bool needs_control =
         bit(features, f_ctrl_rx) || bit(features, f_ctrl_rx_extra) || bit(features, f_ctrl_mac_addr);
-    return !needs_control || bit(features, f_ctrl_vq);
+    const bool sends_long = bit(features, f_host_tso4) || bit(features, f_host_tso6);
+    const bool takes_long = bit(features, f_guest_tso4) || bit(features, f_guest_tso6);
+    return (!needs_control || bit(features, f_ctrl_vq)) && (!sends_long || bit(features, f_csum)) &&
+           (!takes_long || bit(features, f_guest_csum));
 }
 
 void Net::device_reset() {
@@ -151,7 +172,12 @@ bool Net::gather_room(u64 needed) {
     return false;
 }
 
-bool Net::receive(std::span<const u8> frame) {
+net::NetDevice::Takes Net::takes() const {
+    if (!running() || !negotiated(f_guest_csum)) return {};
+    return {.checked = true, .tcp4 = negotiated(f_guest_tso4), .tcp6 = negotiated(f_guest_tso6)};
+}
+
+bool Net::receive_offloaded(std::span<const u8> frame, const net::Offload& offload) {
     if (!running() || !net::good_size(frame.size()) || !s_.link_up || !accepts(frame)) return true;
     if (!gather_room(header_size + frame.size())) {
         if (running() && receive_count_ != 0 && !negotiated(f_mrg_rxbuf))
@@ -160,6 +186,17 @@ bool Net::receive(std::span<const u8> frame) {
         return false;
     }
     std::array<u8, header_size> header{};
+    if (offload.checked) header[0] = header_checked;
+    if (offload.sum_from != 0) {
+        header[0] = header_needs_sum;
+        store_le(&header[sum_from_at], offload.sum_from);
+        store_le(&header[sum_at_at], offload.sum_at);
+    }
+    if (offload.segment != 0) {
+        header[segmentation_at] = net::ether_type_of(frame) == net::ether_ipv4 ? segmentation_tcp4 : segmentation_tcp6;
+        store_le(&header[segment_at], offload.segment);
+        store_le(&header[header_length_at], offload.header);
+    }
     store_le<u16>(&header[num_buffers_at], static_cast<u16>(receive_count_));
     std::span<const u8> header_left = header;
     for (usize i = 0; i < receive_count_; i++) {
@@ -182,19 +219,41 @@ void Net::transmit() {
     later(transmit_queue);
 }
 
+// What a driver asks for in the header; nothing, if it may not.
+std::optional<net::Offload> Net::offload_of(std::span<const u8, 12> header) const {
+    net::Offload offload;
+    const u8 segmentation = header[segmentation_at];
+    if ((header[0] & ~header_needs_sum) != 0) return std::nullopt;
+    if (header[0] != 0) {
+        offload.sum_from = load_le<u16>(&header[sum_from_at]);
+        offload.sum_at = load_le<u16>(&header[sum_at_at]);
+        if (!negotiated(f_csum) || offload.sum_from == 0) return std::nullopt;
+    }
+    if (segmentation == segmentation_none) return offload;
+    const bool may = segmentation == segmentation_tcp4   ? negotiated(f_host_tso4)
+                     : segmentation == segmentation_tcp6 ? negotiated(f_host_tso6)
+                                                         : false;
+    offload.segment = load_le<u16>(&header[segment_at]);
+    offload.header = load_le<u16>(&header[header_length_at]);
+    if (!may || header[0] == 0 || offload.segment == 0) return std::nullopt;
+    return offload;
+}
+
 void Net::send(const Chain& chain) {
     ChainReader reader(chain);
     std::array<u8, header_size> header{};
     reader.read(header);
     const u64 size = reader.remaining();
-    if (!net::good_size(size) || header[0] != 0 || header[1] != 0)
+    const auto offload = offload_of(header);
+    if (!net::good_size(size) || !offload)
         return log().guest("a frame of {} bytes with flags {:#x} and segmentation {:#x} is dropped", size, header[0],
-                           header[1]);
+                           header[segmentation_at]);
     if (!s_.link_up) return;
-    if (reader.front().size() == size) return backend_->send(reader.front());
+    if (reader.front().size() == size && offload->is_finished()) return backend_->send(reader.front());
     transmit_frame_.resize(size);
     reader.read(transmit_frame_);
-    backend_->send(transmit_frame_);
+    if (offload->is_finished()) return backend_->send(transmit_frame_);
+    backend_->send_offloaded(transmit_frame_, *offload);
 }
 
 void Net::control() {
@@ -300,6 +359,11 @@ Result<std::unique_ptr<Function>> make_net(DeviceSpec& spec, const Properties& p
     TRY_SET(const u64 size, properties.number("queue-size", options.queue_size, 4, Queue::largest));
     if (!is_power_of_two(size)) return properties.error("queue-size", "is not a power of two");
     options.queue_size = static_cast<u16>(size);
+    TRY_SET(options.offloads, properties.on_off("offloads", options.offloads));
+    if (properties.text("host_mtu")) {
+        TRY_SET(const u64 mtu, properties.number("host_mtu", 0, smallest_mtu, largest_mtu));
+        options.mtu = static_cast<u16>(mtu);
+    }
     if (spec.net == nullptr) return Error{fmt::format("{}: no network is connected to it; use --net", spec.name)};
     return std::unique_ptr<Function>(std::make_unique<Net>(wiring, std::move(spec.net), options));
 }

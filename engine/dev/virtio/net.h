@@ -1,11 +1,13 @@
 // virtio-net: one receive and one transmit queue, a control queue for the receive filter and the MAC address. OASIS
 // virtio 1.2, section 5.1. Promises: frames of 14 to 65,550 bytes; mergeable receive buffers; a frame that finds no
-// room is refused whole, and the back end hears when there is room again. Neither checksum nor segmentation offload is
-// offered, so a frame is on the wire as the driver wrote it.
+// room is refused whole, and the back end hears when there is room again. Checksums and the cutting of TCP segments are
+// left to the back end if the driver wishes, and segments may come joined (5.1.6.2, 5.1.6.4).
 #pragma once
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/dev/virtio/virtio.h"
@@ -20,11 +22,15 @@ public:
     struct Options {
         MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
         u16 queue_size = 256;  // 4 to Queue::largest, a power of two
+        bool offloads = true;  // are offered
+        u16 mtu = 0;           // bytes, at least 68, that the driver is told to use; 0: it is told nothing
     };
 
     Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const Options& options);
 
-    bool receive(std::span<const u8> frame) override;
+    bool receive(std::span<const u8> frame) override { return receive_offloaded(frame, {}); }
+    Takes takes() const override;
+    bool receive_offloaded(std::span<const u8> frame, const net::Offload& offload) override;
     // The cable: up from the start. Down, frames are dropped both ways.
     void set_link(bool up);
 
@@ -47,6 +53,7 @@ private:
     bool accepts(std::span<const u8> frame) const;
     bool gather_room(u64 needed);
     void transmit();
+    std::optional<net::Offload> offload_of(std::span<const u8, 12> header) const;
     void send(const Chain& chain);
     void control();
     bool command(ChainReader& reader);
@@ -55,7 +62,7 @@ private:
     bool read_table(ChainReader& reader, std::vector<u8>& table, bool& overflow);
     void show();
 
-    static constexpr usize config_size = 8;
+    static constexpr usize config_size = 12;
     Options options_;
     struct {
         MacAddress mac{};
