@@ -2,7 +2,6 @@
 #include "native/host_network.h"
 
 #include "engine/lang/check.h"
-#include "engine/net/inspect.h"
 #include "native/net_capture.h"
 #include "native/net_datagram.h"
 #include "native/net_stream.h"
@@ -45,9 +44,7 @@ void HostNetwork::deliver(std::span<const u8> frame) {
 void HostNetwork::deliver_offloaded(std::span<u8> frame, const net::Offload& offload) {
     flush();
     const auto takes = device_ != nullptr ? device_->takes() : net::NetDevice::Takes{};
-    const bool long_one = offload.segment != 0;
-    const bool is_v4 = frame.size() >= net::smallest_frame && net::ether_type_of(frame) == net::ether_ipv4;
-    if (takes.checked && (!long_one || (is_v4 ? takes.tcp4 : takes.tcp6))) return hand_on(frame, offload);
+    if (net::is_taken(takes, frame, offload)) return hand_on(frame, offload);
     net::finish_frame(frame, offload, [this](std::span<const u8> each) { hand_on(each, {}); });
 }
 

@@ -1,6 +1,8 @@
 // The queue in front of a device. See frame_queue.h.
 #include "engine/net/frame_queue.h"
 
+#include "engine/net/segments.h"
+
 namespace viv::net {
 
 void FrameQueue::attach(NetDevice* device) {
@@ -13,8 +15,8 @@ void FrameQueue::attach(NetDevice* device) {
 // False: there is no room now.
 bool FrameQueue::hand_over(std::span<const u8> frame, const Offload& offload) {
     const auto takes = device_->takes();
-    if (takes.checked) return device_->receive_offloaded(frame, offload);
-    return !offload.is_finished() || device_->receive(frame);
+    if (!is_taken(takes, frame, offload)) return true;  // lost: it did when the frame came
+    return takes.checked ? device_->receive_offloaded(frame, offload) : device_->receive(frame);
 }
 
 bool FrameQueue::put(std::span<const u8> frame, const Offload& offload) {

@@ -2,7 +2,6 @@
 #include "engine/net/segments.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "engine/lang/bytes.h"
 #include "engine/net/inspect.h"
@@ -127,6 +126,13 @@ bool finish_sum(std::span<u8> frame, const Offload& offload) {
 }
 
 }  // namespace
+
+bool is_taken(const NetDevice::Takes& takes, std::span<const u8> frame, const Offload& offload) {
+    if (offload.is_finished()) return true;
+    if (!takes.checked || frame.size() < smallest_frame) return false;
+    if (offload.segment == 0) return true;
+    return ether_type_of(frame) == ether_ipv4 ? takes.tcp4 : takes.tcp6;
+}
 
 bool finish_sums(std::span<u8> frame, const Offload& offload) {
     if (!good_size(frame.size())) return false;

@@ -14,6 +14,9 @@ namespace viv::net {
 // Fewer bytes a segment than any path has would make many frames of one.
 inline constexpr u16 least_segment = 48;
 
+// Whether the frame may be handed to such a device as it is. What is finished may be handed to any.
+bool is_taken(const NetDevice::Takes& takes, std::span<const u8> frame, const Offload& offload);
+
 // Makes `frame` what a wire carries, and gives it to `emit`, or its segments. False: it makes no sense.
 bool finish_frame(std::span<u8> frame, const Offload& offload,
                   const std::function<void(std::span<const u8> frame)>& emit);

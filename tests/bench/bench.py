@@ -22,6 +22,7 @@ import engines
 import footprint
 import goals
 import interleave
+import network
 import peers
 import real_programs
 import report
@@ -31,7 +32,7 @@ import saved
 GUEST = "linux-riscv64"
 ARCHITECTURE = "riscv64"
 PARTS = {"programs": "the C programs", "footprint": "booting, memory, idling and two busy harts",
-         "saved": "saving machines and opening them", "real": "Debian's programs in its disk guest"}
+         "saved": "saving machines and opening them", "network": "networks", "real": "Debian's programs in its disk guest"}
 
 
 def arguments() -> argparse.Namespace:
@@ -115,6 +116,8 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
     if "saved" in options.parts and not options.program:
         saved.measure_all(options, GUEST, result["saved"], steps)
         result["published"] = published.measure_all(options, GUEST, steps)
+    if "network" in options.parts and not options.program:
+        network.measure_all(options, result["network"], steps)
     if real or "footprint" in options.parts:
         real_programs.measure(options, real, result, steps)
 
@@ -134,7 +137,7 @@ def main() -> int:
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
         "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
-        "programs": [], "footprints": {}, "saved": {}, "published": [], "scaling": {}, "boots": {}, "real": [],
+        "programs": [], "footprints": {}, "saved": {}, "published": [], "network": {}, "scaling": {}, "boots": {}, "real": [],
     }
     measure(options, result, steps)
     result["goals"] = goals.judged(result)

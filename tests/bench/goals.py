@@ -97,6 +97,16 @@ def of_saving(result: dict, judge: Judge) -> None:
             judge.at_most(f"{state} machine: {text}", ours[name] / other[name], bound)
 
 
+def of_networks(result: dict, judge: Judge) -> None:
+    for link, of_engine in report.network_medians(result).items():
+        if "viv" not in of_engine or "qemu" not in of_engine:
+            continue
+        ours, other = of_engine["viv"], of_engine["qemu"]
+        ratios = {name: ours[name] / other[name] for name in ours}
+        judge.each_at_least(f"network {link}: throughput, in QEMU's,", {name: ratios[name] for name in ("send", "receive")}, 1.5)
+        judge.at_least(f"network {link}: turns, connections and packets, in QEMU's, the worst", min(ratios[name] for name in ("turns", "connections", "packets")), 1)
+
+
 def of_publishing(result: dict, judge: Judge) -> None:
     if not result.get("published"):
         return
@@ -121,4 +131,5 @@ def judged(result: dict) -> list[dict]:
     of_interpreter(result, judge)
     of_saving(result, judge)
     of_publishing(result, judge)
+    of_networks(result, judge)
     return judge.found

@@ -1,4 +1,5 @@
-"""The benchmark's programs, compiled from guests/payloads/bench with the same options for the guest and for this machine.
+"""The benchmark's programs, compiled from guests/payloads with the same options for the guest and for this machine: `bench`,
+which computes, and `net`, which measures a network.
 
 Promises: compiled once into the cache, anew when a source, an option or a compiler changes; the list of programs is
 what the program itself says.
@@ -14,7 +15,7 @@ sys.path.insert(0, str(ROOT / "guests" / "tools"))
 import agent_build  # noqa: E402
 import cache  # noqa: E402
 
-SOURCES = ROOT / "guests" / "payloads" / "bench"
+SOURCES = ROOT / "guests" / "payloads"
 OPTIONS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-static"]
 HOST = "host"
 
@@ -32,21 +33,21 @@ def compiler_version(architecture: str) -> str:
     return done.stdout.splitlines()[0]
 
 
-def build(architecture: str) -> pathlib.Path:
+def build(architecture: str, name: str = "bench") -> pathlib.Path:
     """`architecture`: Debian's name of the guest's, or HOST. Returns the program's path in the cache."""
-    files = sorted(SOURCES.glob("*.[ch]"))
+    files = sorted((SOURCES / name).glob("*.[ch]"))
     key = cache.key_of(architecture, compiler_version(architecture), *OPTIONS, *(path.read_bytes() for path in files))
-    program = cache.directory("bench") / f"bench-{architecture}-{key}"
+    program = cache.directory("bench") / f"{name}-{architecture}-{key}"
     if program.exists():
         return program
     steps = cache.Steps("bench")
     with cache.scratch() as folder, steps.step(f"compiling the programs with {compiler(architecture)}"):
-        made = folder / "bench"
+        made = folder / name
         command = [compiler(architecture), *OPTIONS, "-o", str(made), *(str(path) for path in files if path.suffix == ".c")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise cache.UserError(f"the benchmark does not compile: {done.stderr.strip().splitlines()[0]}")
-        for old in program.parent.glob(f"bench-{architecture}-*"):
+            raise cache.UserError(f"{name} does not compile: {done.stderr.strip().splitlines()[0]}")
+        for old in program.parent.glob(f"{name}-{architecture}-*"):
             old.unlink()
         made.rename(program)
     return program

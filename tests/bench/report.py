@@ -10,6 +10,7 @@ import pathlib
 import statistics
 
 import cache
+import network
 
 FORMAT = 1
 # Rows that are averaged: title -> groups.
@@ -120,7 +121,7 @@ def markdown(result: dict) -> str:
              "are worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
-    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, published_text, goals_text):
+    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, published_text, network_text, goals_text):
         text += section(result)
     return text
 
@@ -233,6 +234,23 @@ def published_text(result: dict) -> str:
             "what was fetched for it; the second time what arrived first is at hand. Rehearsed: the first opening, when `viv publish` has "
             "opened it once to find out what comes first.\n\n")
     return text + table(["opening", "keystroke", "requests", "fetched"], rows)
+
+
+def network_medians(result: dict) -> dict[str, dict[str, dict[str, float]]]:
+    """link -> engine -> measure -> median"""
+    return {link: {engine: {name: statistics.median(turn[name] for turn in turns) for name in turns[0]} for engine, turns in of_engine.items()}
+            for link, of_engine in result.get("network", {}).items()}
+
+
+def network_text(result: dict) -> str:
+    medians = network_medians(result)
+    if not medians:
+        return ""
+    rows = [[network.LINKS[link], engine, f"{row['send'] / 1e6:.0f} MB/s", f"{row['receive'] / 1e6:.0f} MB/s", duration(1 / row["turns"]),
+             f"{row['connections']:.0f}", f"{row['packets']:.0f}"] for link, engines in medians.items() for engine, row in engines.items()]
+    text = ("\n## Networks\n\nTCP from the guest and to it, a byte there and back, connections that are opened, used and closed in a second, and UDP "
+            "packets of 64 bytes from the guest that arrive in a second; both with the same back end and virtio's card.\n\n")
+    return text + table(["between", "machine", "sent", "received", "turn", "connections/s", "packets/s"], rows)
 
 
 def goals_text(result: dict) -> str:

@@ -215,6 +215,17 @@ class Saved(unittest.TestCase):
         self.assertIn("published (18.0 MB)", text)
         self.assertIn("| second | 60 ms | 10 | 0.09 MB |", text)
 
+    def test_networks(self):
+        slow = {"send": 5e7, "receive": 1e8, "turns": 5000.0, "connections": 600.0, "packets": 30_000.0}
+        quick = {"send": 2e8, "receive": 1.4e8, "turns": 10_000.0, "connections": 540.0, "packets": 45_000.0}
+        measured = result(network={"user": {"viv": [quick] * 3, "qemu": [slow] * 3}, "stream": {"viv": [quick]}})
+        found = {row["text"]: (row["figure"], row["reached"]) for row in goals.judged(measured)}
+        self.assertEqual(found["network user: throughput, in QEMU's, at least 1.5 times"], ("1.40 (receive), mean 2.37", False))
+        self.assertEqual(found["network user: turns, connections and packets, in QEMU's, the worst at least 1 times"], ("0.90", False))
+        self.assertNotIn("stream", " ".join(found))
+        text = report.markdown(measured)
+        self.assertIn("| guest and host, user | viv | 200 MB/s | 140 MB/s | 100 us | 540 | 45000 |", text)
+
     def test_without_qemu_nothing_is_judged(self):
         only = self.measured()
         del only["saved"]["idle"]["qemu savevm"]

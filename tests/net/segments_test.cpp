@@ -177,6 +177,18 @@ TEST(Segments, WhatMakesNoSenseIsRefused) {
     EXPECT_TRUE(refused(std::vector<u8>(13), {}));
 }
 
+TEST(Segments, OnlyWhoTakesThemIsGivenThem) {
+    Segment four{.payload = noise(3000)}, six{.ip = Ip::v6, .payload = noise(3000)};
+    const NetDevice::Takes sums{.checked = true}, only_four{.checked = true, .tcp4 = true};
+    EXPECT_TRUE(is_taken({}, four.frame(), {}));
+    EXPECT_TRUE(is_taken({}, four.frame(), {.checked = true}));
+    EXPECT_FALSE(is_taken({}, four.frame(), four.offload(0)));
+    EXPECT_TRUE(is_taken(sums, four.frame(), four.offload(0)));
+    EXPECT_FALSE(is_taken(sums, four.frame(), four.offload(1448)));
+    EXPECT_TRUE(is_taken(only_four, four.frame(), four.offload(1448)));
+    EXPECT_FALSE(is_taken(only_four, six.frame(), six.offload(1448)));
+}
+
 class Joined : public testing::Test {
 protected:
     void add(const std::vector<u8>& frame, NetDevice::Takes takes = takes_all) { joiner.add(frame, takes, emit); }
