@@ -15,7 +15,6 @@ HostNetwork::HostNetwork(Networks& networks) : networks_(networks) { networks_.o
 HostNetwork::~HostNetwork() { std::erase(networks_.open_, this); }
 
 void HostNetwork::attach(net::NetDevice* device) {
-    device_ = device;
     queue_.attach(device);
     update_flow();
 }
@@ -34,7 +33,7 @@ void HostNetwork::hand_on(std::span<const u8> frame, const net::Offload& offload
 }
 
 void HostNetwork::deliver(std::span<const u8> frame) {
-    const auto takes = device_ != nullptr ? device_->takes() : net::NetDevice::Takes{};
+    const auto takes = device() != nullptr ? device()->takes() : net::NetDevice::Takes{};
     const auto emit = [this](std::span<const u8> each, const net::Offload& offload) { hand_on(each, offload); };
     if (takes.checked) return joiner_.add(frame, takes, emit);
     joiner_.flush(emit);
@@ -43,7 +42,7 @@ void HostNetwork::deliver(std::span<const u8> frame) {
 
 void HostNetwork::deliver_offloaded(std::span<u8> frame, const net::Offload& offload) {
     flush();
-    const auto takes = device_ != nullptr ? device_->takes() : net::NetDevice::Takes{};
+    const auto takes = device() != nullptr ? device()->takes() : net::NetDevice::Takes{};
     if (net::is_taken(takes, frame, offload)) return hand_on(frame, offload);
     net::finish_frame(frame, offload, [this](std::span<const u8> each) { hand_on(each, {}); });
 }

@@ -82,7 +82,6 @@ private:
     void hand_on(std::span<const u8> frame, const net::Offload& offload);
 
     Networks& networks_;
-    net::NetDevice* device_ = nullptr;
     net::FrameQueue queue_;
     net::SegmentJoiner joiner_;
     bool flowing_ = false;

@@ -125,7 +125,7 @@ Result<void> DatagramNetwork::bind_unix(const Descriptor& socket, const Address&
     if (lstat(path, &status) == 0) {
         if (!S_ISSOCK(status.st_mode)) return error(options_.local, "exists and is no socket; give another path");
         Descriptor probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        if (connect(probe.number(), local.generic(), local.size) == 0 || errno != ECONNREFUSED)
+        if (::connect(probe.number(), local.generic(), local.size) == 0 || errno != ECONNREFUSED)
             return error(options_.local, "the socket is in use; choose another path, or end the program that has it");
         unlink(path);  // a program that has died left it
     }

@@ -46,6 +46,7 @@ std::vector<PluggedDevice> plugged_devices(const BoardConfig& config) {
         device.properties = spec.properties;
         for (const DeviceSpec::Port& port : spec.ports) device.ports.push_back(port.name);
         device.disk = spec.disk.get();
+        device.net = spec.net.get();
         using BackEnd = PluggedDevice::BackEnd;
         device.back_end = spec.disk     ? BackEnd::disk
                           : spec.net    ? BackEnd::net

@@ -88,7 +88,8 @@ struct PluggedDevice {
     std::vector<std::string> ports;  // their names, of a console device
     // What it is connected to.
     enum class BackEnd : u8 { none, disk, net, folder } back_end = BackEnd::none;
-    block::Disk* disk = nullptr;  // the device's own; null: none
+    block::Disk* disk = nullptr;     // the device's own; null: none
+    net::NetBackend* net = nullptr;  // the same
 };
 
 class Machine {

@@ -117,7 +117,10 @@ void Machine::Implementation::describe(SavedHead& head) const {
     head.harts = config.harts;
     head.append = config.board.append;
     head.devices = plugged;
-    for (PluggedDevice& device : head.devices) device.disk = nullptr;
+    for (PluggedDevice& device : head.devices) {
+        device.disk = nullptr;
+        device.net = nullptr;
+    }
     for (const BlobSlot& slot : blob_slots)
         if (const auto& blob = made_with.*slot.in_config)
             head.*slot.in_head = Blob{.name = blob->name, .bytes = {}, .hash = hash_of(*blob)};

@@ -16,7 +16,7 @@ public:
 
     void attach(NetDevice* device) override {
         device_ = device;
-        inner_->attach(device == nullptr ? nullptr : this);
+        inner_->connect(device == nullptr ? nullptr : this);
     }
     void send(std::span<const u8> frame) override {
         // What is recorded is what is sent, whatever the guest does to its memory meanwhile.

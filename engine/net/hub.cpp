@@ -104,11 +104,11 @@ class Hub::BackEndPort final : public NetDevice, public Switch::Outlet {
 public:
     BackEndPort(Switch& owner, std::unique_ptr<NetBackend> back_end)
         : switch_(owner), number_(switch_.add(*this)), back_end_(std::move(back_end)) {
-        back_end_->attach(this);
+        back_end_->connect(this);
     }
     ~BackEndPort() override {
         switch_.remove(number_);
-        back_end_->attach(nullptr);
+        back_end_->connect(nullptr);
     }
     bool receive(std::span<const u8> frame) override {
         switch_.forward(number_, frame);

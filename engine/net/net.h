@@ -45,20 +45,34 @@ public:
     virtual Takes takes() const { return {}; }
     // As receive(), of such a frame as it takes.
     virtual bool receive_offloaded(std::span<const u8> frame, const Offload& /*offload*/) { return receive(frame); }
+
+    // The cable in the card: up from the start. Without it frames are dropped both ways, and the driver is told.
+    virtual void set_link(bool /*up*/) {}
+    virtual bool link_up() const { return true; }
 };
 
 // The back end's end, given to the device as wiring.
 class NetBackend {
 public:
     virtual ~NetBackend() = default;
-    // Null, too: nothing is attached any more. The device outlives its attachment.
-    virtual void attach(NetDevice* device) = 0;
+    // Null, too: nothing is connected any more. The device outlives its connection.
+    void connect(NetDevice* device) {
+        device_ = device;
+        attach(device);
+    }
+    NetDevice* device() const { return device_; }
     // A frame from the guest: its bytes are guest memory, and may change behind any check. It may be answered at once.
     virtual void send(std::span<const u8> frame) = 0;
     // The same of a frame that lacks something, and is the caller's own memory: a back end that does not know what to
     // do with it is given frames as a wire carries them instead (segments.h). What makes no sense is dropped.
     virtual void send_offloaded(std::span<const u8> frame, const Offload& offload);
     virtual void receive_ready() {}
+
+protected:
+    virtual void attach(NetDevice* device) = 0;
+
+private:
+    NetDevice* device_ = nullptr;
 };
 
 // Drops everything.

@@ -4,6 +4,7 @@ several harts, saving and restoring, and what a guest must not reach."""
 import contextlib
 import hashlib
 import http.server
+import json
 import os
 import pathlib
 import random
@@ -167,6 +168,34 @@ class UserNetwork(unittest.TestCase):
                                "ip link set eth2 up; udhcpc -i eth2 -q -n -S >/dev/null 2>&1; cat /sys/class/net/eth*/address; ip -4 addr show eth2")
         self.assertIn("52:54:00:12:34:56\n52:54:00:00:00:77\n52:54:00:12:34:57\n", done.stdout)
         self.assertIn("inet 10.9.0.15/24", done.stdout)
+
+    def test_the_cable_is_pulled_out_and_put_in(self):
+        carrier = "echo =$(cat /sys/class/net/eth0/carrier)=\n"
+        with tempfile.TemporaryDirectory() as folder, \
+                viv_process.Session("run", GUEST, "--net", "user,id=outside", "--qmp", f"unix:{folder}/qmp") as viv:
+            viv.expect(r"~ # ")
+            viv.type(LEASE + carrier)
+            viv.expect("=1=")
+            with socket.socket(socket.AF_UNIX) as qmp:
+                qmp.settimeout(60 * viv_process.PATIENCE)
+                qmp.connect(f"{folder}/qmp")
+                lines = qmp.makefile("r", encoding="utf-8")
+
+                def ask(command, **arguments):
+                    qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+                    while "event" in (answer := json.loads(lines.readline())):
+                        pass
+                    return answer
+                lines.readline()
+                ask("qmp_capabilities")
+                (card,) = ask("viv-query-network")["return"]
+                self.assertEqual((card["kind"], card["up"]), ("virtio-net-pci", True))
+                for up in (False, True):
+                    self.assertEqual(ask("set_link", name=card["name"], up=up), {"return": {}})
+                    self.assertEqual(ask("viv-query-network")["return"][0]["up"], up)
+                    viv.type(f"until [ $(cat /sys/class/net/eth0/carrier) = {int(up)} ]; do usleep 10000; done; {carrier}")
+                    viv.expect(f"={int(up)}=")
+                self.assertEqual(ask("set_link", name="nonesuch", up=True)["error"]["class"], "DeviceNotFound")
 
     def test_deterministic_machines_have_none(self):
         done = viv_process.run("exec", "--deterministic", GUEST, "--", "ls", "/sys/class/net")

@@ -194,6 +194,8 @@ TEST(Commands, MapAndDevices) {
               "timer                        fake-timer\ntimer.deadlines 1 bytes\ntimer.fired 2 u64\n");
     EXPECT_EQ(prompt("info devices tmer"), "! there is no device 'tmer'; did you mean 'timer'?\n");
     EXPECT_EQ(prompt("info block"), "no disks\n");
+    EXPECT_EQ(prompt("info network"), "no network cards\n");
+    EXPECT_EQ(prompt("set_link net0 off"), "! there is no network card 'net0'; info network lists them\n");
     EXPECT_EQ(prompt("info plugged"), "nothing was plugged in\n");
 }
 

@@ -14,7 +14,7 @@ namespace {
 using namespace viv;
 
 struct Card final : net::NetDevice {
-    explicit Card(std::unique_ptr<net::NetBackend> to) : cable(std::move(to)) { cable->attach(this); }
+    explicit Card(std::unique_ptr<net::NetBackend> to) : cable(std::move(to)) { cable->connect(this); }
     bool receive(std::span<const u8> frame) override {
         CHECK(net::good_size(frame.size()));
         received++;

@@ -68,7 +68,7 @@ protected:
         auto opened = networks.open(**option);
         ASSERT_TRUE(opened.ok()) << opened.error().message;
         network = std::move(*opened);
-        network->attach(&card);
+        network->connect(&card);
         networks.resumed();
         // libslirp learns the guest's address from what it says first.
         network->send(arp(1, guest, {}, gateway));

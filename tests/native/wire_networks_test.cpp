@@ -49,7 +49,7 @@ protected:
         auto opened = open(text);
         ASSERT_TRUE(opened.ok()) << opened.error().message;
         network = std::move(*opened);
-        network->attach(&card);
+        network->connect(&card);
         networks.resumed();
     }
     sockaddr_un unix_address(const std::string& name) const {

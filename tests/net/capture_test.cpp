@@ -32,7 +32,7 @@ TEST(Capture, SeesWhatPassesAndChangesNothing) {
     std::vector<Seen> seen;
     const auto cable = make_captured(make_loopback_backend(), std::make_unique<Recorder>(seen));
     Card card;
-    cable->attach(&card);
+    cable->connect(&card);
     cable->send(std::vector<u8>(60, 1));
     card.buffers = false;
     cable->send(std::vector<u8>(60, 2));
@@ -41,7 +41,7 @@ TEST(Capture, SeesWhatPassesAndChangesNothing) {
     cable->receive_ready();
     EXPECT_EQ(card.marks, std::vector<u8>({1, 2}));
     EXPECT_EQ(seen.back(), (Seen{Passing::to_guest, 2})) << "when the card takes it";
-    cable->attach(nullptr);
+    cable->connect(nullptr);
     cable->send(std::vector<u8>(60, 3));
     EXPECT_EQ(card.marks.size(), 2u);
 }

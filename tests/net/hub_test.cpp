@@ -10,7 +10,7 @@ namespace viv::net {
 namespace {
 
 struct Card final : NetDevice {
-    explicit Card(std::unique_ptr<NetBackend> to) : cable(std::move(to)) { cable->attach(this); }
+    explicit Card(std::unique_ptr<NetBackend> to) : cable(std::move(to)) { cable->connect(this); }
     bool receive(std::span<const u8> frame) override {
         if (!buffers) return false;
         received.push_back(frame[14]);

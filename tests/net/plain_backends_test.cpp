@@ -32,7 +32,7 @@ std::vector<u8> frame(u8 mark, usize size = 60) { return std::vector<u8>(size, m
 TEST(NullBackend, NothingComesBack) {
     const auto backend = make_null_backend();
     Port port;
-    backend->attach(&port);
+    backend->connect(&port);
     backend->send(frame(1));
     backend->receive_ready();
     EXPECT_TRUE(port.frames.empty());
@@ -42,7 +42,7 @@ TEST(LoopbackBackend, GivesFramesBackInOrder) {
     const auto backend = make_loopback_backend();
     Port port;
     backend->send(frame(9));  // before anybody is attached
-    backend->attach(&port);
+    backend->connect(&port);
     for (u8 i = 0; i < 5; i++) backend->send(frame(i));
     ASSERT_EQ(port.frames.size(), 5u);
     for (u8 i = 0; i < 5; i++) EXPECT_EQ(port.frames[i], frame(i));
@@ -51,7 +51,7 @@ TEST(LoopbackBackend, GivesFramesBackInOrder) {
 TEST(LoopbackBackend, KeepsFramesForADeviceWithoutBuffersButNotWithoutBound) {
     const auto backend = make_loopback_backend();
     Port port;
-    backend->attach(&port);
+    backend->connect(&port);
     port.buffers = 0;
     for (unsigned i = 0; i < 1000; i++) backend->send(frame(static_cast<u8>(i)));
     EXPECT_TRUE(port.frames.empty());
@@ -67,7 +67,7 @@ TEST(LoopbackBackend, KeepsFramesForADeviceWithoutBuffersButNotWithoutBound) {
 TEST(LoopbackBackend, ADeviceThatAnswersEachFrameDoesNotHoldTheMachine) {
     const auto backend = make_loopback_backend();
     Port port;
-    backend->attach(&port);
+    backend->connect(&port);
     port.on_receive = [&] { backend->send(frame(7)); };
     backend->send(frame(1));
     EXPECT_EQ(port.frames.size(), 1u);
@@ -78,7 +78,7 @@ TEST(LoopbackBackend, ADeviceThatAnswersEachFrameDoesNotHoldTheMachine) {
 TEST(LoopbackBackend, DropsFramesOfImpossibleSizes) {
     const auto backend = make_loopback_backend();
     Port port;
-    backend->attach(&port);
+    backend->connect(&port);
     backend->send(frame(1, 13));
     backend->send({});
     backend->send(frame(1, 65'551));
@@ -86,7 +86,7 @@ TEST(LoopbackBackend, DropsFramesOfImpossibleSizes) {
     backend->send(frame(1, 14));
     backend->send(frame(1, 65'550));
     EXPECT_EQ(port.frames.size(), 2u);
-    backend->attach(nullptr);
+    backend->connect(nullptr);
     backend->send(frame(1));
     EXPECT_EQ(port.frames.size(), 2u);
 }

@@ -64,6 +64,44 @@ Result<void> query_block(CommandCall& call) {
     return {};
 }
 
+// The cards that a cable can be pulled out of.
+std::vector<const PluggedDevice*> cards(const Machine& machine) {
+    std::vector<const PluggedDevice*> found;
+    for (const PluggedDevice& device : machine.plugged())
+        if (device.net != nullptr && device.net->device() != nullptr) found.push_back(&device);
+    return found;
+}
+
+Result<void> query_network(CommandCall& call) {
+    call.value = nlohmann::json::array();
+    for (const PluggedDevice* card : cards(call.machine())) {
+        const bool up = card->net->device()->link_up();
+        call.text += fmt::format("{}: {}, the cable is {}\n", card->id, card->kind, up ? "in" : "out");
+        nlohmann::json row = nlohmann::json::object();
+        row["name"] = card->id;
+        row["kind"] = card->kind;
+        row["up"] = up;
+        call.value.push_back(std::move(row));
+    }
+    if (call.text.empty()) call.text = "no network cards";
+    return {};
+}
+
+Result<void> set_link(CommandCall& call) {
+    const std::string wanted = call.text_argument(0);
+    std::vector<std::string_view> names;
+    for (const PluggedDevice* card : cards(call.machine())) {
+        names.push_back(card->id);
+        if (card->id != wanted) continue;
+        card->net->device()->set_link(call.boolean(1));
+        return {};
+    }
+    call.error_class = ErrorClass::device_not_found;
+    const auto near = nearest_name(wanted, names);
+    return Error{fmt::format("there is no network card '{}'{}; info network lists them", wanted,
+                             near.empty() ? std::string() : fmt::format("; did you mean '{}'?", near))};
+}
+
 Result<void> query_plugged(CommandCall& call) {
     call.value = nlohmann::json::array();
     for (const PluggedDevice& device : call.machine().plugged()) {
@@ -83,10 +121,16 @@ Result<void> query_plugged(CommandCall& call) {
 constexpr Argument device_argument[] = {
     {"name", ArgumentType::text, Need::optional, "only this one, with its state's fields"}};
 
+constexpr Argument link_arguments[] = {
+    {"name", ArgumentType::text, Need::required, "the network card"},
+    {"up", ArgumentType::boolean, Need::required, "on: the cable is in; off: it is out"}};
+
 constexpr Command rows[] = {
     {"info devices", "viv-query-devices", device_argument, "the devices of the machine", query_devices},
     {"info plugged", "viv-query-plugged", {}, "the devices that the user plugged in", query_plugged},
     {"info block", "query-block", {}, "the disks", query_block},
+    {"info network", "viv-query-network", {}, "the network cards", query_network},
+    {"set_link", "set_link", link_arguments, "put a network card's cable in, or pull it out", set_link},
 };
 
 }  // namespace

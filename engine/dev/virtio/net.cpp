@@ -79,7 +79,7 @@ Net::Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const O
     : Function(wiring, identity(options)), options_(options), backend_(std::move(backend)) {
     s_.mac = options_.mac;
     show();
-    backend_->attach(this);
+    backend_->connect(this);
 }
 
 void Net::show() {

@@ -31,8 +31,8 @@ public:
     bool receive(std::span<const u8> frame) override { return receive_offloaded(frame, {}); }
     Takes takes() const override;
     bool receive_offloaded(std::span<const u8> frame, const net::Offload& offload) override;
-    // The cable: up from the start. Down, frames are dropped both ways.
-    void set_link(bool up);
+    void set_link(bool up) override;
+    bool link_up() const override { return s_.link_up; }
 
 protected:
     void notify(u16 queue) override;
