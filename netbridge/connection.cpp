@@ -59,6 +59,12 @@ int Connection::receive(std::span<const u8> piece) {
     const auto why = client->receive(piece, whole ? Client::Place::last : Client::Place::inside,
                                      lws_frame_is_binary(wsi_) != 0 ? Client::Form::binary : Client::Form::text);
     if (why) return close_now(*why);
+    // Who speaks has not gone, whether it answers pings or not. The library puts this into a sorted list each time.
+    constexpr u64 often_enough_ns = 1'000'000'000;
+    if (const u64 now_ns = client->relay().now_ns; now_ns - confirmed_ns_ >= often_enough_ns) {
+        confirmed_ns_ = now_ns;
+        lws_validity_confirmed(wsi_);
+    }
     return pause_if_needed();
 }
 

@@ -40,6 +40,7 @@ public:
     Request request;
     u64 expiry = 0;  // of its token, in seconds since 1970; 0: none
     std::unique_ptr<Client> client;
+    bool was_client = false;
     u64 number = 0;  // in the journal
     u64 accepted_ns = 0;
 
@@ -52,6 +53,7 @@ private:
     lws* wsi_ = nullptr;
     enum class State : u8 { open, ending, told } state_ = State::open;
     bool paused_ = false;
+    u64 confirmed_ns_ = 0;
     Ended why_ = Ended::by_client;
 };
 

@@ -13,7 +13,7 @@ namespace {
 // What is not ASCII is written as a question mark: log readers disagree about broken UTF-8.
 void append_text(std::string& line, std::string_view text) {
     line += '"';
-    for (const char c : text) {
+    for (const char c : text.substr(0, Journal::longest_text)) {
         if (c == '"' || c == '\\') {
             line += '\\';
             line += c;
@@ -28,7 +28,7 @@ void append_text(std::string& line, std::string_view text) {
 
 }  // namespace
 
-void Journal::event(std::string_view name, Fields fields) {
+bool Journal::write(std::string_view name, Fields fields) {
     constexpr u64 second = 1'000'000'000, microsecond = 1'000;
     const u64 now = clock_();
     std::string line = fmt::format("{{\"time\":\"{:%Y-%m-%dT%H:%M:%S}.{:06}Z\",\"event\":",
@@ -44,7 +44,12 @@ void Journal::event(std::string_view name, Fields fields) {
             append_text(line, *std::get_if<std::string_view>(&value));
     }
     line += "}\n";
-    writer_(line);
+    return line.size() <= longest_line && writer_(line);
+}
+
+void Journal::event(std::string_view name, Fields fields) {
+    if (suppressed_ > 0 && write("suppressed", {{"lines", suppressed_}})) suppressed_ = 0;
+    if (!write(name, fields)) suppressed_++;
 }
 
 void Journal::client(std::string_view name, Fields fields) {
@@ -52,7 +57,6 @@ void Journal::client(std::string_view name, Fields fields) {
         suppressed_++;
         return;
     }
-    if (suppressed_ > 0) event("suppressed", {{"lines", std::exchange(suppressed_, 0)}});
     event(name, fields);
 }
 

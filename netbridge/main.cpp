@@ -1,5 +1,6 @@
 // The program `netbridge`: its log on standard error, what was asked for on standard output.
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +25,14 @@ void write_all(int descriptor, std::string_view text) {
     }
 }
 
+// A pipe whose reader has stalled must not stop the relay. One that can be written to takes a line whole.
+bool write_if_taken(int descriptor, std::string_view line) {
+    pollfd state{descriptor, POLLOUT, 0};
+    if (poll(&state, 1, 0) != 1 || (state.revents & POLLOUT) == 0) return false;
+    write_all(descriptor, line);
+    return true;
+}
+
 u64 wall_clock_ns() {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
@@ -36,7 +45,7 @@ int complain(const Error& error, int code) {
 }
 
 int serve(const Settings& settings) {
-    Journal journal([](std::string_view line) { write_all(STDERR_FILENO, line); }, wall_clock_ns);
+    Journal journal([](std::string_view line) { return write_if_taken(STDERR_FILENO, line); }, wall_clock_ns);
     const auto server = Server::start(settings, journal);
     if (!server.ok()) return complain(server.error(), exit_failed);
     server.value()->run();

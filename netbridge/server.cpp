@@ -16,13 +16,13 @@
 #include "netbridge/outside.h"
 #include "netbridge/sandbox.h"
 #include "netbridge/streams.h"
+#include "netbridge/websockets.h"
 
 namespace viv::netbridge {
 
 namespace {
 
 constexpr u64 second_ns = 1'000'000'000;
-constexpr usize receive_size = 4096;  // of each client's buffer; longer messages come in pieces
 
 u64 wall_clock_s() { return static_cast<u64>(std::time(nullptr)); }
 
@@ -46,15 +46,15 @@ private:
     static RelayServer& of(lws* wsi) { return *static_cast<RelayServer*>(lws_context_user(lws_get_context(wsi))); }
     int handle(lws* wsi, lws_callback_reasons reason, void* in, usize length);
 
-    void touch() { now_ns_ = uv_hrtime(); }
-    Result<void> make_context();
     void learn_own_addresses();
+    void touch() { now_ns_ = uv_hrtime(); }
     void accepted(int descriptor, const Address& from);
     int http(lws* wsi, Connection& connection, std::string_view path);
     int judge(lws* wsi, Connection& connection);
     int refuse(lws* wsi, Connection& connection, Refusal why, unsigned status, std::string_view detail);
     int established(lws* wsi, Connection& connection);
     void closed(Connection& connection);
+    void gone(Connection& connection);
     void tick();
     void stop(int signal);
     bool may_read_metrics(lws* wsi, const Connection& connection) const;
@@ -82,25 +82,6 @@ private:
     u64 last_number_ = 0;
     bool stopping_ = false;
 };
-
-// How many bytes a header or an argument has at most: longer ones are cut by refusing them.
-std::string header(lws* wsi, lws_token_indexes which) {
-    const int length = lws_hdr_total_length(wsi, which);
-    if (length <= 0 || length > 2048) return {};
-    std::string text(static_cast<usize>(length) + 1, '\0');
-    if (lws_hdr_copy(wsi, text.data(), length + 1, which) != length) return {};
-    text.resize(static_cast<usize>(length));
-    return text;
-}
-
-std::string token_of(lws* wsi) {
-    constexpr std::string_view bearer = "Bearer ";
-    const auto authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    if (authorization.starts_with(bearer)) return authorization.substr(bearer.size());
-    char text[TokenKeys::longest_token + 1] = "";
-    const char* value = lws_get_urlarg_by_name(wsi, "token=", text, sizeof text);
-    return value == nullptr ? std::string() : std::string(value);
-}
 
 int RelayServer::callback(lws* wsi, lws_callback_reasons reason, void*, void* in, size_t length) {
     switch (reason) {
@@ -134,55 +115,10 @@ int RelayServer::handle(lws* wsi, lws_callback_reasons reason, void* in, usize l
         case LWS_CALLBACK_WSI_DESTROY:
             closed(*connection);
             lws_set_opaque_user_data(wsi, nullptr);
-            connections_.erase(connection);
+            gone(*connection);
             return 0;
         default: return 0;
     }
-}
-
-Result<void> RelayServer::make_context() {
-    lws_set_log_level(LLL_ERR, [](int, const char*) {});
-    // The first is for clients that ask for no subprotocol; the others may be asked for.
-    static const lws_protocols protocols[] = {{"netbridge", &callback, 0, receive_size, 0, nullptr, 0},
-                                              {"wisp-v2", &callback, 0, receive_size, 0, nullptr, 0},
-                                              {"binary", &callback, 0, receive_size, 0, nullptr, 0},
-                                              {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
-    liveliness_.secs_since_valid_ping = static_cast<u16>(settings_.times.ping);
-    liveliness_.secs_since_valid_hangup = static_cast<u16>(settings_.times.hang_up);
-    lws_context_creation_info info{};
-    void* loops[] = {&loop_};
-    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-    info.foreign_loops = loops;
-    info.protocols = protocols;
-    info.user = this;
-    info.pcontext = &context_;  // null once it has gone
-    info.gid = static_cast<gid_t>(-1);
-    info.uid = static_cast<uid_t>(-1);
-    info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8;
-    info.server_string = "netbridge";
-    info.timeout_secs = static_cast<unsigned>(settings_.times.handshake);
-    info.keepalive_timeout = 5;
-    info.max_http_header_pool = 1024;
-    info.pt_serv_buf_size = 64 << 10;
-    info.retry_and_idle_policy = &liveliness_;
-    info.vhost_name = "netbridge";
-    const bool tls = !settings_.certificate.empty();
-    if (tls) info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    context_ = lws_create_context(&info);
-    if (context_ == nullptr)
-        return Error{"libwebsockets cannot start; its event loop is in Debian's package libwebsockets-evlib-uv"};
-    if (tls) {
-        info.ssl_cert_filepath = settings_.certificate.c_str();
-        info.ssl_private_key_filepath = settings_.private_key.c_str();
-        info.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION;
-        info.alpn = "http/1.1";
-    }
-    host_ = lws_create_vhost(context_, &info);
-    if (host_ == nullptr)
-        return Error{tls ? fmt::format("--cert {}, --key {}: are not a certificate chain and its key, in PEM",
-                                       settings_.certificate, settings_.private_key)
-                         : std::string("libwebsockets cannot make its host")};
-    return {};
 }
 
 void RelayServer::learn_own_addresses() {
@@ -199,7 +135,14 @@ Result<void> RelayServer::open() {
     uv_loop_init(&loop_);
     loop_open_ = true;
     learn_own_addresses();
-    TRY(make_context());
+    // The first is for clients that ask for no subprotocol; the others may be asked for. Longer messages come in
+    // pieces.
+    constexpr usize receive_size = 4096;
+    static const lws_protocols protocols[] = {{"netbridge", &callback, 0, receive_size, 0, nullptr, 0},
+                                              {"wisp-v2", &callback, 0, receive_size, 0, nullptr, 0},
+                                              {"binary", &callback, 0, receive_size, 0, nullptr, 0},
+                                              {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+    TRY_SET(host_, make_host(settings_, {protocols, &liveliness_, &loop_, this, &context_}));
     for (const auto& address : settings_.listen) {
         TRY_SET(auto listener, Listener::open(&loop_, address, [this](int descriptor, const Address& from) {
                     accepted(descriptor, from);
@@ -292,14 +235,7 @@ int RelayServer::http(lws* wsi, Connection& connection, std::string_view path) {
         body = status == HTTP_STATUS_OK ? metrics_text() : "Not for you.\n";
         if (status == HTTP_STATUS_OK) type = "text/plain; version=0.0.4; charset=utf-8";
     }
-    std::vector<u8> buffer(LWS_PRE + 1024 + body.size());
-    u8 *at = buffer.data() + LWS_PRE, *const start = at, *const end = buffer.data() + buffer.size();
-    if (lws_add_http_common_headers(wsi, status, type.c_str(), body.size(), &at, end) != 0) return -1;
-    if (lws_finalize_http_header(wsi, &at, end) != 0) return -1;
-    std::copy(body.begin(), body.end(), at);
-    const usize size = static_cast<usize>(at - start) + body.size();
-    if (lws_write(wsi, start, size, LWS_WRITE_HTTP_FINAL) != static_cast<int>(size)) return -1;
-    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+    return answer(wsi, status, type, body);
 }
 
 int RelayServer::refuse(lws* wsi, Connection& connection, Refusal why, unsigned status, std::string_view detail) {
@@ -314,13 +250,13 @@ int RelayServer::refuse(lws* wsi, Connection& connection, Refusal why, unsigned 
 
 int RelayServer::judge(lws* wsi, Connection& connection) {
     if (stopping_) return -1;
-    const auto request = parse_request(header(wsi, WSI_TOKEN_GET_URI));
+    const auto request = parse_request(header_of(wsi, WSI_TOKEN_GET_URI));
     const bool served =
         request && (request->kind == Request::Kind::room || (request->kind == Request::Kind::wisp && settings_.wisp));
     if (!served) return refuse(wsi, connection, Refusal::path, HTTP_STATUS_NOT_FOUND, "no such place");
     // A header that is too long for us is none of ours either.
     const bool has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
-    const auto origin = header(wsi, WSI_TOKEN_ORIGIN);
+    const auto origin = header_of(wsi, WSI_TOKEN_ORIGIN);
     if (has_origin && (origin.empty() || !settings_.origins.allow(origin)))
         return refuse(wsi, connection, Refusal::origin, HTTP_STATUS_FORBIDDEN, origin);
     if (!settings_.keys.empty()) {
@@ -362,7 +298,16 @@ void RelayServer::closed(Connection& connection) {
     connection.client.reset();
     metrics_.clients--;
     metrics_.end(connection.why());
-    journal_.client("left", {{"client", connection.number}, {"reason", name_of(connection.why())}});
+    connection.was_client = true;
+}
+
+// Its place is free again, before anybody is told so.
+void RelayServer::gone(Connection& connection) {
+    const bool was_client = connection.was_client;
+    const u64 number = connection.number;
+    const auto why = connection.why();
+    connections_.erase(&connection);
+    if (was_client) journal_.client("left", {{"client", number}, {"reason", name_of(why)}});
 }
 
 void RelayServer::tick() {

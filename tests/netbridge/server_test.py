@@ -1,5 +1,6 @@
 """The relay with real sockets: rooms, who is let in, limits, clients that misbehave, TLS, HTTP, and its end."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -153,15 +154,10 @@ class WhoIsLetIn(unittest.TestCase):
             with Client(relay.port, source="127.0.0.2"):
                 pass
             clients.pop().socket.close()
-            relay.wait_for("left")
-            for _ in range(100):
-                try:
-                    Client(relay.port).socket.close()
-                    break
-                except (Refused, ConnectionError):
-                    pass
-            else:
-                self.fail("a place that has become free is not given away")
+            relay.wait_for("left", client=3)
+            # Whose leaving has been said has made place.
+            with Client(relay.port):
+                pass
 
     def test_attempts_are_counted(self):
         with Relay("--attempts-per-address", "1") as relay:
@@ -284,6 +280,16 @@ class Misbehaviour(unittest.TestCase):
             a.receive()  # the thief's second frame was for all until b had been heard; this is whatever came first
             self.assertEqual(relay.metric('dropped_total{reason="spoofed"}'), 1)
 
+    def test_who_is_silent_has_gone(self):
+        with Relay("--ping", "1", "--hang-up", "2", "--frames", "50") as relay, Client(relay.port) as a, Client(relay.port), \
+                Client(relay.port) as b:
+            # Who speaks has not, even if it answers no ping. All but the first 100 frames are paced by the relay: four seconds.
+            for number in range(300):
+                a.send(frame(EVERYBODY, mac(100), b"%6d" % number))
+                self.assertEqual(b.receive()[14:20], b"%6d" % number)
+            self.assertEqual(relay.wait_for("left")["client"], 2)
+            self.assertEqual(relay.metric("clients"), 2)
+
     def test_idle_clients_go(self):
         with Relay("--idle", "1") as relay, Client(relay.port) as a:
             with self.assertRaises(Closed) as closed:
@@ -312,6 +318,20 @@ class Http(unittest.TestCase):
                     a.receive()
                 self.assertEqual(closed.exception.code, 1001)
                 self.assertEqual(relay.process.wait(30 * PATIENCE), 0)
+
+    def test_a_log_that_nobody_reads_stops_nobody(self):
+        with Relay() as relay, Client(relay.port) as a, Client(relay.port) as b:
+            meet(a, b)
+            fcntl.fcntl(relay.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+            for _ in range(40):
+                Client(relay.port).socket.close()
+            meet(a, b)
+            self.assertEqual(relay.http("/healthz")[0], 200)
+            # Once somebody reads again, it is said what is missing.
+            os.read(relay.process.stderr.fileno(), 65536)
+            Client(relay.port).socket.close()
+            self.assertGreater(relay.wait_for("suppressed")["lines"], 0)
+            self.assertEqual(relay.stop(), 0)
 
     def test_a_port_in_use_is_one_line(self):
         with Relay() as relay:

@@ -152,7 +152,12 @@ TEST(Metrics, TextIsWhatPrometheusReads) {
 TEST(Journal, LinesAreJsonAndLimited) {
     std::vector<std::string> lines;
     u64 now = 1'700'000'000'123'456'000;
-    Journal journal([&](std::string_view line) { lines.emplace_back(line); }, [&] { return now; });
+    bool stalled = false;
+    const auto write = [&](std::string_view line) {
+        if (!stalled) lines.emplace_back(line);
+        return !stalled;
+    };
+    Journal journal(write, [&] { return now; });
     journal.event("x", {{"text", "a\"b\\c\n\x01\xff"}, {"number", u64{7}}});
     ASSERT_EQ(lines.size(), 1u);
     EXPECT_EQ(lines[0],
@@ -164,6 +169,15 @@ TEST(Journal, LinesAreJsonAndLimited) {
     journal.client("y", {});
     ASSERT_EQ(lines.size(), 503u);
     EXPECT_NE(lines[501].find("\"lines\":500"), std::string::npos);
+    // Whoever reads the log has stalled for a while.
+    stalled = true;
+    journal.event("z");
+    journal.client("z", {});
+    stalled = false;
+    journal.event("x", {{"text", std::string(100'000, '\x01')}});
+    ASSERT_EQ(lines.size(), 505u);
+    EXPECT_NE(lines[503].find("\"suppressed\",\"lines\":"), std::string::npos);
+    EXPECT_LT(lines[504].size(), Journal::longest_line);
 }
 
 }  // namespace
