@@ -101,19 +101,11 @@ RoomService::~RoomService() {
 usize RoomService::longest() const { return net::largest_frame; }
 
 bool RoomService::message(std::span<const u8> bytes) {
-    Metrics& metrics = client_.relay().metrics;
-    switch (room_->forward(*this, bytes, client_.relay().now_ns)) {
-        case Room::Outcome::forwarded: metrics.forwarded++; break;
-        case Room::Outcome::flooded: metrics.flooded++; break;
-        case Room::Outcome::nowhere: break;
-        case Room::Outcome::spoofed: metrics.drop(Dropped::spoofed); break;
-        // Some cards do not pad: what is too short for an Ethernet head is dropped, and no more is made of it.
-        case Room::Outcome::bad_size: metrics.drop(Dropped::bad_size); break;
-    }
+    count(client_.relay().metrics, room_->forward(*this, bytes, client_.relay().now_ns));
     return true;
 }
 
-void RoomService::give(const SharedMessage& frame) {
+void RoomService::give(const SharedMessage& frame, u64) {
     if (!client_.put(frame)) client_.relay().metrics.drop(Dropped::queue_full);
 }
 

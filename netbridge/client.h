@@ -98,7 +98,7 @@ public:
 
     bool message(std::span<const u8> bytes) override;
     usize longest() const override;
-    void give(const SharedMessage& frame) override;
+    void give(const SharedMessage& frame, u64 behind) override;
 
 private:
     RoomService(Client& client, Rooms& rooms) : Port(PortKind::client), client_(client), rooms_(rooms) {}

@@ -73,6 +73,14 @@ public:
     }
 };
 
+// Called some time after send(), once for one or more of them. Only send() may be called by any thread.
+class Wake : private Handle<uv_async_t> {
+public:
+    Wake(uv_loop_t* loop, Callback callback)
+        : Handle([loop](uv_async_t* raw) { uv_async_init(loop, raw, &Handle::call); }, std::move(callback)) {}
+    void send() { uv_async_send(raw()); }
+};
+
 class SignalWatch : private Handle<uv_signal_t, int> {
 public:
     SignalWatch(uv_loop_t* loop, int number, Callback callback)

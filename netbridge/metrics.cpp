@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {"connections", "rate", "origin",
                                                                                        "token",       "path", "rooms"};
-constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {"queue_full", "spoofed", "bad_size",
-                                                                                    "outside_refused"};
+constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {
+    "queue_full", "spoofed", "bad_size", "outside_refused", "backplane_full", "backplane_malformed"};
 constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = {
     "by_client", "oversize", "malformed", "idle", "stalled", "expired", "shutdown"};
 
@@ -41,6 +41,9 @@ std::string prometheus_text(const Metrics& metrics) {
     one("streams", "gauge", "WISP streams.", metrics.streams);
     one("addresses", "gauge", "Addresses that are remembered for their limits.", metrics.addresses);
     one("queued_bytes", "gauge", "Bytes that wait for clients.", metrics.queued_bytes);
+    one("backplane_connected", "gauge", "1 while there is a connection to the NATS server.",
+        metrics.backplane_connected);
+    one("backplane_relays", "gauge", "Other relays that have been heard of late.", metrics.backplane_relays);
     one("connections_total", "counter", "TCP connections accepted.", metrics.connections);
     one("messages_received_total", "counter", "Messages of clients.", metrics.frames_in);
     one("received_bytes_total", "counter", "Bytes of those.", metrics.bytes_in);
@@ -49,6 +52,8 @@ std::string prometheus_text(const Metrics& metrics) {
     one("frames_forwarded_total", "counter", "Frames that went to one port.", metrics.forwarded);
     one("frames_flooded_total", "counter", "Frames that went to all ports of a room.", metrics.flooded);
     one("pauses_total", "counter", "Times that a client had to wait for its rate.", metrics.paused);
+    one("backplane_sent_total", "counter", "Messages to other relays.", metrics.backplane_sent);
+    one("backplane_received_total", "counter", "Messages of other relays.", metrics.backplane_received);
     many("refused_total", "Connections and requests refused.", refusals, metrics.refused);
     many("dropped_total", "Frames dropped.", drops, metrics.dropped);
     many("ended_total", "Websocket clients that went.", ends, metrics.ended);

@@ -10,16 +10,18 @@
 namespace viv::netbridge {
 
 enum class Refusal : u8 { connections, rate, origin, token, path, rooms, count };
-enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, count };
+enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, backplane_full, backplane_malformed, count };
 enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, count };
 
 struct Metrics {
     u64 clients = 0, rooms = 0, streams = 0, addresses = 0;  // now
     u64 queued_bytes = 0;
+    u64 backplane_connected = 0, backplane_relays = 0;
     u64 connections = 0;  // since the start, as all below
     u64 frames_in = 0, bytes_in = 0, frames_out = 0, bytes_out = 0;
     u64 forwarded = 0, flooded = 0;
     u64 paused = 0;
+    u64 backplane_sent = 0, backplane_received = 0;
     std::array<u64, static_cast<usize>(Refusal::count)> refused{};
     std::array<u64, static_cast<usize>(Dropped::count)> dropped{};
     std::array<u64, static_cast<usize>(Ended::count)> ended{};

@@ -240,6 +240,6 @@ std::unique_ptr<Outside> Outside::open(uv_loop_t* loop, Room& room, const Destin
     return outside;
 }
 
-void Outside::give(const SharedMessage& frame) { library_->send(frame->bytes()); }
+void Outside::give(const SharedMessage& frame, u64) { library_->send(frame->bytes()); }
 
 }  // namespace viv::netbridge

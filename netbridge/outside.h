@@ -22,7 +22,7 @@ public:
     static std::unique_ptr<Outside> open(uv_loop_t* loop, Room& room, const DestinationRules& rules,
                                          const OutsideNetwork& network, Metrics& metrics, const u64& now_ns);
     ~Outside() override;
-    void give(const SharedMessage& frame) override;
+    void give(const SharedMessage& frame, u64 behind) override;
 
 private:
     class Library;

@@ -7,10 +7,41 @@
 
 namespace viv::netbridge {
 
+namespace {
+
+// The NATs of all relays have the same addresses, and each answers DHCP: each is for its own relay's clients.
+bool may_pass(const Port& from, const Port& to) {
+    return from.kind() == PortKind::client || to.kind() == PortKind::client;
+}
+
+}  // namespace
+
 void Room::unplug(Port& port) {
     std::erase(ports_, &port);
-    std::erase_if(stations_, [&port](const auto& station) { return station.second.port == &port; });
+    std::vector<net::MacAddress> gone;
+    std::erase_if(stations_, [&](const auto& station) {
+        if (station.second.port != &port) return false;
+        if (port.kind() == PortKind::client) gone.push_back(station.first);
+        return true;
+    });
     port.stations_ = 0;
+    if (gone.empty()) return;
+    for (Port* other : ports_) other->left(gone);
+}
+
+void Room::forget(Port& port, u64 behind) {
+    port.stations_ -= std::erase_if(stations_, [&](const auto& station) {
+        return station.second.port == &port && station.second.behind == behind;
+    });
+}
+
+void Room::forget(Port& port, u64 behind, std::span<const net::MacAddress> addresses) {
+    for (const auto& address : addresses) {
+        const auto known = stations_.find(address);
+        if (known == stations_.end() || known->second.port != &port || known->second.behind != behind) continue;
+        stations_.erase(known);
+        port.stations_--;
+    }
 }
 
 usize Room::clients() const {
@@ -27,16 +58,17 @@ void Room::forget_old(u64 now_ns) {
 }
 
 // False if the address may not be this port's.
-bool Room::learn(const net::MacAddress& address, Port& port, u64 now_ns) {
+bool Room::learn(const net::MacAddress& address, Port& port, u64 behind, u64 now_ns) {
     const auto known = stations_.find(address);
     if (known != stations_.end()) {
         auto& station = known->second;
-        if (station.port != &port) {
+        if (station.port != &port || station.behind != behind) {
             const bool held = now_ns - station.heard_ns < station_age_ns;
-            if (check_ == SpoofCheck::on && held && port.kind() == PortKind::client) return false;
+            if (check_ == SpoofCheck::on && held && port.kind() != PortKind::outside) return false;
             station.port->stations_--;
             port.stations_++;
             station.port = &port;
+            station.behind = behind;
         }
         station.heard_ns = now_ns;
         return true;
@@ -44,29 +76,41 @@ bool Room::learn(const net::MacAddress& address, Port& port, u64 now_ns) {
     if (port.kind() == PortKind::client && port.stations_ >= most_stations_of_client) return check_ == SpoofCheck::off;
     if (stations_.size() >= most_stations) forget_old(now_ns);
     if (stations_.size() >= most_stations) return check_ == SpoofCheck::off;
-    stations_.emplace(address, Station{&port, now_ns});
+    stations_.emplace(address, Station{&port, behind, now_ns});
     port.stations_++;
     return true;
 }
 
-Room::Outcome Room::forward(Port& from, std::span<const u8> frame, u64 now_ns) {
+Room::Outcome Room::forward(Port& from, std::span<const u8> frame, u64 now_ns, u64 behind) {
     if (!net::good_size(frame.size())) return Outcome::bad_size;
     const auto source = net::source_of(frame), destination = net::destination_of(frame);
     if (net::is_group(source)) return Outcome::spoofed;  // nobody is a group
-    if (!learn(source, from, now_ns)) return Outcome::spoofed;
+    if (!learn(source, from, behind, now_ns)) return Outcome::spoofed;
     if (!net::is_group(destination)) {
         const auto station = stations_.find(destination);
         if (station != stations_.end() && now_ns - station->second.heard_ns < station_age_ns) {
-            if (station->second.port == &from) return Outcome::nowhere;
-            station->second.port->give(std::make_shared<Message>(frame));
+            Port& to = *station->second.port;
+            if (&to == &from || !may_pass(from, to)) return Outcome::nowhere;
+            to.give(std::make_shared<Message>(frame), station->second.behind);
             return Outcome::forwarded;
         }
     }
     if (ports_.size() < 2) return Outcome::nowhere;
     const auto message = std::make_shared<Message>(frame);
     for (Port* port : ports_)
-        if (port != &from) port->give(message);
+        if (port != &from && may_pass(from, *port)) port->give(message, 0);
     return Outcome::flooded;
+}
+
+void count(Metrics& metrics, Room::Outcome outcome) {
+    switch (outcome) {
+        case Room::Outcome::forwarded: metrics.forwarded++; break;
+        case Room::Outcome::flooded: metrics.flooded++; break;
+        case Room::Outcome::nowhere: break;
+        case Room::Outcome::spoofed: metrics.drop(Dropped::spoofed); break;
+        // Some cards do not pad: what is too short for an Ethernet head is dropped, and no more is made of it.
+        case Room::Outcome::bad_size: metrics.drop(Dropped::bad_size); break;
+    }
 }
 
 Room* Rooms::enter(const std::string& name, Port& port) {

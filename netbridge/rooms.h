@@ -1,8 +1,9 @@
-// Rooms: switches with a name, between clients and whatever else is plugged in (a way out).
+// Rooms: switches with a name, between clients and whatever else is plugged in (a way out, other relays).
 // Promises: a frame for a station that has been heard goes to its port alone, any other to all but the one it came
 // from; what is remembered of stations is bounded for a room and for each port; with the check on, a port cannot take
-// another port's address while that one is in use; a port that is given a frame never delays another. A room lives as
-// long as somebody is in it. Times are nanoseconds of any monotonic clock.
+// another port's address while that one is in use; a port that is given a frame never delays another; what came from
+// other relays never goes back to them, nor to the way out, which is for this relay's own clients. A room lives as long
+// as somebody is in it. Times are nanoseconds of any monotonic clock.
 #pragma once
 
 #include <functional>
@@ -12,20 +13,24 @@
 #include <vector>
 
 #include "engine/net/inspect.h"
+#include "netbridge/metrics.h"
 #include "netbridge/outbox.h"
 
 namespace viv::netbridge {
 
 enum class SpoofCheck : u8 { off, on };
 // What plugs into a room: it is there for its clients.
-enum class PortKind : u8 { client, outside };
+enum class PortKind : u8 { client, outside, backplane };
 
 class Port {
 public:
     explicit Port(PortKind kind) : kind_(kind) {}
     virtual ~Port() = default;
-    // Never calls back into the room.
-    virtual void give(const SharedMessage& frame) = 0;
+    // `behind` says for whom of those behind the port, as forward() has been told; 0: for all of them. Never calls back
+    // into the room.
+    virtual void give(const SharedMessage& frame, u64 behind) = 0;
+    // Stations of a client that has left. Never calls back into the room.
+    virtual void left(std::span<const net::MacAddress>) {}
     PortKind kind() const { return kind_; }
 
 private:
@@ -47,7 +52,11 @@ public:
 
     void plug(Port& port) { ports_.push_back(&port); }
     void unplug(Port& port);
-    Outcome forward(Port& from, std::span<const u8> frame, u64 now_ns);
+    // `behind` names one of several whose frames come by the same port; 0: there is one alone.
+    Outcome forward(Port& from, std::span<const u8> frame, u64 now_ns, u64 behind = 0);
+    // All stations of one behind a port, or those of them that are named.
+    void forget(Port& port, u64 behind);
+    void forget(Port& port, u64 behind, std::span<const net::MacAddress> addresses);
 
     const std::string& name() const { return name_; }
     usize clients() const;
@@ -56,9 +65,10 @@ public:
 private:
     struct Station {
         Port* port;
+        u64 behind;
         u64 heard_ns;
     };
-    bool learn(const net::MacAddress& address, Port& port, u64 now_ns);
+    bool learn(const net::MacAddress& address, Port& port, u64 behind, u64 now_ns);
     void forget_old(u64 now_ns);
 
     std::string name_;
@@ -66,6 +76,8 @@ private:
     std::vector<Port*> ports_;
     std::map<net::MacAddress, Station> stations_;
 };
+
+void count(Metrics& metrics, Room::Outcome outcome);
 
 // All rooms of this relay. Whoever opens and closes them is told, to plug in what a room has besides its clients.
 class Rooms {

@@ -11,8 +11,10 @@
 #include <map>
 
 #include "engine/lang/check.h"
+#include "netbridge/backplane.h"
 #include "netbridge/connection.h"
 #include "netbridge/listener.h"
+#include "netbridge/nats_bus.h"
 #include "netbridge/outside.h"
 #include "netbridge/sandbox.h"
 #include "netbridge/streams.h"
@@ -75,6 +77,8 @@ private:
     lws_retry_bo_t liveliness_{};
     std::map<Room*, std::unique_ptr<Outside>> outsides_;
     std::unique_ptr<Streams> streams_;
+    std::unique_ptr<NatsBus> bus_;
+    std::unique_ptr<Backplane> backplane_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::map<Connection*, std::unique_ptr<Connection>> connections_;
     std::unique_ptr<Timer> ticker_, drain_;
@@ -170,8 +174,16 @@ Result<void> RelayServer::open() {
     ticker_->arm(1000, 1000);
     for (const int number : {SIGINT, SIGTERM})
         signals_.push_back(std::make_unique<SignalWatch>(&loop_, number, [this](int which) { stop(which); }));
+    if (!settings_.backplane.servers.empty()) {
+        TRY_SET(bus_, NatsBus::prepare(&loop_, settings_.backplane));
+        u64 self = 0;
+        if (uv_random(nullptr, nullptr, &self, sizeof self, 0, nullptr) != 0 || self == 0)
+            return Error{"--backplane: this system gives no random numbers"};
+        backplane_ = std::make_unique<Backplane>(self, rooms_, *bus_, journal_, metrics_, now_ns_);
+    }
     TRY(become(settings_.user));
     if (settings_.sandbox) TRY(close_sandbox());
+    if (bus_) bus_->start(*backplane_, [this] { touch(); });
     for (const auto& listener : listeners_)
         journal_.event("listening", {{"address", listener->address().text()},
                                      {"scheme", settings_.certificate.empty() ? "ws" : "wss"},
@@ -313,6 +325,7 @@ void RelayServer::gone(Connection& connection) {
 void RelayServer::tick() {
     touch();
     addresses_.tidy(now_ns_);
+    if (backplane_) backplane_->tick();
     const u64 wall = settings_.keys.empty() ? 0 : wall_clock_s();
     for (const auto& [key, connection] : connections_) {
         if (connection->ended()) continue;
@@ -362,6 +375,8 @@ RelayServer::~RelayServer() {
     drain_.reset();
     // Rooms and streams go before the library does: their handles are in the same loop.
     for (const auto& [key, connection] : connections_) closed(*connection);
+    if (backplane_) backplane_->bye();
+    bus_.reset();
     if (context_ != nullptr) lws_context_destroy(context_);
     while (loop_open_ && uv_loop_close(&loop_) == UV_EBUSY) uv_run(&loop_, UV_RUN_ONCE);
     // In a loop that is not its own the library frees what is left when it is told a second time.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -73,7 +74,8 @@ Result<void> add_keys(TokenKeys& keys, const std::vector<std::string>& files) {
 // Everything as text; what it means is said by check().
 struct ServeWords {
     std::vector<std::string> listen, secrets, origins, allow, deny, nat, metrics_from;
-    std::string certificate, private_key, user;
+    std::string certificate, private_key, user, nat_first;
+    std::string backplane, backplane_user, backplane_token, backplane_authority;
     std::string connections, connections_per_address, attempts, frame_rate, byte_rate, frame_rate_address,
         byte_rate_address, queue, queue_total, streams, rooms;
     std::string handshake, ping, hang_up, idle, stall;
@@ -101,9 +103,22 @@ void declare(CLI::App& app, ServeWords& words) {
     const char* what = "What they get";
     many("--nat", words.nat, "ROOM", "This room has a way out, with DHCP and names; 'any': all rooms. May be repeated",
          what);
+    one("--nat-first", words.nat_first, "ADDRESS",
+        "The first of the 16 addresses that the NAT's DHCP gives (10.0.2.15); relays of a backplane need different "
+        "ones",
+        what);
     app.add_flag("--wisp", words.wisp, "TCP and UDP streams (WISP) at /wisp/")->group(what);
     many("--allow", words.allow, "RULE", "Destinations that are not public: NETWORK[,tcp|udp|icmp][,port=N[-M]]", what);
     many("--deny", words.deny, "RULE", "Destinations that nobody may go to; stronger than --allow", what);
+    const char* backplane = "Other relays";
+    one("--backplane", words.backplane, "URL[,URL...]",
+        "NATS servers, as nats://HOST:PORT or tls://HOST:PORT: rooms are shared with all other relays there",
+        backplane);
+    one("--backplane-user-file", words.backplane_user, "FILE", "Who to be there, as USER:PASSWORD in one line",
+        backplane);
+    one("--backplane-token-file", words.backplane_token, "FILE", "Or a token, in one line", backplane);
+    one("--backplane-ca", words.backplane_authority, "FILE", "Authorities to trust for tls:// (PEM), not the system's",
+        backplane);
     const char* limits = "Limits";
     app.add_flag("--check-spoofing", words.spoof, "A station's address belongs to the client that used it first")
         ->group(limits);
@@ -159,6 +174,80 @@ Result<void> check_limits(const ServeWords& words, Settings& settings) {
     return {};
 }
 
+// One line that is a secret.
+Result<std::string> read_line(std::string_view option, const std::string& path) {
+    TRY_SET(auto line, read_secret(option, path));
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+    const bool good = std::all_of(line.begin(), line.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (line.empty() || line.size() > 4096 || !good)
+        return Error{fmt::format("{} {}: has to hold one line of text without spaces", option, path)};
+    return line;
+}
+
+Result<void> check_backplane(const ServeWords& words, NatsSettings& backplane) {
+    const auto wrong = [&](std::string_view problem) {
+        return Error{fmt::format("--backplane {}: {}", words.backplane, problem)};
+    };
+    if (words.backplane.empty()) {
+        for (const auto* other : {&words.backplane_user, &words.backplane_token, &words.backplane_authority})
+            if (!other->empty()) return Error{"--backplane URL is needed for the other options of it"};
+        return {};
+    }
+    if (words.backplane.find('@') != std::string::npos)
+        return Error{"--backplane: other users of this host could read a password there; --backplane-user-file FILE"};
+    constexpr usize most_servers = 16;
+    for (usize at = 0; at <= words.backplane.size();) {
+        const auto end = std::min(words.backplane.find(',', at), words.backplane.size());
+        const auto url = words.backplane.substr(at, end - at);
+        const bool secure = url.starts_with("tls://");
+        if (!secure && !url.starts_with("nats://")) return wrong("nats://HOST:PORT or tls://HOST:PORT is needed");
+        const auto place = std::string_view(url).substr(secure ? 6 : 7);
+        const auto colon = place.rfind(':');
+        const auto port = colon == std::string_view::npos ? std::nullopt : number(place.substr(colon + 1));
+        const bool named = colon != std::string_view::npos && colon > 0 && colon <= 255 &&
+                           std::all_of(place.begin(), place.end(),
+                                       [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != '?' && c != '#'; });
+        if (!named || !port || *port == 0 || *port > 65535) return wrong("HOST:PORT is needed after //");
+        backplane.servers.push_back(url);
+        if (secure != backplane.is_secure()) return wrong("either all servers are tls:// or none");
+        if (backplane.servers.size() > most_servers) return wrong("has too many servers");
+        at = end + 1;
+    }
+    if (!words.backplane_user.empty() && !words.backplane_token.empty())
+        return Error{"--backplane-token-file: not together with --backplane-user-file"};
+    if (!words.backplane_user.empty()) {
+        TRY_SET(const auto line, read_line("--backplane-user-file", words.backplane_user));
+        const auto colon = line.find(':');
+        if (colon == std::string::npos || colon == 0)
+            return Error{fmt::format("--backplane-user-file {}: has to hold USER:PASSWORD", words.backplane_user)};
+        backplane.user = line.substr(0, colon);
+        backplane.password = line.substr(colon + 1);
+    }
+    if (!words.backplane_token.empty()) {
+        TRY_SET(backplane.token, read_line("--backplane-token-file", words.backplane_token));
+    }
+    if (!words.backplane_authority.empty() && !backplane.is_secure())
+        return Error{"--backplane-ca: is for servers that are given as tls://"};
+    backplane.authority_file = words.backplane_authority;
+    return {};
+}
+
+Result<void> check_nat(const ServeWords& words, Settings& settings) {
+    for (const auto& room : words.nat) {
+        if (!is_name(room)) return Error{fmt::format("--nat {}: is no room's name", room)};
+        settings.nat_rooms.insert(room);
+    }
+    if (words.nat_first.empty()) return {};
+    const auto first = Address::parse(words.nat_first);
+    constexpr u8 least = 4, most = 255 - 16;  // after the router and the names, before the broadcast
+    if (!first || !first->is_ipv4() || !settings.outside.ipv4.contains(*first) || first->bytes()[15] < least ||
+        first->bytes()[15] > most)
+        return Error{fmt::format("--nat-first {}: an address from 10.0.2.{} to 10.0.2.{} is needed", words.nat_first,
+                                 least, most)};
+    settings.outside.first_lease = *first;
+    return {};
+}
+
 Result<Settings> check(const ServeWords& words) {
     Settings settings;
     for (const auto& text : words.listen) {
@@ -195,10 +284,8 @@ Result<Settings> check(const ServeWords& words) {
         if (!network) return Error{fmt::format("--metrics-from {}: is no network, as in 10.0.0.0/8", text)};
         settings.metrics_from.push_back(*network);
     }
-    for (const auto& room : words.nat) {
-        if (!is_name(room)) return Error{fmt::format("--nat {}: is no room's name", room)};
-        settings.nat_rooms.insert(room);
-    }
+    TRY(check_nat(words, settings));
+    TRY(check_backplane(words, settings.backplane));
     TRY(check_limits(words, settings));
     settings.wisp = words.wisp;
     settings.spoof_check = words.spoof ? SpoofCheck::on : SpoofCheck::off;

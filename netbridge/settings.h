@@ -12,6 +12,7 @@
 #include "engine/lang/result.h"
 #include "netbridge/destination.h"
 #include "netbridge/limits.h"
+#include "netbridge/nats_bus.h"
 #include "netbridge/outside_filter.h"
 #include "netbridge/request.h"
 #include "netbridge/rooms.h"
@@ -51,6 +52,7 @@ struct Settings {
     u64 queue_total = 512 << 20;
     std::set<std::string> nat_rooms;  // "any": all
     OutsideNetwork outside;
+    NatsSettings backplane;  // no servers: this relay is alone
     bool wisp = false;
     std::string user;  // to become after the start; empty: stay
     bool sandbox = true;

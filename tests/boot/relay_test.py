@@ -1,6 +1,7 @@
 """Two viv guests in a room of netbridge, one of them with a token over wss: ping, IPv6, TCP both ways; the room's way out; a
-relay that comes back."""
+relay that comes back; guests on different relays, one of which is killed in the midst of a transfer."""
 
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -14,9 +15,12 @@ sys.path.insert(0, str(viv_process.ROOT / "tests" / "netbridge"))
 
 import lan_test  # noqa: E402
 import websocket_client  # noqa: E402
+from nats_server import NatsServer  # noqa: E402
 from websocket_client import NETBRIDGE, Relay  # noqa: E402
 
 GUEST = lan_test.GUEST
+# As lan_test.DATA writes them.
+NUMBERS = b"".join(b"%d\n" % number for number in range(10000000, 10000000 + lan_test.BYTES // 9))
 
 
 def setUpModule():
@@ -76,6 +80,36 @@ class Room(unittest.TestCase):
                         second.wait_for("joined", client=client)
                     one.shell("until ping -c 1 -W 1 10.77.0.2 >/dev/null 2>&1; do :; done")
                     self.assertEqual(second.metric("clients"), 2)
+
+    def test_two_relays_and_one_is_killed(self):
+        with NatsServer() as nats, Relay("--backplane", nats.url, "--check-spoofing") as first, \
+                Relay("--backplane", nats.url, "--check-spoofing") as second:
+            urls = [f"url=ws://127.0.0.1:{relay.port}/lan" for relay in (first, second)]
+            with lan_test.Viv("--net", f"websocket,{urls[0]},{urls[1]}") as one, \
+                    lan_test.Viv("--net", f"websocket,{urls[1]},mac=52:54:00:00:00:02") as other:
+                for machine in (one, other):
+                    machine.expect(r"~ # ")
+                lan_test.Wires.talk(self, one, other)
+                self.assertEqual([relay.metric("clients") for relay in (first, second)], [1, 1])
+                self.assertEqual([relay.metric("backplane_relays") for relay in (first, second)], [1, 1])
+                second.wait_for("joined")
+                second.log.clear()
+                # One session: the numbers, then a word from later on, then the numbers again.
+                one.shell("mkfifo /later")
+                other.shell("mkfifo /silence")  # else nc would read what is typed
+                other.shell("(nc -l -p 9000 <>/silence | tee /got | sha256sum >/sum; echo over >/over) & true")
+                other.shell("until netstat -tln | grep :9000; do usleep 10000; done")
+                one.shell("(cat /www/numbers /later /www/numbers | nc 10.77.0.2 9000) & true")
+                other.shell("until [ -s /got ]; do usleep 10000; done")
+                first.process.kill()
+                first.process.wait()
+                second.wait_for("joined")
+                second.wait_for("relay_gone", reason="silent")
+                one.shell("echo later >/later")
+                other.shell("until [ -e /over ]; do usleep 100000; done")
+                whole = hashlib.sha256(NUMBERS + b"later\n" + NUMBERS).hexdigest()
+                self.assertIn(whole, other.shell("cat /sum"))
+                self.assertEqual(second.metric("clients"), 2)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ namespace {
 
 struct Plug final : Port {
     explicit Plug(PortKind kind = PortKind::client) : Port(kind) {}
-    void give(const SharedMessage& frame) override { got.emplace_back(frame->bytes().begin(), frame->bytes().end()); }
+    void give(const SharedMessage& frame, u64) override {
+        got.emplace_back(frame->bytes().begin(), frame->bytes().end());
+    }
     std::vector<std::vector<u8>> got;
 };
 
@@ -42,6 +44,41 @@ TEST(Room, LearnsWhoIsWhere) {
     // To itself: nowhere.
     EXPECT_EQ(room.forward(a, frame(mac(1), mac(1)), 0), Outcome::nowhere);
     EXPECT_EQ(room.stations(), 2u);
+}
+
+TEST(Room, SeveralBehindOnePort) {
+    struct Far final : Port {
+        Far() : Port(PortKind::backplane) {}
+        void give(const SharedMessage&, u64 behind) override { given.push_back(behind); }
+        void left(std::span<const Mac> addresses) override { gone.assign(addresses.begin(), addresses.end()); }
+        std::vector<u64> given;
+        std::vector<Mac> gone;
+    };
+    Room room("r", SpoofCheck::off);
+    Far far;
+    {
+        Plug a;
+        room.plug(a), room.plug(far);
+        EXPECT_EQ(room.forward(far, frame(everybody, mac(2)), 0, 7), Outcome::flooded);
+        EXPECT_EQ(room.forward(far, frame(everybody, mac(3)), 0, 8), Outcome::flooded);
+        EXPECT_TRUE(far.given.empty());
+        room.forward(a, frame(everybody, mac(1)), 0);
+        room.forward(a, frame(mac(2), mac(1)), 0);
+        room.forward(a, frame(mac(3), mac(1)), 0);
+        EXPECT_EQ(far.given, (std::vector<u64>{0, 7, 8}));
+        // From one behind the port to another one: never back.
+        EXPECT_EQ(room.forward(far, frame(mac(3), mac(2)), 0, 7), Outcome::nowhere);
+        room.forget(far, 7);
+        const Mac others[] = {mac(1), mac(2), mac(3)};
+        room.forget(far, 7, others);
+        EXPECT_EQ(room.stations(), 2u);
+        room.forget(far, 8, others);
+        EXPECT_EQ(room.stations(), 1u);
+        room.unplug(a);
+        EXPECT_EQ(far.gone, std::vector<Mac>{mac(1)});
+    }
+    room.unplug(far);
+    EXPECT_EQ(room.stations(), 0u);
 }
 
 TEST(Room, FollowsAStationThatMoves) {

@@ -69,6 +69,19 @@ TEST(Settings, WrongWordsAreOneLineWithTheOption) {
         {"--cert", "/nowhere"},
         {"--metrics-from", "here"},
         {"--queue", "5"},
+        {"--nat-first", "10.0.2.250"},
+        {"--nat-first", "10.0.3.15"},
+        {"--backplane", "127.0.0.1:4222"},
+        {"--backplane", "nats://127.0.0.1"},
+        {"--backplane", "nats://:4222"},
+        {"--backplane", "nats://127.0.0.1:0"},
+        {"--backplane", "nats://127.0.0.1:4222,"},
+        {"--backplane", "nats://127.0.0.1:4222/x"},
+        {"--backplane", "nats://127.0.0.1:4222,tls://127.0.0.1:4222"},
+        {"--backplane", "nats://me:word@127.0.0.1:4222"},
+        {"--backplane", "nats://127.0.0.1:4222", "--backplane-ca", "/nowhere"},
+        {"--backplane-user-file", "/nowhere", "--backplane", "nats://127.0.0.1:4222"},
+        {"--backplane-token-file", "/nowhere", "--backplane", "nats://127.0.0.1:4222"},
         {"--bogus"},
         {"token"},
     };
@@ -89,6 +102,32 @@ TEST(Settings, Limits) {
     EXPECT_TRUE(given.has_nat("whatever"));
     EXPECT_EQ(given.spoof_check, SpoofCheck::on);
     EXPECT_FALSE(given.sandbox);
+}
+
+TEST(Settings, Backplane) {
+    const SecretFile secret("relay:a:b\n");
+    EXPECT_TRUE(settings({}).backplane.servers.empty());
+    const auto user =
+        settings({"--backplane", "nats://a:1,nats://[::1]:4222", "--backplane-user-file", secret.path}).backplane;
+    EXPECT_EQ(user.servers, (std::vector<std::string>{"nats://a:1", "nats://[::1]:4222"}));
+    EXPECT_FALSE(user.is_secure());
+    EXPECT_EQ(user.user, "relay");
+    EXPECT_EQ(user.password, "a:b");
+    const auto token =
+        settings({"--backplane", "tls://a:1", "--backplane-token-file", secret.path, "--backplane-ca", "f"}).backplane;
+    EXPECT_TRUE(token.is_secure());
+    EXPECT_EQ(token.token, "relay:a:b");
+    EXPECT_EQ(token.authority_file, "f");
+    for (const auto* other : {"--backplane-user-file", "--backplane-token-file", "--backplane-ca"})
+        EXPECT_NE(problem({other, secret.path}).find("--backplane URL"), std::string::npos);
+    EXPECT_NE(problem({"--backplane", "nats://a:1", "--backplane-user-file", secret.path, "--backplane-token-file",
+                       secret.path}),
+              "");
+    const SecretFile bad("one word\n");
+    EXPECT_NE(problem({"--backplane", "nats://a:1", "--backplane-user-file", bad.path}), "");
+    const std::string password = problem({"--backplane", "nats://me:word@a:1"});
+    EXPECT_EQ(password.find("word@"), std::string::npos) << password;
+    EXPECT_EQ(settings({"--nat-first", "10.0.2.31"}).outside.first_lease, *Address::parse("10.0.2.31"));
 }
 
 TEST(Settings, TokenOrders) {
