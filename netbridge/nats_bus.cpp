@@ -67,6 +67,7 @@ private:
     void serve(Lock& lock);
     void follow_subjects(const std::set<std::string>& wanted);
     void hang_up();
+    void count_subscription(int change);  // in threads of libnats, too
     void tell(News what, std::string text);
     // In threads of libnats.
     void arrived(natsMsg* message);
@@ -82,7 +83,8 @@ private:
     std::mutex mutex_;  // of what follows
     std::condition_variable changed_;
     bool stopping_ = false, subjects_changed_ = false;
-    bool closed_ = false;  // the connection, by whichever side
+    bool closed_ = false;      // the connection, by whichever side
+    usize subscriptions_ = 0;  // that messages may come from still
     std::set<std::string> subjects_;
     std::deque<Outgoing> outgoing_;
     usize outgoing_bytes_ = 0;  // those under way, too
@@ -95,7 +97,7 @@ private:
 
     // The thread's own.
     natsConnection* connection_ = nullptr;
-    std::map<std::string, natsSubscription*> subscriptions_;
+    std::map<std::string, natsSubscription*> followed_;
     std::thread thread_;
 };
 
@@ -314,16 +316,16 @@ void NatsBus::Library::serve(Lock& lock) {
 }
 
 void NatsBus::Library::follow_subjects(const std::set<std::string>& wanted) {
-    for (auto each = subscriptions_.begin(); each != subscriptions_.end();) {
+    for (auto each = followed_.begin(); each != followed_.end();) {
         if (wanted.contains(each->first)) {
             each++;
             continue;
         }
         natsSubscription_Destroy(each->second);
-        each = subscriptions_.erase(each);
+        each = followed_.erase(each);
     }
     for (const auto& subject : wanted) {
-        if (subscriptions_.contains(subject)) continue;
+        if (followed_.contains(subject)) continue;
         natsSubscription* subscription = nullptr;
         const natsStatus status = natsConnection_Subscribe(
             &subscription, connection_, subject.c_str(),
@@ -332,8 +334,20 @@ void NatsBus::Library::follow_subjects(const std::set<std::string>& wanted) {
             },
             this);
         if (status != NATS_OK) return;  // the connection has gone
-        subscriptions_.emplace(subject, subscription);
+        followed_.emplace(subject, subscription);
+        count_subscription(+1);
+        const natsStatus watched = natsSubscription_SetOnCompleteCB(
+            subscription, [](void* closure) { static_cast<Library*>(closure)->count_subscription(-1); }, this);
+        if (watched != NATS_OK) count_subscription(-1);  // the connection has gone
     }
+}
+
+void NatsBus::Library::count_subscription(int change) {
+    {
+        const std::lock_guard lock(mutex_);
+        subscriptions_ += static_cast<usize>(change);
+    }
+    changed_.notify_all();
 }
 
 void NatsBus::Library::hang_up() {
@@ -341,12 +355,14 @@ void NatsBus::Library::hang_up() {
     const natsStatus status = natsConnection_GetLastError(connection_, &why);
     tell(News::lost, why != nullptr && *why != '\0' ? why : natsStatus_GetText(status));
     natsConnection_Close(connection_);
+    for (const auto& [subject, subscription] : followed_) natsSubscription_Destroy(subscription);
+    followed_.clear();
     {
+        // The library hands out what is left in a thread of its own, and frees it in another one, which nats_Close ends
+        // without waiting for the first: what is handed out after that is never freed.
         Lock lock(mutex_);
-        changed_.wait(lock, [this] { return closed_; });
+        changed_.wait(lock, [this] { return closed_ && subscriptions_ == 0; });
     }
-    for (const auto& [subject, subscription] : subscriptions_) natsSubscription_Destroy(subscription);
-    subscriptions_.clear();
     natsConnection_Destroy(connection_);
     connection_ = nullptr;
 }

@@ -1,6 +1,7 @@
 """Relays that share rooms through a nats-server: frames, a server that goes, stalls or refuses, a relay that is killed, and
 whatever else is published there."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -50,6 +51,16 @@ class Shared(unittest.TestCase):
             self.assertEqual(one.stop(), 0)
             two.wait_for("relay_gone", reason="bye")
             self.assertEqual(two.stop(), 0)
+
+    def test_a_relay_with_many_rooms_ends(self):
+        """A sanitizer sees what is left of the subscriptions then."""
+        with NatsServer() as nats, Relay("--backplane", nats.url, "--connections-per-address", "100", "--attempts-per-address",
+                                         "100") as relay, contextlib.ExitStack() as clients:
+            relay.wait_for("backplane_connected")
+            for number in range(60):
+                clients.enter_context(Client(relay.port, f"/room{number}"))
+            self.assertEqual(relay.metric("rooms"), 60)
+            self.assertEqual(relay.stop(), 0)
 
     def test_a_relay_is_killed(self):
         with NatsServer() as nats, Relay("--backplane", nats.url, "--check-spoofing") as one, \
