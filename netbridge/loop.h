@@ -57,6 +57,35 @@ public:
     void cancel() { uv_timer_stop(raw()); }
 };
 
+// By how much the loop, or the whole process, comes too late: everything that is served waits for as long.
+class Watchdog {
+public:
+    static constexpr u64 every_ms = 100;
+
+    Watchdog(uv_loop_t* loop, std::function<void(u64 late_ns)> report)
+        : loop_(loop), report_(std::move(report)), timer_(loop, [this] { look(); }) {
+        wind();
+    }
+
+private:
+    void look() {
+        const u64 now_ns = uv_hrtime();
+        report_(now_ns > due_ns_ ? now_ns - due_ns_ : 0);
+        wind();
+    }
+    void wind() {
+        // A timer begins at the time that the loop has last looked up, which may be long ago.
+        uv_update_time(loop_);
+        due_ns_ = uv_hrtime() + every_ms * 1'000'000;
+        timer_.arm(every_ms);
+    }
+
+    uv_loop_t* loop_;
+    std::function<void(u64)> report_;
+    u64 due_ns_ = 0;
+    Timer timer_;
+};
+
 // Before the loop waits, and after.
 class Prepare : private Handle<uv_prepare_t> {
 public:

@@ -21,6 +21,14 @@ constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = 
 std::string_view name_of(Refusal why) { return refusals[static_cast<usize>(why)]; }
 std::string_view name_of(Ended why) { return ends[static_cast<usize>(why)]; }
 
+void Durations::add(u64 duration_ns) {
+    constexpr u64 millisecond = 1'000'000;
+    usize i = 0;
+    while (i < bounds_ms.size() && duration_ns > bounds_ms[i] * millisecond) i++;
+    counts[i]++;
+    sum_ns += duration_ns;
+}
+
 std::string prometheus_text(const Metrics& metrics) {
     std::string text;
     const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
@@ -35,6 +43,21 @@ std::string prometheus_text(const Metrics& metrics) {
         head(name, "counter", help);
         for (usize i = 0; i < names.size(); i++)
             fmt::format_to(std::back_inserter(text), "netbridge_{}{{reason=\"{}\"}} {}\n", name, names[i], values[i]);
+    };
+    const auto durations = [&](std::string_view name, std::string_view help, const Durations& of) {
+        head(name, "histogram", help);
+        u64 count = 0;
+        for (usize i = 0; i < of.bounds_ms.size(); i++) {
+            count += of.counts[i];
+            fmt::format_to(std::back_inserter(text), "netbridge_{}_bucket{{le=\"{}.{:03}\"}} {}\n", name,
+                           of.bounds_ms[i] / 1000, of.bounds_ms[i] % 1000, count);
+        }
+        count += of.counts.back();
+        constexpr u64 second = 1'000'000'000;
+        fmt::format_to(
+            std::back_inserter(text),
+            "netbridge_{0}_bucket{{le=\"+Inf\"}} {1}\nnetbridge_{0}_sum {2}.{3:09}\nnetbridge_{0}_count {1}\n", name,
+            count, of.sum_ns / second, of.sum_ns % second);
     };
     one("clients", "gauge", "Websocket clients.", metrics.clients);
     one("rooms", "gauge", "Rooms with somebody in them.", metrics.rooms);
@@ -54,6 +77,8 @@ std::string prometheus_text(const Metrics& metrics) {
     one("pauses_total", "counter", "Times that a client had to wait for its rate.", metrics.paused);
     one("backplane_sent_total", "counter", "Messages to other relays.", metrics.backplane_sent);
     one("backplane_received_total", "counter", "Messages of other relays.", metrics.backplane_received);
+    durations("loop_late_seconds", "By how much the relay came too late to a time of its own, ten times a second.",
+              metrics.late);
     many("refused_total", "Connections and requests refused.", refusals, metrics.refused);
     many("dropped_total", "Frames dropped.", drops, metrics.dropped);
     many("ended_total", "Websocket clients that went.", ends, metrics.ended);

@@ -13,6 +13,16 @@ enum class Refusal : u8 { connections, rate, origin, token, path, rooms, count }
 enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, backplane_full, backplane_malformed, count };
 enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, count };
 
+// How many durations there were of which length, as Prometheus' histograms have it.
+struct Durations {
+    static constexpr std::array<u64, 6> bounds_ms = {5, 20, 100, 500, 2'000, 10'000};
+    std::array<u64, bounds_ms.size() + 1>
+        counts{};  // up to each bound, the shorter ones not among them; the last: longer
+    u64 sum_ns = 0;
+
+    void add(u64 duration_ns);
+};
+
 struct Metrics {
     u64 clients = 0, rooms = 0, streams = 0, addresses = 0;  // now
     u64 queued_bytes = 0;
@@ -22,6 +32,7 @@ struct Metrics {
     u64 forwarded = 0, flooded = 0;
     u64 paused = 0;
     u64 backplane_sent = 0, backplane_received = 0;
+    Durations late;  // the loop
     std::array<u64, static_cast<usize>(Refusal::count)> refused{};
     std::array<u64, static_cast<usize>(Dropped::count)> dropped{};
     std::array<u64, static_cast<usize>(Ended::count)> ended{};

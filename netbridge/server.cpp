@@ -82,6 +82,7 @@ private:
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::map<Connection*, std::unique_ptr<Connection>> connections_;
     std::unique_ptr<Timer> ticker_, drain_;
+    std::unique_ptr<Watchdog> watchdog_;
     std::vector<std::unique_ptr<SignalWatch>> signals_;
     u64 last_number_ = 0;
     bool stopping_ = false;
@@ -172,6 +173,7 @@ Result<void> RelayServer::open() {
     });
     ticker_ = std::make_unique<Timer>(&loop_, [this] { tick(); });
     ticker_->arm(1000, 1000);
+    watchdog_ = std::make_unique<Watchdog>(&loop_, [this](u64 late_ns) { metrics_.late.add(late_ns); });
     for (const int number : {SIGINT, SIGTERM})
         signals_.push_back(std::make_unique<SignalWatch>(&loop_, number, [this](int which) { stop(which); }));
     if (!settings_.backplane.servers.empty()) {
@@ -372,6 +374,7 @@ RelayServer::~RelayServer() {
     listeners_.clear();
     signals_.clear();
     ticker_.reset();
+    watchdog_.reset();
     drain_.reset();
     // Rooms and streams go before the library does: their handles are in the same loop.
     for (const auto& [key, connection] : connections_) closed(*connection);

@@ -304,7 +304,7 @@ class Http(unittest.TestCase):
             status, text = relay.http("/metrics")
             self.assertEqual(status, 200)
             for line in text.splitlines():
-                self.assertRegex(line, r'^(# (HELP|TYPE) netbridge_[a-z_]+ .+|netbridge_[a-z_]+(\{reason="[a-z_]+"\})? [0-9]+)$')
+                self.assertRegex(line, r'^(# (HELP|TYPE) netbridge_[a-z_]+ .+|netbridge_[a-z_]+(\{(reason|le)="[a-z0-9_.+I]+"\})? [0-9.]+)$')
             self.assertEqual(relay.http("/metrics", ["X-Forwarded-For: 192.0.2.1"])[0], 403)
             self.assertEqual(relay.http("/lab")[0], 404)
             self.assertEqual(relay.http("/../etc/passwd")[0], 404)

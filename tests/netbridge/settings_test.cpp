@@ -188,6 +188,24 @@ TEST(Metrics, TextIsWhatPrometheusReads) {
     EXPECT_EQ(text.back(), '\n');
 }
 
+TEST(Metrics, DurationsAreAHistogram) {
+    Metrics metrics;
+    for (const u64 milliseconds : {0, 5, 6, 99, 700, 20'000}) metrics.late.add(milliseconds * 1'000'000);
+    const auto text = prometheus_text(metrics);
+    EXPECT_NE(text.find("# TYPE netbridge_loop_late_seconds histogram\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"0.005\"} 2\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"0.020\"} 3\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"0.100\"} 4\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"0.500\"} 4\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"2.000\"} 5\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"10.000\"} 5\n"
+                        "netbridge_loop_late_seconds_bucket{le=\"+Inf\"} 6\n"
+                        "netbridge_loop_late_seconds_sum 20.810000000\n"
+                        "netbridge_loop_late_seconds_count 6\n"),
+              std::string::npos)
+        << text;
+}
+
 TEST(Journal, LinesAreJsonAndLimited) {
     std::vector<std::string> lines;
     u64 now = 1'700'000'000'123'456'000;
