@@ -10,6 +10,7 @@
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/raw.h"
 #include "engine/block/vdi/vdi.h"
+#include "engine/block/vhd/vhd.h"
 #include "engine/block/vmdk/vmdk.h"
 #include "engine/lang/bytes.h"
 #include "engine/lang/nearest.h"
@@ -52,12 +53,26 @@ constexpr FormatKind kinds[] = {
          CreateOption::compression | CreateOption::backing},
     {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat)},
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
-    {"vpc", "Virtual PC's and Hyper-V's older images (VHD)", is_vhd, nullptr, nullptr, 0},
+    {"vpc", "Virtual PC's and Hyper-V's older images (VHD)", is_vhd, vhd::open, vhd::create,
+     CreateOption::subformat | CreateOption::exact_size, vhd::is_fixed},
     {"vhdx", "Hyper-V's newer images", is_vhdx, nullptr, nullptr, 0},
     {"qcow", "QEMU's first copy-on-write images", is_qcow1, nullptr, nullptr, 0},
     {"qed", "images of QEMU's enhanced disk format", is_qed, nullptr, nullptr, 0},
     {"parallels", "images of Parallels", is_parallels, nullptr, nullptr, 0},
 };
+
+// A file that begins as nothing known and ends as an image of some format may be a raw image whose guest wrote that.
+Result<void> refuse_ends(const FileOpener::Opened& opened) {
+    std::array<u8, 512> tail{};
+    const u64 size = opened.file->size();
+    if (size < tail.size()) return {};
+    TRY(opened.file->read_at(size - tail.size(), tail));
+    for (const auto& kind : kinds)
+        if (kind.probe_end != nullptr && kind.probe_end(tail))
+            return Error{fmt::format("{}: ends as a {} image does and begins as a raw one; say format={} or format=raw",
+                                     opened.name, kind.name, kind.name)};
+    return {};
+}
 
 // The files above one that is being opened.
 struct Level {
@@ -80,7 +95,10 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         std::array<u8, 512> head{};
         TRY(read_padded(*opened.file, 0, head));
         kind = probe_format(head);
-        if (kind == nullptr) named_by = NamedBy::content;
+        if (kind == nullptr) {
+            named_by = NamedBy::content;
+            TRY(refuse_ends(opened));
+        }
     } else {
         const auto found = find_format(options.format);
         if (!found.ok()) return Error{fmt::format("{}: {}", opened.name, found.error().message)};

@@ -1,7 +1,9 @@
 // The formats of disk images: the one list of them, opening by name or by content, and making new ones.
-// Promises: content is looked at in the first 512 bytes only; an image that is found to be raw by its content keeps
-// looking so (raw.h); a chain of images is at most deepest_chain long and holds no file twice; images below are opened
-// for reading, by a FileOpener that may refuse; an image that names others is refused where there is no opener.
+// Promises: content is looked at in the first 512 bytes only, and where these say nothing in the last 512, which nobody
+// goes by: a file that a format may be meant by is opened if its format is said; an image that is found to be raw by
+// its content keeps looking so (raw.h); a chain of images is at most deepest_chain long and holds no file twice; images
+// below are opened for reading, by a FileOpener that may refuse; an image that names others is refused where there is
+// no opener.
 #pragma once
 
 #include <array>
@@ -78,6 +80,7 @@ enum class CreateOption : u16 {
     fixed = 1 << 5,
     backing = 1 << 6,
     subformat = 1 << 7,
+    exact_size = 1 << 8,
 };
 
 struct FormatKind {
@@ -87,6 +90,8 @@ struct FormatKind {
     // Into an empty file. Null: cannot.
     Result<void> (*create)(host::File& file, const CreateOptions& options);
     u16 create_options = 0;  // CreateOption
+    // For formats that show at the end of a file only. Null: it is not one.
+    bool (*probe_end)(std::span<const u8, 512> tail) = nullptr;
     bool has(CreateOption option) const { return (create_options & static_cast<u16>(option)) != 0; }
 };
 

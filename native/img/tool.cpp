@@ -167,12 +167,16 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         if (value != dynamic && (fixed.empty() || value != fixed))
             return wrong(fixed.empty() ? std::string(dynamic) : fmt::format("{} or {}", dynamic, fixed));
         options.fixed = value == fixed;
+    } else if (key == "force_size") {
+        TRY(has(CreateOption::exact_size));
+        TRY_SET(const bool on, on_or_off(key, value));
+        if (!on) return wrong("on (a disk always has the size that was asked for)");
     } else if (key == "preallocation") {
         if (value != "off") return wrong("off (this version allocates when something is written)");
     } else {
         constexpr std::string_view known[] = {"size",          "cluster_size",     "compat",       "lazy_refcounts",
                                               "refcount_bits", "compression_type", "backing_file", "backing_fmt",
-                                              "static",        "subformat",        "preallocation"};
+                                              "static",        "subformat",        "force_size",   "preallocation"};
         return Error{fmt::format("-o {}: is no option of a {} image{}", key, kind.name, suggestion(key, known))};
     }
     return {};

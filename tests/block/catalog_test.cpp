@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "engine/block/vhd/footer.h"
 #include "engine/lang/bytes.h"
 #include "tests/block/memory_file.h"
 
@@ -122,6 +123,24 @@ TEST_F(CatalogTest, ChainsThatComeBackAreRefused) {
     const auto image = open("one", "", &files);
     ASSERT_FALSE(image.ok());
     EXPECT_NE(image.error().message.find("comes back to itself"), std::string::npos);
+}
+
+TEST_F(CatalogTest, AFileThatOnlyEndsAsAnImageIsAskedAbout) {
+    auto& bytes = files.contents["disk"].bytes;
+    bytes.assign(4096, 0x11);
+    const auto footer = vhd::make_footer(vhd::fixed_type, vhd::no_offset, 4096, std::array<u8, 16>{});
+    bytes.insert(bytes.end(), footer.begin(), footer.end());
+    const auto image = open("disk");
+    ASSERT_FALSE(image.ok());
+    EXPECT_EQ(image.error().message,
+              "disk: ends as a vpc image does and begins as a raw one; say format=vpc or format=raw");
+    EXPECT_EQ((*open("disk", "vpc"))->size(), 4096U);
+    EXPECT_EQ((*open("disk", "raw"))->size(), 4608U);
+    // A footer that is none is a raw disk's content.
+    bytes.back() ^= 1;
+    ASSERT_TRUE(open("disk").ok());
+    EXPECT_EQ((*open("disk"))->format(), "raw");
+    EXPECT_FALSE(open("disk", "vpc").ok());
 }
 
 TEST_F(CatalogTest, FormatsThatCannotBeOpenedAreNamed) {

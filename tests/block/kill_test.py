@@ -14,6 +14,8 @@ SIZE = 24 << 20
 LEAKS = 3  # qemu-img check's exit code if clusters are lost and nothing else is wrong
 OPTIONS = ["", "cluster_size=512", "cluster_size=4096", "compat=0.10", "lazy_refcounts=on", "cluster_size=2M",
            "refcount_bits=64,cluster_size=1024", "snapshot", "backed", "compat=0.10 backed", "cluster_size=4096 snapshot backed"]
+# Formats that qemu-img reads and has no check for.
+UNCHECKED = ["vpc"]
 
 
 class Killed(ImageTest):
@@ -25,6 +27,23 @@ class Killed(ImageTest):
         self.assertGreater(totals["writes"], KILLS * 10)
         self.assertGreater(totals["flushes"], KILLS)
         print(f"\n{KILLS} kills: {totals['writes']} requests, {totals['flushes']} flushes, {totals['leaks']} images with leaks")
+
+    def test_other_formats_under_load(self):
+        totals = {"writes": 0, "flushes": 0, "leaks": 0}
+        for number, image_format in zip(range(max(KILLS // 3, 2)), itertools.cycle(UNCHECKED)):
+            with self.subTest(number=number, format=image_format):
+                image, model = self.path("image"), Model(SIZE)
+                viv_img("create", "-q", "-f", image_format, image, SIZE)
+                self.load(image, image_format, number, model, totals)
+                totals["leaks"] += viv_img("check", "-f", image_format, image, code=(0, LEAKS)).returncode == LEAKS
+                for tool in (qemu_img, viv_img):
+                    tool("convert", "-f", image_format, "-O", "raw", image, self.path("flat"))
+                    self.assertIsNone(model.check(self.path("flat")))
+                viv_img("check", "-f", image_format, "-r", "all", image)
+                self.assertIn("No errors", viv_img("check", "-f", image_format, image).stdout)
+                viv_img("compare", "-f", image_format, "-F", "raw", image, self.path("flat"))
+        self.assertGreater(totals["flushes"], 0)
+        print(f"\n{totals}")
 
     def once(self, number, words, totals):
         image, model = self.path("image"), Model(SIZE)
@@ -48,7 +67,7 @@ class Killed(ImageTest):
             viv_img("snapshot", "-c", "s", image)
             snapshot = model.copy()
 
-        self.load(image, number, model, totals)
+        self.load(image, "qcow2", number, model, totals)
         lazy = "lazy" in options
         code = qemu_img("check", image, code=(0, LEAKS, 2) if lazy else (0, LEAKS)).returncode
         totals["leaks"] += code == LEAKS
@@ -69,8 +88,8 @@ class Killed(ImageTest):
         viv_img("check", "-r", "all", image)
         qemu_img("check", image)
 
-    def load(self, image, seed, model, totals):
-        process = subprocess.Popen([IMAGE_IO, image, "qcow2", "rw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def load(self, image, image_format, seed, model, totals):
+        process = subprocess.Popen([IMAGE_IO, image, image_format, "rw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         process.stdin.write(f"load {seed} {512 << 10}\n".encode())
         process.stdin.flush()
         # The kill comes after so many lines and is aimed at nothing: the process goes on meanwhile.
