@@ -43,7 +43,9 @@ constexpr Topic topics[] = {
      "  readonly=on   the guest cannot write; needs no permission to write\n"
      "  snapshot=on   what the guest writes is kept in memory and forgotten at the end; a saved machine has it in its "
      "file\n"
-     "  format=NAME   the image's format, instead of what its first bytes say; raw: the bytes are the disk's\n"
+     "  format=NAME   the image's format, instead of what its first bytes say; raw: the bytes are the disk's. A fixed "
+     "VHD\n"
+     "                image (vpc) shows at its end only and is opened when its format is said\n"
      "  backing=off   an image that names another file below it is refused\n"
      "  serial=TEXT   the serial number that the guest sees\n"
      "The first --disk is the first disk of the guest, after those that a guest of the catalogue brings along.\n"},
