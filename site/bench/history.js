@@ -538,5 +538,24 @@ const history_of_runs = [
   "real": {},
   "boots": {},
   "disk_boots": {}
+ },
+ {
+  "date": "2026-11-23",
+  "commit": "a4733b4c5",
+  "file": "2026-11-23-a4733b4c5",
+  "means": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {},
+   "qemu": {}
+  },
+  "against_qemu": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {}
+  },
+  "real": {},
+  "boots": {},
+  "disk_boots": {}
  }
 ];
