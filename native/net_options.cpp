@@ -459,7 +459,7 @@ constexpr std::string_view kinds_help =
 Result<void> take_common(Properties& properties, NetOption& net) {
     properties.take_into("model", net.model);
     if (net.model == "virtio") net.model.clear();  // QEMU's word for it
-    for (const char* key : {"mac", "id", "queue-size", "offloads", "host_mtu"})
+    for (const char* key : {"mac", "id", "queues", "queue-size", "offloads", "host_mtu", "packed"})
         if (auto value = properties.take(key)) net.card_properties.emplace(key, std::move(*value));
     properties.take_into("hub", net.hub);
     properties.take_into("capture", net.capture);

@@ -12,35 +12,43 @@ namespace viv {
 
 namespace {
 
-constexpr std::string_view block_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N";
-constexpr std::string_view block_pci_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N, addr=SLOT";
-constexpr std::string_view gpu_help = "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE";
+constexpr std::string_view block_help = "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N, packed=on|off";
+constexpr std::string_view block_pci_help =
+    "serial=TEXT, readonly=on|off, num-queues=N, queue-size=N, packed=on|off, addr=SLOT";
+constexpr std::string_view gpu_help =
+    "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE, packed=on|off";
 constexpr std::string_view gpu_pci_help =
-    "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE, addr=SLOT";
+    "max_outputs=N, xres=PIXELS, yres=PIXELS, edid=on|off, max_hostmem=SIZE, packed=on|off, addr=SLOT";
 
 constexpr std::array catalog{
     DeviceKind{"virtio-blk-device", "disk", DeviceBus::virtio_mmio, block_help},
     DeviceKind{"virtio-blk-pci", "disk", DeviceBus::pci, block_pci_help},
     DeviceKind{"virtio-net-device", "Ethernet card", DeviceBus::virtio_mmio,
-               "mac=ADDRESS, queue-size=N, offloads=on|off, host_mtu=BYTES"},
+               "mac=ADDRESS, queues=N, queue-size=N, offloads=on|off, host_mtu=BYTES, packed=on|off"},
     DeviceKind{"virtio-net-pci", "Ethernet card", DeviceBus::pci,
-               "mac=ADDRESS, queue-size=N, offloads=on|off, host_mtu=BYTES, addr=SLOT"},
-    DeviceKind{"virtio-serial-device", "console and named byte channels", DeviceBus::virtio_mmio, ""},
-    DeviceKind{"virtio-serial-pci", "console and named byte channels", DeviceBus::pci, "addr=SLOT"},
-    DeviceKind{"virtio-rng-device", "random number source", DeviceBus::virtio_mmio, "max-bytes=N, period=MILLISECONDS"},
-    DeviceKind{"virtio-rng-pci", "random number source", DeviceBus::pci, "max-bytes=N, period=MILLISECONDS, addr=SLOT"},
+               "mac=ADDRESS, queues=N, queue-size=N, offloads=on|off, host_mtu=BYTES, packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-serial-device", "console and named byte channels", DeviceBus::virtio_mmio, "packed=on|off"},
+    DeviceKind{"virtio-serial-pci", "console and named byte channels", DeviceBus::pci, "packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-rng-device", "random number source", DeviceBus::virtio_mmio,
+               "max-bytes=N, period=MILLISECONDS, packed=on|off"},
+    DeviceKind{"virtio-rng-pci", "random number source", DeviceBus::pci,
+               "max-bytes=N, period=MILLISECONDS, packed=on|off, addr=SLOT"},
     DeviceKind{"virtio-balloon-device", "memory balloon", DeviceBus::virtio_mmio,
-               "deflate-on-oom=on|off, free-page-reporting=on|off"},
+               "deflate-on-oom=on|off, free-page-reporting=on|off, packed=on|off"},
     DeviceKind{"virtio-balloon-pci", "memory balloon", DeviceBus::pci,
-               "deflate-on-oom=on|off, free-page-reporting=on|off, addr=SLOT"},
-    DeviceKind{"virtio-9p-device", "shared host folder", DeviceBus::virtio_mmio, "mount_tag=TEXT"},
-    DeviceKind{"virtio-9p-pci", "shared host folder", DeviceBus::pci, "mount_tag=TEXT, addr=SLOT"},
-    DeviceKind{"virtio-keyboard-device", "keyboard", DeviceBus::virtio_mmio, "serial=TEXT"},
-    DeviceKind{"virtio-keyboard-pci", "keyboard", DeviceBus::pci, "serial=TEXT, addr=SLOT"},
-    DeviceKind{"virtio-mouse-device", "mouse with relative motion", DeviceBus::virtio_mmio, "serial=TEXT"},
-    DeviceKind{"virtio-mouse-pci", "mouse with relative motion", DeviceBus::pci, "serial=TEXT, addr=SLOT"},
-    DeviceKind{"virtio-tablet-device", "pointer with absolute position", DeviceBus::virtio_mmio, "serial=TEXT"},
-    DeviceKind{"virtio-tablet-pci", "pointer with absolute position", DeviceBus::pci, "serial=TEXT, addr=SLOT"},
+               "deflate-on-oom=on|off, free-page-reporting=on|off, packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-9p-device", "shared host folder", DeviceBus::virtio_mmio, "mount_tag=TEXT, packed=on|off"},
+    DeviceKind{"virtio-9p-pci", "shared host folder", DeviceBus::pci, "mount_tag=TEXT, packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-keyboard-device", "keyboard", DeviceBus::virtio_mmio, "serial=TEXT, packed=on|off"},
+    DeviceKind{"virtio-keyboard-pci", "keyboard", DeviceBus::pci, "serial=TEXT, packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-mouse-device", "mouse with relative motion", DeviceBus::virtio_mmio,
+               "serial=TEXT, packed=on|off"},
+    DeviceKind{"virtio-mouse-pci", "mouse with relative motion", DeviceBus::pci,
+               "serial=TEXT, packed=on|off, addr=SLOT"},
+    DeviceKind{"virtio-tablet-device", "pointer with absolute position", DeviceBus::virtio_mmio,
+               "serial=TEXT, packed=on|off"},
+    DeviceKind{"virtio-tablet-pci", "pointer with absolute position", DeviceBus::pci,
+               "serial=TEXT, packed=on|off, addr=SLOT"},
     DeviceKind{"virtio-gpu-device", "display, 2D", DeviceBus::virtio_mmio, gpu_help},
     DeviceKind{"virtio-gpu-pci", "display, 2D", DeviceBus::pci, gpu_pci_help},
     DeviceKind{"ns16550a", "serial port", DeviceBus::board, ""},

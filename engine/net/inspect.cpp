@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/lang/bytes.h"
+#include "engine/lang/hash.h"
 #include "engine/net/net.h"
 
 namespace viv::net {
@@ -73,6 +74,30 @@ bool may_open_connection(std::span<const u8> frame) {
     }
     if (frame.size() <= header + flags_at) return false;
     return (frame[header + flags_at] & (syn | ack)) == syn;
+}
+
+u32 flow_hash(std::span<const u8> frame) {
+    constexpr u8 tcp = 6, udp = 17;
+    std::array<u8, 19> both{};  // what sender and receiver are together, so that the direction does not count
+    const auto join = [&](usize source, usize destination, usize size, usize to) {
+        for (usize i = 0; i < size; i++) both[to + i] = frame[source + i] ^ frame[destination + i];
+    };
+    const u16 type = frame.size() < smallest_frame ? u16{0} : ether_type_of(frame);
+    usize ports = 0;
+    if (type == ether_ipv4 && frame.size() >= ipv4_header_end) {
+        join(ipv4_source_at, ipv4_destination_at, 4, 0);
+        both[18] = frame[14 + 9];
+        const bool fragment = (load_be<u16>(&frame[14 + 6]) & 0x3fff) != 0;
+        if (!fragment) ports = 14 + usize{frame[14] & 0xfu} * 4;
+    } else if (type == ether_ipv6 && frame.size() >= ipv6_header_end) {
+        join(ipv6_source_at, ipv6_destination_at, 16, 0);
+        both[18] = frame[14 + 6];
+        ports = ipv6_header_end;
+    } else if (frame.size() >= smallest_frame) {
+        join(0, 6, 6, 0);
+    }
+    if ((both[18] == tcp || both[18] == udp) && ports != 0 && frame.size() >= ports + 4) join(ports, ports + 2, 2, 16);
+    return static_cast<u32>(hash64(both));
 }
 
 }  // namespace viv::net

@@ -26,5 +26,7 @@ bool is_martian(std::span<const u8> frame);
 // Could a NAT need a new socket for it? A TCP segment that is no SYN cannot be the first of its connection; anything
 // else in IPv4 or IPv6 may be.
 bool may_open_connection(std::span<const u8> frame);
+// The same number for all frames of one connection, both ways; of other frames whose addresses are alike.
+u32 flow_hash(std::span<const u8> frame);
 
 }  // namespace viv::net

@@ -91,10 +91,17 @@ class UserNetwork(unittest.TestCase):
 
     def test_a_download_from_this_host_in_every_mode_of_harts(self):
         with web_server(self.content) as (port, _):
-            for mode in ([], ["--cpus", "3", "--harts", "parallel"], ["--jit", "quick"]):
-                with self.subTest(mode=mode):
-                    done = guest(f"wget -q -O - http://10.0.2.2:{port}/file | sha256sum", "--net", "user", *mode)
+            for card, mode in (("", []), ("", ["--cpus", "3", "--harts", "parallel"]), ("", ["--jit", "quick"]),
+                               (",packed=on", []), (",packed=on,queues=3", ["--cpus", "3", "--harts", "parallel"])):
+                with self.subTest(card=card, mode=mode):
+                    done = guest(f"wget -q -O - http://10.0.2.2:{port}/file | sha256sum", "--net", "user" + card, *mode)
                     self.assertEqual((done.returncode, done.stdout.split()[:1], done.stderr), (0, [self.digest], ""))
+
+    def test_the_guest_uses_a_packed_ring_and_a_pair_of_queues_for_each_hart(self):
+        ring_packed = 34
+        done = guest("cd /sys/class/net/eth0; cat device/features; ls queues", "--net", "user,packed=on,queues=3", "--cpus", "2")
+        features, *queues = done.stdout.split()
+        self.assertEqual((features[ring_packed], queues), ("1", ["rx-0", "rx-1", "tx-0", "tx-1"]), done.stderr)
 
     def test_an_upload_to_this_host(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -202,10 +209,16 @@ class UserNetwork(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, "lo\n"), done.stderr)
 
     def test_a_saved_machine_gets_its_network_again(self):
+        self.saved_machine_goes_on("user")
+
+    def test_a_saved_machine_goes_on_with_packed_rings(self):
+        self.saved_machine_goes_on("user,packed=on,queues=2", "--cpus", "2")
+
+    def saved_machine_goes_on(self, net, *options):
         go = threading.Event()
         with tempfile.TemporaryDirectory() as folder, web_server(self.content[:100_000], go=go) as (port, _):
             saved, qmp = os.path.join(folder, "saved"), os.path.join(folder, "qmp")
-            with viv_process.Session("run", GUEST, "--net", "user", "--qmp", f"unix:{qmp}") as viv:
+            with viv_process.Session("run", GUEST, "--net", net, *options, "--qmp", f"unix:{qmp}") as viv:
                 viv.expect(r"~ # ")
                 viv.type(LEASE + "echo lea''sed; until wget -q -T 5 -O /tmp/f "
                          f"http://10.0.2.2:{port}/ 2>/dev/null; do usleep 100000; done; sha256sum </tmp/f; poweroff -f\n")
@@ -213,8 +226,8 @@ class UserNetwork(unittest.TestCase):
                 self.assertEqual(viv_process.run("save", "--from", f"unix:{qmp}", saved).returncode, 0)
             refused = viv_process.run("run", "--restore", saved)
             self.assertEqual((refused.returncode, refused.stderr),
-                             (2, f"viv: --restore {saved}: the same devices are needed as when it was saved: --net user\n"))
-            with viv_process.Session("run", "--restore", saved, "--net", "user") as viv:
+                             (2, f"viv: --restore {saved}: the same devices are needed as when it was saved: --net {net}\n"))
+            with viv_process.Session("run", "--restore", saved, "--net", net) as viv:
                 go.set()
                 viv.expect(hashlib.sha256(self.content[:100_000]).hexdigest())
                 self.assertEqual(viv.wait(), 0)

@@ -106,9 +106,9 @@ TEST_F(VirtioCreateTest, PropertiesAreCheckedByNameAndValue) {
     EXPECT_EQ(
         refusal("virtio-blk-device", {{"seral", "x"}}),
         "virtio-blk-device: unknown property 'seral'; did you mean 'serial'? (it has serial=TEXT, readonly=on|off, "
-        "num-queues=N, queue-size=N)");
+        "num-queues=N, queue-size=N, packed=on|off)");
     EXPECT_EQ(refusal("virtio-serial-device", {{"nonsense", "x"}}),
-              "virtio-serial-device: unknown property 'nonsense'; it has none");
+              "virtio-serial-device: unknown property 'nonsense' (it has packed=on|off)");
     EXPECT_EQ(refusal("virtio-blk-device", {{"addr", "3"}}).substr(0, 42),
               "virtio-blk-device: unknown property 'addr'");
     EXPECT_EQ(refusal("virtio-blk-pci", {{"readonly", "maybe"}}),

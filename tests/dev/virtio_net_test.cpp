@@ -334,6 +334,84 @@ TEST_P(VirtioNetTest, FiltersAsTheDriverAsks) {
     EXPECT_EQ(rig->port->config(0, 4), 0x1200'5452u);
 }
 
+// An IPv4 frame of UDP between two ports, ours and another's, either way.
+std::string datagram(u16 mine, u16 other, bool to_us) {
+    std::string frame = frame_to(to_us ? to_me : other_mac, 60, '\0');
+    const auto put16 = [&](usize at, u16 value) {
+        frame[at] = static_cast<char>(value >> 8);
+        frame[at + 1] = static_cast<char>(value);
+    };
+    put16(12, 0x0800);
+    frame[14] = 0x45;
+    frame[23] = 17;
+    frame[to_us ? 33 : 29] = 15;  // 0.0.0.15 and 0.0.0.2
+    frame[to_us ? 29 : 33] = 2;
+    put16(to_us ? 36 : 34, mine);
+    put16(to_us ? 34 : 36, other);
+    return frame;
+}
+
+TEST_P(VirtioNetTest, AFlowIsReceivedBesideWhereItIsSent) {
+    constexpr unsigned f_mq = 22;
+    Net::Options options;
+    options.queue_pairs = 3;
+    const auto make = [&] {
+        return std::make_unique<Rig>(GetParam(), [&](const virtio::Wiring& wiring) {
+            return std::make_unique<Net>(wiring, std::make_unique<TestBackend>(wire), options);
+        });
+    };
+    rig = make();
+    EXPECT_EQ(rig->port->config(8, 2), 3u);
+    EXPECT_EQ(rig->function->queue_count(), 7);
+    ASSERT_TRUE(rig->negotiate(rig->port->offered()));
+    std::vector<std::unique_ptr<Ring>> receivers, transmitters;
+    for (u16 pair = 0; pair < 3; pair++) {
+        receivers.push_back(std::make_unique<Ring>(*rig, static_cast<u16>(2 * pair), 16));
+        transmitters.push_back(std::make_unique<Ring>(*rig, static_cast<u16>(2 * pair + 1), 16));
+    }
+    control = std::make_unique<Ring>(*rig, 6, 16);
+    rig->go();
+    for (auto& ring : receivers)
+        for (unsigned i = 0; i < 8; i++) ring->add({{rig->allocate(100), 100, Direction::from_device}});
+    const auto send_through = [&](unsigned pair, const std::string& frame) {
+        const u64 at = rig->allocate(12 + frame.size());
+        rig->put_text(at + 12, frame);
+        transmitters[pair]->add({{at, static_cast<u32>(12 + frame.size()), Direction::to_device}});
+        transmitters[pair]->notify();
+        EXPECT_TRUE(transmitters[pair]->take());
+    };
+    const auto arrives_at = [&](const std::string& frame) {
+        EXPECT_TRUE(deliver(frame));
+        int found = -1;
+        for (int pair = 0; pair < 3; pair++)
+            if (receivers[static_cast<usize>(pair)]->take()) found = pair;
+        return found;
+    };
+    send_through(2, datagram(1000, 53, false));
+    EXPECT_EQ(arrives_at(datagram(1000, 53, true)), 0) << "one pair is in use until the driver says more";
+    const auto pairs = [](u16 count) { return std::string{static_cast<char>(count), '\0'}; };
+    EXPECT_EQ(command(4, 0, pairs(0)), 1);
+    EXPECT_EQ(command(4, 0, pairs(4)), 1);
+    EXPECT_EQ(command(4, 1, pairs(3)), 1) << "RSS is not there";
+    EXPECT_EQ(command(4, 0, pairs(3)), 0);
+    for (const unsigned pair : {2u, 1u, 0u, 2u}) {
+        send_through(pair, datagram(1000, 53, false));
+        EXPECT_EQ(arrives_at(datagram(1000, 53, true)), static_cast<int>(pair));
+    }
+    const auto saved = rig->save_all();
+    auto other = make();
+    other->load_all(saved);
+    EXPECT_EQ(other->save_all().device, saved.device);
+    EXPECT_EQ(command(4, 0, pairs(2)), 0);
+    EXPECT_NE(arrives_at(datagram(1000, 53, true)), 2);
+    // A driver that does not know of pairs has its control queue behind the first.
+    ASSERT_TRUE(rig->negotiate(rig->port->offered() & ~feature(f_mq)));
+    place();
+    EXPECT_EQ(command(4, 0, pairs(2)), 1);
+    EXPECT_EQ(command(0, 0, std::string(1, '\1')), 0);
+    EXPECT_FALSE(rig->negotiate(ring_features | feature(f_mq))) << "pairs need the control queue";
+}
+
 TEST_P(VirtioNetTest, LoopedFramesComeBackWithinTheNotification) {
     start();
     wire->loops = true;

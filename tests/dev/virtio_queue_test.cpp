@@ -32,7 +32,7 @@ struct VirtioQueueTest : ::testing::Test {
     void start(u64 features) {
         queue.reset();
         std::memset(memory.host(base, ram), 0, ram);
-        ASSERT_TRUE(queue.set_size(size));
+        ASSERT_TRUE(queue.set_size(size, 0));
         ASSERT_TRUE(queue.set_descriptor_table(table_at));
         ASSERT_TRUE(queue.set_driver_area(available_at));
         ASSERT_TRUE(queue.set_device_area(used_at));
@@ -214,7 +214,7 @@ TEST_F(VirtioQueueTest, BadAreasBreakTheFirstPop) {
                                                  {table_at, available_at, 0x1000},
                                                  {~u64{0xf}, available_at, used_at}}) {
         queue.reset();
-        queue.set_size(size);
+        queue.set_size(size, 0);
         queue.set_descriptor_table(table);
         queue.set_driver_area(available);
         queue.set_device_area(used);
@@ -226,14 +226,14 @@ TEST_F(VirtioQueueTest, BadAreasBreakTheFirstPop) {
 }
 
 TEST_F(VirtioQueueTest, ConfigurationIsCheckedAndLockedWhileReady) {
-    EXPECT_FALSE(queue.set_size(4));
+    EXPECT_FALSE(queue.set_size(4, 0));
     EXPECT_FALSE(queue.set_descriptor_table(0));
     EXPECT_FALSE(queue.set_driver_area(0));
     EXPECT_FALSE(queue.set_device_area(0));
     queue.disable();
     EXPECT_EQ(queue.size(), size) << "disabling keeps what the driver configured";
-    for (const u16 bad : std::initializer_list<u16>{0, 3, 12, 32, 0xffff}) EXPECT_FALSE(queue.set_size(bad)) << bad;
-    EXPECT_TRUE(queue.set_size(1));
+    for (const u16 bad : std::initializer_list<u16>{0, 3, 12, 32, 0xffff}) EXPECT_FALSE(queue.set_size(bad, 0)) << bad;
+    EXPECT_TRUE(queue.set_size(1, 0));
     queue.reset();
     EXPECT_EQ(queue.size(), 16);
     EXPECT_EQ(queue.pop(chain), Pop::empty);
@@ -413,7 +413,7 @@ TEST_F(VirtioQueueTest, RandomRingsStayInsideRam) {
         if (iteration % 16 == 0 || queue.broken()) {
             broken += queue.broken();
             queue.reset();
-            queue.set_size(static_cast<u16>(one_of({1, 2, 4, 8, 16})));
+            queue.set_size(static_cast<u16>(one_of({1, 2, 4, 8, 16})), 0);
             queue.set_descriptor_table(random() % 64 == 0 ? random() : table_at);
             queue.set_driver_area(random() % 64 == 0 ? random() : available_at);
             queue.set_device_area(random() % 64 == 0 ? random() : used_at);

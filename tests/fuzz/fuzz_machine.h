@@ -104,10 +104,14 @@ public:
                 if (kind.bus == DeviceBus::virtio_mmio && on_mmio++ >= 8) continue;
                 DeviceSpec spec;
                 spec.name = kind.name;
+                spec.properties["packed"] = "on";
                 if (kind.name.find("blk") != std::string_view::npos)
                     spec.disk =
                         block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_write).value();
-                if (kind.name.find("net") != std::string_view::npos) spec.net = net::make_loopback_backend();
+                if (kind.name.find("net") != std::string_view::npos) {
+                    spec.net = net::make_loopback_backend();
+                    spec.properties["queues"] = "2";
+                }
                 if (kind.name.find("serial") != std::string_view::npos)
                     spec.ports = {{"console", &null_}, {"org.vivarium.test", &null_}};
                 config.board.devices.push_back(std::move(spec));

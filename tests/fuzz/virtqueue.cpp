@@ -1,4 +1,5 @@
 // A driver that sets a virtio-mmio device up properly and then gives it rings and descriptors of arbitrary content.
+#include "engine/dev/virtio/queue.h"
 #include "tests/fuzz/fuzz_machine.h"
 
 using namespace viv;
@@ -16,17 +17,18 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     write(0x014, 1);
     bus.read(base + 0x010, 4, features);
     write(0x024, 1);
-    write(0x020, features);
+    const bool packed = tape.byte() % 2 != 0;
+    write(0x020, packed ? features : features & ~(virtio::feature(virtio::ring_packed) >> 32));
     write(0x014, 0);
     bus.read(base + 0x010, 4, features);
     write(0x024, 0);
     write(0x020, features & tape.number(4));
     write(0x070, 11);
     const u64 rings = fuzz::ram_base + 0x1'0000;
-    const unsigned queues = 1 + tape.byte() % 4;
+    const unsigned queues = 1 + tape.byte() % 5;
     for (unsigned queue = 0; queue < queues; queue++) {
         write(0x030, queue);
-        write(0x038, u64{1} << tape.byte() % 7);
+        write(0x038, packed ? 1 + tape.byte() % 64 : u64{1} << tape.byte() % 7);
         // Descriptors, available and used rings may overlap: that is the driver's affair.
         for (const u64 at : {0x080, 0x090, 0x0a0}) {
             write(at, rings + tape.number(2) / 16 * 16);

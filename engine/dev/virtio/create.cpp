@@ -31,7 +31,10 @@ Result<std::unique_ptr<Function>> create(DeviceSpec& spec, const Wiring& wiring)
     for (const Row& row : makers) {
         if (row.stem != stem) continue;
         TRY_SET(const Properties properties, Properties::check(spec, kind->properties));
-        return row.make(spec, properties, wiring);
+        TRY_SET(const bool packed, properties.on_off("packed", false));
+        TRY_SET(auto function, row.make(spec, properties, wiring));
+        if (packed) function->offer(feature(ring_packed));
+        return function;
     }
     return Error{fmt::format("{}: it is part of a board and cannot be added", spec.name)};
 }

@@ -38,7 +38,7 @@ struct MmioTransport::Registers {
         if (select <= 1) m.function_->choose(with_half(m.function_->chosen(), select, v));
     }
     static void queue_num(M& m, u32 v) {
-        if (Queue* q = m.selected()) q->set_size(static_cast<u16>(v > Queue::largest ? 0 : v));
+        if (Queue* q = m.selected()) q->set_size(static_cast<u16>(v > Queue::largest ? 0 : v), m.function_->chosen());
     }
     static void queue_ready(M& m, u32 v) {
         if (m.selected() == nullptr) return;

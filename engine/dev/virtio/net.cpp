@@ -30,10 +30,12 @@ enum Feature : unsigned {
     f_ctrl_vq = 17,
     f_ctrl_rx = 18,
     f_ctrl_rx_extra = 20,
+    f_mq = 22,
     f_ctrl_mac_addr = 23,
 };
 
-constexpr u16 receive_queue = 0, transmit_queue = 1, control_queue = 2;
+// Pair n has queue 2n to receive and 2n + 1 to transmit; the control queue is behind all that the driver knows of.
+constexpr u16 queues_of_pair = 2, transmit_of_pair = 1;
 constexpr u16 control_queue_size = 64;
 // struct virtio_net_hdr
 constexpr usize header_size = 12, segmentation_at = 1, header_length_at = 2, segment_at = 4, sum_from_at = 6,
@@ -43,13 +45,14 @@ enum Segmentation : u8 { segmentation_none = 0, segmentation_tcp4 = 1, segmentat
 constexpr unsigned frames_per_notification = 256;
 constexpr unsigned commands_per_notification = 64;
 
-constexpr usize c_status = 6, c_mtu = 10;
+constexpr usize c_status = 6, c_max_pairs = 8, c_mtu = 10;
 constexpr u16 smallest_mtu = 68, largest_mtu = 65'535 - 14;
 constexpr u16 status_link_up = 1;
 
-enum ControlClass : u8 { class_rx = 0, class_mac = 1 };
+enum ControlClass : u8 { class_rx = 0, class_mac = 1, class_mq = 4 };
 enum RxCommand : u8 { rx_promisc = 0, rx_allmulti = 1, rx_alluni = 2, rx_nomulti = 3, rx_nouni = 4, rx_nobcast = 5 };
 enum MacCommand : u8 { mac_table_set = 0, mac_addr_set = 1 };
+enum MqCommand : u8 { mq_vq_pairs_set = 0 };
 enum Acknowledgement : u8 { ack_ok = 0, ack_error = 1 };
 
 constexpr usize mac_size = 6;
@@ -63,7 +66,10 @@ Function::Identity identity(const Net::Options& options) {
         for (const unsigned bit : {f_csum, f_guest_csum, f_guest_tso4, f_guest_tso6, f_host_tso4, f_host_tso6})
             features |= feature(bit);
     if (options.mtu != 0) features |= feature(f_mtu);
-    return {DeviceId::net, "virtio-net", features, {options.queue_size, options.queue_size, control_queue_size}};
+    if (options.queue_pairs > 1) features |= feature(f_mq);
+    std::vector<u16> sizes(options.queue_pairs * queues_of_pair, options.queue_size);
+    sizes.push_back(control_queue_size);
+    return {DeviceId::net, "virtio-net", features, std::move(sizes)};
 }
 
 bool contains(const std::vector<u8>& table, std::span<const u8> address) {
@@ -85,12 +91,13 @@ Net::Net(const Wiring& wiring, std::unique_ptr<net::NetBackend> backend, const O
 void Net::show() {
     std::copy(s_.mac.begin(), s_.mac.end(), config_.begin());
     store_le<u16>(&config_[c_status], s_.link_up ? status_link_up : 0);
+    store_le<u16>(&config_[c_max_pairs], options_.queue_pairs);
     store_le<u16>(&config_[c_mtu], options_.mtu);
 }
 
 bool Net::features_acceptable(u64 features) const {
-    const bool needs_control =
-        bit(features, f_ctrl_rx) || bit(features, f_ctrl_rx_extra) || bit(features, f_ctrl_mac_addr);
+    const bool needs_control = bit(features, f_ctrl_rx) || bit(features, f_ctrl_rx_extra) ||
+                               bit(features, f_ctrl_mac_addr) || bit(features, f_mq);
     const bool sends_long = bit(features, f_host_tso4) || bit(features, f_host_tso6);
     const bool takes_long = bit(features, f_guest_tso4) || bit(features, f_guest_tso6);
     return (!needs_control || bit(features, f_ctrl_vq)) && (!sends_long || bit(features, f_csum)) &&
@@ -100,6 +107,8 @@ bool Net::features_acceptable(u64 features) const {
 void Net::device_reset() {
     s_.mac = options_.mac;
     s_.filter = {};
+    s_.pairs = 1;
+    s_.steering = {};
     show();
 }
 
@@ -116,6 +125,12 @@ void Net::device_state(Archive& a) {
     a.bytes(10, "multicast", s_.filter.multicast, largest_table * mac_size);
     a(11, "unicast_overflow", s_.filter.unicast_overflow);
     a(12, "multicast_overflow", s_.filter.multicast_overflow);
+    a(13, "pairs", s_.pairs);
+    a(14, "steering", s_.steering);
+    if (!a.loading()) return;
+    const bool pairs_good = s_.pairs != 0 && s_.pairs <= options_.queue_pairs;
+    a.require(pairs_good, "pairs", "is more than this device, as configured, has");
+    if (!pairs_good) s_.pairs = 1;
 }
 
 void Net::device_restored() {
@@ -131,13 +146,20 @@ void Net::set_link(bool up) {
 }
 
 void Net::notify(u16 queue) {
-    switch (queue) {
-        case receive_queue:
-            if (!std::exchange(refused_, false)) return;
-            return backend_->receive_ready();
-        case transmit_queue: return transmit();
-        default: return control();
-    }
+    if (queue == control_queue()) return control();
+    if (queue > control_queue()) return;  // of pairs that this driver does not know of
+    if (queue % queues_of_pair == transmit_of_pair) return transmit(queue);
+    if (std::exchange(refused_, false)) backend_->receive_ready();
+}
+
+u16 Net::control_queue() const {
+    return static_cast<u16>(queues_of_pair * (negotiated(f_mq) ? options_.queue_pairs : 1));
+}
+
+u16 Net::receive_queue_of(std::span<const u8> frame) const {
+    if (s_.pairs == 1) return 0;
+    const u8 pair = s_.steering[net::flow_hash(frame) % s_.steering.size()];
+    return static_cast<u16>(queues_of_pair * (pair % s_.pairs));
 }
 
 bool Net::accepts(std::span<const u8> frame) const {
@@ -155,20 +177,20 @@ bool Net::accepts(std::span<const u8> frame) const {
 }
 
 // Pops chains until they have room for `needed` bytes; without room, all go back.
-bool Net::gather_room(u64 needed) {
+bool Net::gather_room(u16 queue, u64 needed) {
     receive_count_ = 0;
     u64 room = 0;
     const bool mergeable = negotiated(f_mrg_rxbuf);
     while (room < needed && (mergeable || receive_count_ == 0)) {
         if (receive_chains_.size() == receive_count_) receive_chains_.emplace_back();
         Chain& chain = receive_chains_[receive_count_];
-        if (!pop(receive_queue, chain)) break;
+        if (!pop(queue, chain)) break;
         receive_count_++;
         room += chain.writable_size();
     }
     if (room >= needed) return true;
     if (running())
-        for (usize i = receive_count_; i > 0; i--) unpop(receive_queue, receive_chains_[i - 1]);
+        for (usize i = receive_count_; i > 0; i--) unpop(queue, receive_chains_[i - 1]);
     return false;
 }
 
@@ -179,7 +201,8 @@ net::NetDevice::Takes Net::takes() const {
 
 bool Net::receive_offloaded(std::span<const u8> frame, const net::Offload& offload) {
     if (!running() || !net::good_size(frame.size()) || !s_.link_up || !accepts(frame)) return true;
-    if (!gather_room(header_size + frame.size())) {
+    const u16 queue = receive_queue_of(frame);
+    if (!gather_room(queue, header_size + frame.size())) {
         if (running() && receive_count_ != 0 && !negotiated(f_mrg_rxbuf))
             return true;  // too long for this driver's buffers
         refused_ = true;
@@ -203,20 +226,20 @@ bool Net::receive_offloaded(std::span<const u8> frame, const net::Offload& offlo
         ChainWriter writer(receive_chains_[i]);
         header_left = header_left.subspan(writer.write(header_left));
         if (header_left.empty()) frame = frame.subspan(writer.write(frame));
-        fill(receive_queue, receive_chains_[i], writer.written());
+        fill(queue, receive_chains_[i], writer.written());
     }
-    publish(receive_queue);
+    publish(queue);
     return true;
 }
 
-void Net::transmit() {
+void Net::transmit(u16 queue) {
     Chain chain;
     for (unsigned i = 0; i < frames_per_notification; i++) {
-        if (!pop(transmit_queue, chain)) return;
-        send(chain);
-        push(transmit_queue, chain, 0);
+        if (!pop(queue, chain)) return;
+        send(chain, queue / queues_of_pair);
+        push(queue, chain, 0);
     }
-    later(transmit_queue);
+    later(queue);
 }
 
 // What a driver asks for in the header; nothing, if it may not.
@@ -239,7 +262,7 @@ std::optional<net::Offload> Net::offload_of(std::span<const u8, 12> header) cons
     return offload;
 }
 
-void Net::send(const Chain& chain) {
+void Net::send(const Chain& chain, u16 pair) {
     ChainReader reader(chain);
     std::array<u8, header_size> header{};
     reader.read(header);
@@ -249,6 +272,7 @@ void Net::send(const Chain& chain) {
         return log().guest("a frame of {} bytes with flags {:#x} and segmentation {:#x} is dropped", size, header[0],
                            header[segmentation_at]);
     if (!s_.link_up) return;
+    if (s_.pairs > 1) s_.steering[net::flow_hash(reader.front()) % s_.steering.size()] = static_cast<u8>(pair);
     if (reader.front().size() == size && offload->is_finished()) return backend_->send(reader.front());
     transmit_frame_.resize(size);
     reader.read(transmit_frame_);
@@ -259,14 +283,14 @@ void Net::send(const Chain& chain) {
 void Net::control() {
     Chain chain;
     for (unsigned i = 0; i < commands_per_notification; i++) {
-        if (!pop(control_queue, chain)) return;
+        if (!pop(control_queue(), chain)) return;
         if (chain.writable_size() == 0) return needs_reset("a control command without room for its acknowledgement");
         ChainReader reader(chain);
         const u8 answer = command(reader) ? ack_ok : ack_error;
         ChainWriter(chain).store<u8>(answer);
-        push(control_queue, chain, 1);
+        push(control_queue(), chain, 1);
     }
-    later(control_queue);
+    later(control_queue());
 }
 
 bool Net::command(ChainReader& reader) {
@@ -277,6 +301,7 @@ bool Net::command(ChainReader& reader) {
         const auto on = reader.load<u8>();
         return on && set_mode(*what, *on != 0);
     }
+    if (*kind == class_mq) return *what == mq_vq_pairs_set && set_pairs(reader);
     if (*kind != class_mac) return false;
     if (*what == mac_table_set) return set_tables(reader);
     if (*what != mac_addr_set || reader.remaining() != mac_size) return false;
@@ -296,6 +321,13 @@ bool Net::set_mode(u8 command, bool on) {
         case rx_nobcast: filter.no_broadcast = on; return true;
         default: return false;
     }
+}
+
+bool Net::set_pairs(ChainReader& reader) {
+    const auto pairs = reader.load<u16>();
+    if (!negotiated(f_mq) || !pairs || *pairs == 0 || *pairs > options_.queue_pairs) return false;
+    s_.pairs = *pairs;
+    return true;
 }
 
 bool Net::set_tables(ChainReader& reader) {
@@ -359,6 +391,8 @@ Result<std::unique_ptr<Function>> make_net(DeviceSpec& spec, const Properties& p
     TRY_SET(const u64 size, properties.number("queue-size", options.queue_size, 4, Queue::largest));
     if (!is_power_of_two(size)) return properties.error("queue-size", "is not a power of two");
     options.queue_size = static_cast<u16>(size);
+    TRY_SET(const u64 pairs, properties.number("queues", options.queue_pairs, 1, Net::most_pairs));
+    options.queue_pairs = static_cast<u16>(pairs);
     TRY_SET(options.offloads, properties.on_off("offloads", options.offloads));
     if (properties.text("host_mtu")) {
         TRY_SET(const u64 mtu, properties.number("host_mtu", 0, smallest_mtu, largest_mtu));

@@ -1,7 +1,9 @@
-// virtio-net: one receive and one transmit queue, a control queue for the receive filter and the MAC address. OASIS
-// virtio 1.2, section 5.1. Promises: frames of 14 to 65,550 bytes; mergeable receive buffers; a frame that finds no
-// room is refused whole, and the back end hears when there is room again. Checksums and the cutting of TCP segments are
-// left to the back end if the driver wishes, and segments may come joined (5.1.6.2, 5.1.6.4).
+// virtio-net: pairs of a receive and a transmit queue, a control queue for the receive filter, the MAC address and how
+// many pairs are used. OASIS virtio 1.2, section 5.1. Promises: frames of 14 to 65,550 bytes; mergeable receive
+// buffers; a frame that finds no room is refused whole, and the back end hears when there is room again. Checksums and
+// the cutting of TCP segments are left to the back end if the driver wishes, and segments may come joined
+// (5.1.6.2, 5.1.6.4). With several pairs a frame arrives in the queue beside the one that the driver sends its flow
+// through (5.1.6.5.5).
 #pragma once
 
 #include <array>
@@ -19,9 +21,11 @@ using MacAddress = std::array<u8, 6>;
 
 class Net final : public Function, public net::NetDevice {
 public:
+    static constexpr u16 most_pairs = 16;
     struct Options {
         MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
         u16 queue_size = 256;  // 4 to Queue::largest, a power of two
+        u16 queue_pairs = 1;   // 1 to most_pairs
         bool offloads = true;  // are offered
         u16 mtu = 0;           // bytes, at least 68, that the driver is told to use; 0: it is told nothing
     };
@@ -51,13 +55,16 @@ private:
         bool unicast_overflow = false, multicast_overflow = false;  // the list was too long: all pass
     };
     bool accepts(std::span<const u8> frame) const;
-    bool gather_room(u64 needed);
-    void transmit();
+    u16 control_queue() const;
+    u16 receive_queue_of(std::span<const u8> frame) const;
+    bool gather_room(u16 queue, u64 needed);
+    void transmit(u16 queue);
     std::optional<net::Offload> offload_of(std::span<const u8, 12> header) const;
-    void send(const Chain& chain);
+    void send(const Chain& chain, u16 pair);
     void control();
     bool command(ChainReader& reader);
     bool set_mode(u8 command, bool on);
+    bool set_pairs(ChainReader& reader);
     bool set_tables(ChainReader& reader);
     bool read_table(ChainReader& reader, std::vector<u8>& table, bool& overflow);
     void show();
@@ -68,7 +75,9 @@ private:
         MacAddress mac{};
         bool link_up = true;
         Filter filter;
-    } s_;
+        u16 pairs = 1;                 // in use
+        std::array<u8, 256> steering;  // the pair that a flow was sent through last, by its hash
+    } s_{};
     std::array<u8, config_size> config_{};
     bool refused_ = false;  // a frame found no room: the back end waits to hear of some
     std::vector<Chain> receive_chains_;

@@ -172,7 +172,7 @@ void PciTransport::set_common_field(u64 offset, u64 value) {
     }
     if (queue == nullptr) return;
     switch (offset) {
-        case queue_size: queue->set_size(static_cast<u16>(value)); return;
+        case queue_size: queue->set_size(static_cast<u16>(value), function_->chosen()); return;
         case queue_enable:
             if (value == 1) function_->enable_queue(s_.queue_select);
             return;

@@ -1,111 +1,24 @@
-// A split virtqueue as the device sees it: descriptor chains out, used entries in. OASIS virtio 1.2, section 2.7.
-// Promises: everything the guest wrote is checked before it is believed. A bad index, a loop, a table or buffer outside
-// one region of RAM, a readable buffer after a writable one, too many or too long buffers end in Pop::malformed and the
-// queue stays broken until it is reset. Work for one chain is bounded by `longest_chain`, the number of chains in
-// flight by the queue's size.
+// A virtqueue as the device sees it, split or packed: descriptor chains out, used entries in. OASIS virtio 1.2,
+// sections 2.7 and 2.8. Promises: everything the guest wrote is checked before it is believed. A bad index, a loop, a
+// table or buffer outside one region of RAM, a readable buffer after a writable one, too many or too long buffers end
+// in Pop::malformed and the queue stays broken until it is reset. Work for one chain is bounded by `longest_chain`, the
+// number of chains in flight by the queue's size.
 #pragma once
 
-#include <algorithm>
-#include <cstring>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "engine/dev/virtio/chain.h"
 #include "engine/lang/bits.h"
-#include "engine/lang/bytes.h"
 #include "engine/mem/dma.h"
 #include "engine/state/archive.h"
 
 namespace viv::virtio {
 
 // Feature bit numbers that belong to every device; those below 24 are the device's own.
-enum FeatureBit : unsigned { ring_indirect_desc = 28, ring_event_idx = 29, version_1 = 32 };
+enum FeatureBit : unsigned { ring_indirect_desc = 28, ring_event_idx = 29, version_1 = 32, ring_packed = 34 };
 constexpr u64 feature(unsigned number) { return u64{1} << number; }
-
-// One buffer of a chain: a view of guest RAM (regions never move, so it stays valid) and the address that it shows.
-// Never empty.
-struct Piece {
-    u64 address = 0;
-    std::span<u8> bytes;
-};
-
-// A descriptor chain: first what the driver gives (readable), then the room for the answer (writable), each in order.
-// Zero-length descriptors are left out. Reuse one object for many pops: it keeps its storage.
-class Chain {
-public:
-    u16 head() const { return head_; }
-    std::span<const Piece> readable() const { return std::span(pieces_).first(readable_); }
-    std::span<const Piece> writable() const { return std::span(pieces_).subspan(readable_); }
-    u64 readable_size() const { return readable_size_; }  // bytes, below 2^32
-    u64 writable_size() const { return writable_size_; }
-
-private:
-    friend class Queue;
-    u16 head_ = 0;
-    bool rewound_ = false;  // popped again after a rewind, not from the available ring
-    std::vector<Piece> pieces_;
-    usize readable_ = 0;
-    u64 readable_size_ = 0;
-    u64 writable_size_ = 0;
-};
-
-// A place in the readable or the writable part of a chain.
-class ChainCursor {
-public:
-    u64 remaining() const { return remaining_; }
-    u64 skip(u64 count);  // returns how many bytes were there to skip
-
-protected:
-    ChainCursor(std::span<const Piece> pieces, u64 size) : pieces_(pieces), remaining_(size) {}
-    std::span<u8> at_cursor() const { return pieces_.empty() ? std::span<u8>{} : pieces_.front().bytes.subspan(used_); }
-    u64 passed() const { return passed_; }
-
-private:
-    std::span<const Piece> pieces_;
-    usize used_ = 0;  // bytes of pieces_.front() already behind the cursor
-    u64 remaining_;
-    u64 passed_ = 0;
-};
-
-// Reads the readable part of a chain in order, across its pieces. A guest running on another thread may change the
-// bytes meanwhile: copy, then check.
-class ChainReader : public ChainCursor {
-public:
-    explicit ChainReader(const Chain& chain) : ChainCursor(chain.readable(), chain.readable_size()) {}
-    // Copies as many bytes as there are, at most out.size(); returns how many.
-    usize read(std::span<u8> out);
-    // A little-endian integer, or nothing (and nothing consumed) if fewer bytes remain.
-    template <class T>
-    std::optional<T> load() {
-        u8 raw[sizeof(T)];
-        if (remaining() < sizeof(T)) return std::nullopt;
-        read(raw);
-        return load_le<T>(raw);
-    }
-    // The contiguous bytes at the cursor, empty at the end: for zero-copy work, followed by skip().
-    std::span<const u8> front() const { return at_cursor(); }
-};
-
-// Fills the writable part of a chain in order, across its pieces. Hand written() to push().
-class ChainWriter : public ChainCursor {
-public:
-    explicit ChainWriter(const Chain& chain) : ChainCursor(chain.writable(), chain.writable_size()) {}
-    u64 written() const { return passed(); }  // bytes from the start of the writable part, skipped ones included
-    // Copies as many bytes as fit; returns how many.
-    usize write(std::span<const u8> in);
-    // A little-endian integer; false (and nothing written) if it does not fit whole.
-    template <class T>
-    bool store(T value) {
-        u8 raw[sizeof(T)];
-        if (remaining() < sizeof(T)) return false;
-        store_le(raw, value);
-        write(raw);
-        return true;
-    }
-    // The contiguous room at the cursor, empty at the end: for zero-copy work, followed by skip().
-    std::span<u8> front() const { return at_cursor(); }
-};
 
 enum class Pop : u8 { empty, chain, malformed };
 
@@ -118,15 +31,16 @@ public:
     Queue(Dma& dma, u16 maximum);
 
     // Set by the transport. Ignored (and false returned) while the queue is ready, as the driver must not do it then.
-    bool set_size(u16 size);  // also false, and nothing changed, unless a power of two up to maximum()
+    // The size is from 1 to maximum(), a power of two unless the ring is packed; false, and nothing changed, otherwise.
+    bool set_size(u16 size, u64 features);
     bool set_descriptor_table(u64 address);
-    bool set_driver_area(u64 address);  // the available ring
-    bool set_device_area(u64 address);  // the used ring
+    bool set_driver_area(u64 address);  // the available ring, or what the driver says about its interrupts
+    bool set_device_area(u64 address);  // the used ring, or what the device says about its notifications
     u16 maximum() const { return maximum_; }
     u16 size() const { return s_.size; }
     u64 descriptor_table() const { return s_.descriptors; }
-    u64 driver_area() const { return s_.available; }
-    u64 device_area() const { return s_.used; }
+    u64 driver_area() const { return s_.driver; }
+    u64 device_area() const { return s_.device; }
     bool ready() const { return s_.ready; }
     // Starts with empty rings and the ring features among the negotiated ones. Areas that are misaligned or not in RAM
     // make the first pop malformed.
@@ -166,42 +80,74 @@ public:
 
 private:
     struct Descriptor {
-        u64 address;
-        u32 length;
-        u16 flags;
-        u16 next;
+        u64 address = 0;
+        u32 length = 0;
+        u16 flags = 0;
+        u16 link = 0;  // the next one's index; in a packed ring the buffer's id
     };
+    enum DescriptorFlag : u16 { flag_next = 1, flag_write = 2, flag_indirect = 4 };
+    static constexpr usize descriptor_size = 16;
+
     bool locate();
-    bool walk(u16 head, Chain& chain);
-    bool add(const Descriptor& descriptor, Chain& chain);
-    bool take_head(u16& head, bool& rewound);
-    std::optional<Descriptor> descriptor_in(std::span<const u8> table, usize index) const;
     bool malformed(const char* problem);
+    bool check_indirect(const Descriptor& descriptor);
+    bool add(const Descriptor& descriptor, Chain& chain);
+    bool again(Chain& chain);
+
+    // split_ring.cpp
+    bool locate_split();
+    bool pop_split(Chain& chain);
+    bool walk_split(u16 head, Chain& chain);
+    void fill_split(u16 head, u32 written);
+    void publish_split();
+    bool interrupt_wanted_split(u16 before) const;
     u16 available_index() const;
     void set_available_event(u16 index);
+
+    // packed_ring.cpp. A place is a slot of the ring in one of two laps: the slot where the wrap counter is 1, the slot
+    // plus the ring's size where it is 0.
+    bool locate_packed();
+    bool pop_packed(Chain& chain);
+    bool walk_packed(std::span<const Descriptor> descriptors, Chain& chain);
+    void fill_packed(u16 id, usize slots, u32 written);
+    void publish_packed();
+    bool interrupt_wanted_packed(u16 before) const;
+    bool is_available(u16 place) const;
+    void ask_packed(bool at_any);
+    u16 slot_of(u16 place) const { return static_cast<u16>(place < s_.size ? place : place - s_.size); }
+    u16 wrap_of(u16 place) const { return place < s_.size ? 1 : 0; }
+    u16 moved(u16 place, usize slots) const { return static_cast<u16>((place + slots) % (2u * s_.size)); }
+    u16 distance(u16 from, u16 to) const { return moved(to, 2u * s_.size - from); }
+    void archive_kept(Archive& a);
 
     struct State {
         u16 size = 0;
         u64 descriptors = 0;
-        u64 available = 0;
-        u64 used = 0;
+        u64 driver = 0;
+        u64 device = 0;
         bool ready = false;
         bool broken = false;
         bool indirect = false;
         bool event_idx = false;
-        u16 next_available = 0;      // of the available ring: the next entry to take
-        u16 next_used = 0;           // of the used ring: the next entry to show
+        bool packed = false;
+        // Indices that count on in a split ring, places in a packed one.
+        u16 next_available = 0;      // the next entry to take
+        u16 next_used = 0;           // the next entry to show
         u16 signalled_used = 0;      // next_used when the driver was last interrupted
-        std::vector<u16> in_flight;  // heads in the order of popping
+        std::vector<u16> in_flight;  // heads, or buffer ids, in the order of popping
+        // A packed ring's descriptors of each chain in flight: used entries may take their slots before it is returned.
+        std::vector<std::vector<Descriptor>> kept;
     };
 
     Dma* dma_;
     u16 maximum_;
     State s_;
-    u16 prepared_ = 0;  // entries filled and not yet published: zero between calls
-    usize again_ = 0;   // the first this many of in_flight are to be popped again
+    usize prepared_ = 0;           // entries (packed: slots) filled and not yet published: zero between calls
+    u16 first_prepared_ = 0;       // packed: the flags of the first of them, which are written last
+    bool many_published_ = false;  // packed: a lap or more since take_interrupt(), so that places say nothing of it
+    usize again_ = 0;              // the first this many of in_flight are to be popped again
     // The three areas, empty if they could not be located.
-    std::span<u8> descriptors_, available_, used_;
+    std::span<u8> descriptors_, driver_, device_;
     const char* problem_ = "";
 };
 

@@ -83,6 +83,7 @@ public:
     void connect(Transport& transport) { transport_ = &transport; }
     DeviceId id() const { return identity_.id; }
     u64 offered() const { return identity_.features; }
+    void offer(u64 features) { identity_.features |= features; }  // more of them, before a driver looks
     u64 chosen() const { return s_.features; }
     void choose(u64 features);  // ignored once FEATURES_OK is set
     u8 status() const { return s_.status; }
