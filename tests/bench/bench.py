@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import programs
 import cache
+import disks
 import engines
 import footprint
 import goals
@@ -32,7 +33,7 @@ import saved
 GUEST = "linux-riscv64"
 ARCHITECTURE = "riscv64"
 PARTS = {"programs": "the C programs", "footprint": "booting, memory, idling and two busy harts",
-         "saved": "saving machines and opening them", "network": "networks", "real": "Debian's programs in its disk guest"}
+         "saved": "saving machines and opening them", "network": "networks", "disks": "disks and the conversion of images", "real": "Debian's programs in its disk guest"}
 
 
 def arguments() -> argparse.Namespace:
@@ -118,6 +119,8 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
         result["published"] = published.measure_all(options, GUEST, steps)
     if "network" in options.parts and not options.program:
         network.measure_all(options, result["network"], steps)
+    if "disks" in options.parts and not options.program:
+        disks.measure_all(options, result, steps)
     if real or "footprint" in options.parts:
         real_programs.measure(options, real, result, steps)
 
@@ -137,7 +140,7 @@ def main() -> int:
         "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
         "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
-        "programs": [], "footprints": {}, "saved": {}, "published": [], "network": {}, "scaling": {}, "boots": {}, "real": [],
+        "programs": [], "footprints": {}, "saved": {}, "published": [], "network": {}, "disks": {}, "conversions": {}, "scaling": {}, "boots": {}, "real": [],
     }
     measure(options, result, steps)
     result["goals"] = goals.judged(result)

@@ -64,8 +64,8 @@ class Setup:
     disk: pathlib.Path | None = None
     program: pathlib.Path | None = None
     prompt: str = ""
-    viv_net: tuple[str, ...] = ("--net", "none")
-    qemu_net: tuple[str, ...] = ()
+    viv_options: tuple[str, ...] = ("--net", "none")
+    qemu_options: tuple[str, ...] = ()
 
 
 def parse(output: str, name: str, iterations: int, where: str) -> Run:
@@ -166,7 +166,7 @@ class Viv(Guest):
         if setup.program:
             options += ["--copy-in", f"{setup.program}:/tmp/bench"]
         self.start = time.monotonic()
-        self.process = subprocess.Popen([str(viv), "exec", "--verbose", *setup.viv_net, *options, setup.guest, "--", "sh"],
+        self.process = subprocess.Popen([str(viv), "exec", "--verbose", *setup.viv_options, *options, setup.guest, "--", "sh"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.output = self.console = b""
 
@@ -222,7 +222,7 @@ class Qemu(Guest):
         if setup.disk:
             options += ["-drive", f"if=none,id=beside,format=raw,snapshot=on,file={quoted(setup.disk)}",
                         "-device", "virtio-blk-pci,drive=beside"]
-        options += setup.qemu_net
+        options += setup.qemu_options
         # A guest that is waited for by its prompt has to show one.
         append = "" if setup.prompt else ready_of(setup.guest)["exec"]["append"]
         self.machine = qemu_machine.Machine(setup.guest, append=append, options=options, cpus=setup.harts,

@@ -107,6 +107,13 @@ def of_networks(result: dict, judge: Judge) -> None:
         judge.at_least(f"network {link}: turns, connections and packets, in QEMU's, the worst", min(ratios[name] for name in ("turns", "connections", "packets")), 1)
 
 
+def of_disks(result: dict, judge: Judge) -> None:
+    for part, text in (("disks", "disks: throughput, in QEMU's,"), ("conversions", "conversions: throughput, in qemu-img's,")):
+        ratios = {row: of_engine["viv"] / of_engine["qemu"] for row, of_engine in report.disk_medians(result, part).items() if len(of_engine) == 2}
+        if ratios:
+            judge.each_at_least(text, ratios, 1)
+
+
 def of_publishing(result: dict, judge: Judge) -> None:
     if not result.get("published"):
         return
@@ -132,4 +139,5 @@ def judged(result: dict) -> list[dict]:
     of_saving(result, judge)
     of_publishing(result, judge)
     of_networks(result, judge)
+    of_disks(result, judge)
     return judge.found

@@ -58,8 +58,8 @@ def measured(machine, host: str, port: str) -> dict[str, float]:
 
 def setup(viv: str, qemu: str, mac: int = 1) -> engines.Setup:
     return engines.Setup(guest=GUEST, program=programs.build(ARCHITECTURE, "net"),
-                         viv_net=("--net", f"{viv},mac=52:54:00:00:00:{mac:02x}"),
-                         qemu_net=("-netdev", f"{qemu},id=net0", "-device", f"virtio-net-pci,netdev=net0,mac=52:54:00:00:00:{mac:02x}"))
+                         viv_options=("--net", f"{viv},mac=52:54:00:00:00:{mac:02x}"),
+                         qemu_options=("-netdev", f"{qemu},id=net0", "-device", f"virtio-net-pci,netdev=net0,mac=52:54:00:00:00:{mac:02x}"))
 
 
 def over_user(make) -> dict[str, float]:

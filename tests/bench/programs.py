@@ -1,5 +1,5 @@
 """The benchmark's programs, compiled from guests/payloads with the same options for the guest and for this machine: `bench`,
-which computes, and `net`, which measures a network.
+which computes, and `net` and `disk`, which measure a network and a disk.
 
 Promises: compiled once into the cache, anew when a source, an option or a compiler changes; the list of programs is
 what the program itself says.

@@ -121,7 +121,7 @@ def markdown(result: dict) -> str:
              "are worth nothing without the ratios from the same run.\n")
     if result["load"] > 0.5:
         text += f"\nThe machine was busy with something else: its load was {result['load']:.1f} when this began.\n"
-    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, published_text, network_text, goals_text):
+    for section in (programs_text, real_text, boots_text, scaling_text, saved_text, published_text, network_text, disks_text, goals_text):
         text += section(result)
     return text
 
@@ -251,6 +251,25 @@ def network_text(result: dict) -> str:
     text = ("\n## Networks\n\nTCP from the guest and to it, a byte there and back, connections that are opened, used and closed in a second, and UDP "
             "packets of 64 bytes from the guest that arrive in a second; both with the same back end and virtio's card.\n\n")
     return text + table(["between", "machine", "sent", "received", "turn", "connections/s", "packets/s"], rows)
+
+
+def disk_medians(result: dict, part: str) -> dict[str, dict[str, float]]:
+    """row -> engine -> median, in bytes a second; `part` is "disks" or "conversions" """
+    return {row: {engine: statistics.median(turns) for engine, turns in of_engine.items()} for row, of_engine in result.get(part, {}).items()}
+
+
+def disks_text(result: dict) -> str:
+    text = ""
+    for part, title, what in (("disks", "Disks", "A disk of 256 MiB in the guest, past its page cache: 128 KiB a request from the start on, 4 KiB at random "
+                               "places. Writes end with a flush. The same image, in the host's page cache."),
+                              ("conversions", "Conversions of images", "256 MiB of data, by viv-img and by qemu-img, until they are on the disk.")):
+        medians = disk_medians(result, part)
+        if not medians:
+            continue
+        rows = [[row, *(f"{of_engine[engine] / 1e6:.0f} MB/s" if engine in of_engine else "" for engine in ("viv", "qemu")),
+                 f"{of_engine['viv'] / of_engine['qemu']:.2f}" if len(of_engine) == 2 else ""] for row, of_engine in medians.items()]
+        text += f"\n## {title}\n\n{what}\n\n" + table(["what", "viv", "qemu", "viv in qemu's"], rows)
+    return text
 
 
 def goals_text(result: dict) -> str:

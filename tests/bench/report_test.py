@@ -226,6 +226,17 @@ class Saved(unittest.TestCase):
         text = report.markdown(measured)
         self.assertIn("| guest and host, user | viv | 200 MB/s | 140 MB/s | 100 us | 540 | 45000 |", text)
 
+    def test_disks(self):
+        measured = result(disks={"raw, read, 1 at once": {"viv": [3e8, 2e8, 1e8], "qemu": [1e8, 1e8, 1e8]},
+                                 "raw, write, 1 at once": {"viv": [9e7], "qemu": [1e8]}},
+                          conversions={"raw to qcow2": {"viv": [5e8], "qemu": [2e8]}})
+        found = {row["text"]: (row["figure"], row["reached"]) for row in goals.judged(measured)}
+        self.assertEqual(found["disks: throughput, in QEMU's, at least 1 times"], ("0.90 (raw, write, 1 at once), mean 1.34", False))
+        self.assertEqual(found["conversions: throughput, in qemu-img's, at least 1 times"][1], True)
+        text = report.markdown(measured)
+        self.assertIn("| raw, read, 1 at once | 200 MB/s | 100 MB/s | 2.00 |", text)
+        self.assertIn("| raw to qcow2 | 500 MB/s | 200 MB/s | 2.50 |", text)
+
     def test_without_qemu_nothing_is_judged(self):
         only = self.measured()
         del only["saved"]["idle"]["qemu savevm"]
