@@ -65,6 +65,8 @@ public:
         return {};
     }
 
+    void begin_flush() override { sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
     bool punch_hole(u64 offset, u64 length) override {
         // KEEP_SIZE: a hole at the end must not shorten the disk. On block devices the kernel zeroes or unmaps the
         // range.

@@ -19,6 +19,8 @@ public:
     // Writing past the end of a regular file lengthens it; what is left out between reads as zero.
     virtual Result<void> write_at(u64 offset, std::span<const u8> in) = 0;
     virtual Result<void> flush() = 0;  // to stable storage
+    // The host begins to put on stable storage what has been written: a later flush() has less to do. Promises nothing.
+    virtual void begin_flush() {}
     // Deallocates a range, which then reads as zero; false where the host cannot, and nothing has changed.
     virtual bool punch_hole(u64 offset, u64 length) = 0;
     // Cuts a regular file, or lengthens it with zeroes. Those who do not override it cannot.

@@ -13,7 +13,8 @@ namespace viv::native::img {
 
 namespace {
 
-constexpr u64 piece = 2 << 20;  // bytes read at once
+constexpr u64 piece = 2 << 20;         // bytes read at once
+constexpr u64 flush_every = 16 << 20;  // bytes of the target, which the host then begins to put on stable storage
 
 struct Wanted {
     NewImage target;
@@ -71,6 +72,10 @@ public:
                 }
             }
             progress_.at(start + at);
+            if (start + at >= flushed_ + flush_every) {
+                target_.file().begin_flush();
+                flushed_ = start + at;
+            }
         }
         return {};
     }
@@ -130,6 +135,7 @@ private:
     Progress progress_;
     std::vector<u8> buffer_;
     u64 cluster_ = 64 << 10;
+    u64 flushed_ = 0;  // up to here, or begun
 };
 
 Result<void> copy_all(const Wanted& wanted, std::vector<std::unique_ptr<block::Image>>& sources, u64 total) {

@@ -2,8 +2,8 @@
 //
 //   disk WHAT DEPTH MILLISECONDS DEVICE   prints the seconds it took, by this machine's clock, and the bytes
 //
-// WHAT: read, write (from the start on, in pieces of 128 KiB), random-read, random-write (4 KiB each). DEPTH requests are
-// under way at any time. Writes end with a flush, which counts. What was on the device is lost by writing.
+// WHAT: read, write (from the start on, in pieces of 128 KiB), random-read, random-write (4 KiB each). DEPTH requests
+// are under way at any time. Writes end with a flush, which counts. What was on the device is lost by writing.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
