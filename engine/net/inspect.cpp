@@ -38,6 +38,36 @@ MacAddress destination_of(std::span<const u8> frame) { return mac_at(frame, 0); 
 MacAddress source_of(std::span<const u8> frame) { return mac_at(frame, 6); }
 u16 ether_type_of(std::span<const u8> frame) { return load_be<u16>(&frame[12]); }
 
+std::optional<IpPacket> ip_packet_of(std::span<const u8> frame) {
+    constexpr usize ipv4_header = 20, ipv6_header = 40, tag = 4;
+    if (frame.size() < smallest_frame) return std::nullopt;
+    IpPacket packet{.ip = smallest_frame};
+    u16 type = ether_type_of(frame);
+    if (type == ether_vlan) {
+        packet.ip += tag;
+        if (frame.size() < packet.ip) return std::nullopt;
+        type = load_be<u16>(&frame[packet.ip - 2]);
+    }
+    const auto ip = frame.subspan(packet.ip);
+    if (type == ether_ipv4 && ip.size() >= ipv4_header && ip[0] >> 4 == 4) {
+        const usize header = usize{ip[0] & 0xfu} * 4;
+        if (header < ipv4_header) return std::nullopt;
+        packet.is_v4 = true;
+        packet.fragment = (load_be<u16>(&ip[6]) & 0x3fff) != 0;
+        packet.protocol = ip[9];
+        packet.transport = packet.ip + header;
+        packet.end = packet.ip + load_be<u16>(&ip[2]);
+    } else if (type == ether_ipv6 && ip.size() >= ipv6_header && ip[0] >> 4 == 6) {
+        packet.protocol = ip[6];
+        packet.transport = packet.ip + ipv6_header;
+        packet.end = packet.transport + load_be<u16>(&ip[4]);
+    } else {
+        return std::nullopt;
+    }
+    if (packet.end > frame.size() || packet.transport > packet.end) return std::nullopt;
+    return packet;
+}
+
 bool is_martian(std::span<const u8> frame) {
     if (frame.size() < smallest_frame) return false;
     const u16 type = ether_type_of(frame);

@@ -21,6 +21,21 @@ MacAddress source_of(std::span<const u8> frame);
 u16 ether_type_of(std::span<const u8> frame);
 constexpr bool is_group(const MacAddress& address) { return (address[0] & 1) != 0; }
 
+inline constexpr u8 protocol_tcp = 6, protocol_udp = 17;
+
+// Where the parts of an IP packet are, behind no or one 802.1Q tag: within the frame, `ip` <= `transport` <= `end`.
+struct IpPacket {
+    bool is_v4 = false, fragment = false;
+    u8 protocol = 0;  // of IPv6 the first header behind its own
+    usize ip = 0, transport = 0, end = 0;
+
+    // Source and destination.
+    std::span<const u8> addresses(std::span<const u8> frame) const {
+        return is_v4 ? frame.subspan(ip + 12, 8) : frame.subspan(ip + 8, 32);
+    }
+};
+std::optional<IpPacket> ip_packet_of(std::span<const u8> frame);
+
 // Is this an IPv4 or IPv6 packet to or from an address that means "myself", which no wire may carry?
 bool is_martian(std::span<const u8> frame);
 // Could a NAT need a new socket for it? A TCP segment that is no SYN cannot be the first of its connection; anything

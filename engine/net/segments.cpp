@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/lang/bytes.h"
+#include "engine/net/checksum.h"
 #include "engine/net/inspect.h"
 
 namespace viv::net {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr usize ip_at = 14, vlan_tag = 4;
 constexpr usize ipv4_header = 20, ipv6_header = 40, tcp_header = 20;
-constexpr u8 protocol_tcp = 6;
 constexpr usize largest_ip = 65'535;
 // In an IPv4 header, an IPv6 header and a TCP header.
 constexpr usize v4_length_at = 2, v4_identity_at = 4, v4_fragment_at = 6, v4_protocol_at = 9, v4_sum_at = 10,
@@ -20,25 +20,6 @@ constexpr usize v4_length_at = 2, v4_identity_at = 4, v4_fragment_at = 6, v4_pro
 constexpr usize v6_length_at = 4, v6_next_at = 6, v6_addresses_at = 8;
 constexpr usize tcp_sequence_at = 4, tcp_acknowledged_at = 8, tcp_offset_at = 12, tcp_flags_at = 13, tcp_sum_at = 16;
 enum TcpFlag : u8 { tcp_fin = 1, tcp_psh = 8, tcp_ack = 16, tcp_cwr = 128 };
-
-// Folded, not complemented. Of an odd number of bytes the last is the upper half of a number.
-u16 sum_of(std::span<const u8> bytes, u64 start = 0) {
-    // Eight bytes at a time in the host's order: the sum of big-endian halves is theirs with its bytes swapped.
-    u64 sum = 0;
-    while (bytes.size() >= sizeof(u64)) {
-        const u64 next = load_le<u64>(bytes.data());
-        sum += next;
-        sum += sum < next ? 1 : 0;
-        bytes = bytes.subspan(sizeof(u64));
-    }
-    u64 folded = (sum >> 32) + (sum & 0xffff'ffff);
-    for (usize i = 0; i < bytes.size(); i++) folded += u64{bytes[i]} << (i % 2 == 0 ? 0 : 8);
-    while (folded > 0xffff) folded = (folded >> 16) + (folded & 0xffff);
-    folded = (folded >> 8 | folded << 8) & 0xffff;
-    folded += start;
-    while (folded > 0xffff) folded = (folded >> 16) + (folded & 0xffff);
-    return static_cast<u16>(folded);
-}
 
 struct Packet {
     bool is_v4 = false;
@@ -132,6 +113,14 @@ bool is_taken(const NetDevice::Takes& takes, std::span<const u8> frame, const Of
     if (!takes.checked || frame.size() < smallest_frame) return false;
     if (offload.segment == 0) return true;
     return ether_type_of(frame) == ether_ipv4 ? takes.tcp4 : takes.tcp6;
+}
+
+bool set_long_header(std::span<u8> frame, const Offload& offload) {
+    const auto packet = good_size(frame.size()) ? long_packet(frame, offload) : std::nullopt;
+    if (!packet) return false;
+    set_length(frame, *packet, packet->end);
+    store_be<u16>(&frame[packet->transport + tcp_sum_at], pseudo_sum(frame, *packet, packet->end));
+    return true;
 }
 
 bool finish_sums(std::span<u8> frame, const Offload& offload) {

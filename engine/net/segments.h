@@ -24,6 +24,10 @@ bool finish_frame(std::span<u8> frame, const Offload& offload,
 // The same without cutting it, for who takes TCP segments of any length.
 bool finish_sums(std::span<u8> frame, const Offload& offload);
 
+// What a card's driver leaves open in the headers of a long segment (its IP length, and that in the pseudo-header's
+// sum) is written as NetBackend::send_offloaded wants it. False: it makes no sense.
+bool set_long_header(std::span<u8> frame, const Offload& offload);
+
 // Joins what comes in a row of one TCP connection, for a device that takes it so.
 class SegmentJoiner {
 public:
