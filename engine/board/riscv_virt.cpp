@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "engine/dev/cards.h"
 #include "engine/dev/catalog.h"
+#include "engine/dev/mac_addresses.h"
 #include "engine/dev/virtio/create.h"
 #include "engine/firmware/linux_riscv.h"
 #include "engine/isa/riscv/translation.h"
@@ -152,7 +154,7 @@ Result<void> RiscvVirt::build() {
     TRY(map(fw_cfg, *fw_cfg_, "fw-cfg", fw_cfg_.get()));
     TRY(map(Area{pcie_ecam.base, pci::HostBridge::ecam_bytes_per_bus}, *pci_, "pci", pci_.get()));
 
-    virtio::give_mac_addresses(config_.devices);
+    give_mac_addresses(config_.devices);
     for (auto& spec : config_.devices) TRY(plug(spec));
     while (mmio_slots_.size() < virtio_slots) {
         const u32 slot = static_cast<u32>(mmio_slots_.size());
@@ -225,17 +227,22 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     if (kind->bus == DeviceBus::pci) {
         TRY_SET(slot, pci::take_slot(spec));
     }
-    TRY_SET(auto function,
-            virtio::create(spec, virtio::Wiring{dma_, services_.timers, services_.inlet, services_.log}));
     const auto number = std::count_if(devices_.begin(), devices_.end(),
                                       [&](const NamedDevice& d) { return d.name.starts_with(spec.name); });
-    functions_.push_back(function.get());
-    if (kind->bus == DeviceBus::pci) {
-        auto transport = std::make_unique<virtio::PciTransport>(std::move(function), kind->name);
-        devices_.push_back({fmt::format("{}.{}", kind->name, number), transport.get()});
-        TRY(pci_->plug(std::move(transport), slot));
+    const auto plug_pci = [&](std::unique_ptr<pci::Function> card) -> Result<void> {
+        devices_.push_back({fmt::format("{}.{}", kind->name, number), card.get()});
+        TRY(pci_->plug(std::move(card), slot));
         return {};
+    };
+    if (const CardMaker make = find_card(kind->name); make != nullptr) {
+        TRY_SET(auto card, make(spec, CardWiring{dma_, services_.timers, services_.log}));
+        return plug_pci(std::move(card));
     }
+    TRY_SET(auto function,
+            virtio::create(spec, virtio::Wiring{dma_, services_.timers, services_.inlet, services_.log}));
+    functions_.push_back(function.get());
+    if (kind->bus == DeviceBus::pci)
+        return plug_pci(std::make_unique<virtio::PciTransport>(std::move(function), kind->name));
     if (mmio_slots_.size() == virtio_slots)
         return Error{
             fmt::format("--device {}: all {} virtio-mmio slots are taken; use the -pci form", spec.name, virtio_slots)};

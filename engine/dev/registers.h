@@ -3,6 +3,7 @@
 // without a row has no register, and the device decides what its guest then sees.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 
@@ -44,6 +45,31 @@ public:
 
 private:
     std::array<Row, slots> rows_{};
+};
+
+// The same for a map with large holes: the rows, in order of their offsets, in which find() searches by halves. Rows
+// out of order do not compile.
+template <class Device, class Value, usize count>
+class SparseRegisterMap {
+public:
+    using Row = Register<Device, Value>;
+
+    constexpr explicit SparseRegisterMap(const std::array<Row, count>& rows) : rows_(rows) {
+        for (usize i = 0; i < count; i++) {
+            CHECK(rows[i].offset % sizeof(Value) == 0 && rows[i].name != nullptr);
+            CHECK(i == 0 || rows[i - 1].offset < rows[i].offset);
+        }
+    }
+
+    // The register that starts at `offset`, or null.
+    constexpr const Row* find(u64 offset) const {
+        const auto found = std::lower_bound(rows_.begin(), rows_.end(), offset,
+                                            [](const Row& row, u64 wanted) { return row.offset < wanted; });
+        return found == rows_.end() || found->offset != offset ? nullptr : &*found;
+    }
+
+private:
+    std::array<Row, count> rows_{};
 };
 
 }  // namespace viv

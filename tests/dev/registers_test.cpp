@@ -30,5 +30,19 @@ TEST(RegisterMap, HasNothingInHolesBetweenOrBehind) {
         EXPECT_EQ(counter_map.find(offset), nullptr) << offset;
 }
 
+constexpr SparseRegisterMap sparse_map{std::to_array<Register<Counter, u32>>({
+    {0x8, "COUNT", [](Counter& c) { return c.count; }, nullptr},
+    {0x400, "CLEAR", nullptr, [](Counter& c, u32) { c.count = 0; }},
+    {0x10000, "LAST", nullptr, nullptr},
+})};
+
+TEST(SparseRegisterMap, FindsItsRowsAndNothingElse) {
+    EXPECT_STREQ(sparse_map.find(0x8)->name, "COUNT");
+    EXPECT_STREQ(sparse_map.find(0x400)->name, "CLEAR");
+    EXPECT_STREQ(sparse_map.find(0x10000)->name, "LAST");
+    for (const u64 offset : {u64{0}, u64{4}, u64{9}, u64{0x3fc}, u64{0x404}, u64{0x10004}, ~u64{0}})
+        EXPECT_EQ(sparse_map.find(offset), nullptr) << offset;
+}
+
 }  // namespace
 }  // namespace viv

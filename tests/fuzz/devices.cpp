@@ -5,7 +5,7 @@
 using namespace viv;
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
-    static fuzz::Bench bench(fuzz::Plugged::every_virtio_device);
+    static fuzz::Bench bench(fuzz::Plugged::every_device);
     if (!bench.machine->reset()) return 0;
     Board& board = bench.machine->board();
     fuzz::Tape tape({data, size});

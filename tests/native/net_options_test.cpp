@@ -87,6 +87,7 @@ TEST(NetOptions, TheRestOfUser) {
     EXPECT_EQ(card.model, "virtio-net-device");
     EXPECT_EQ(card.card_properties.at("mac"), "52:54:00:00:00:09");
     EXPECT_EQ(parsed("null,model=virtio").model, "");
+    EXPECT_EQ(parsed("user,model=e1000e").model, "e1000e");
 }
 
 TEST(NetOptions, Websocket) {

@@ -81,9 +81,14 @@ TEST(Options, SharesAreTakenApartFromTheRight) {
 TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
     const auto options = parsed<RunOptions>({"run", "g", "--device", "virtio-blk-pci,file=d.img,snapshot=on,serial=x",
                                              "--device", "virtio-net-pci,mac=52:54:00:00:00:01,net=loopback",
-                                             "--device", "virtio-9p-pci,folder=/srv,mount_tag=t"});
+                                             "--device", "virtio-9p-pci,folder=/srv,mount_tag=t", "--device",
+                                             "e1000e,net=user,,net=10.9.0.0/24,addr=5"});
     const auto& devices = options.machine.devices;
-    ASSERT_EQ(devices.size(), 3u);
+    ASSERT_EQ(devices.size(), 4u);
+    EXPECT_EQ(devices[3].name, "e1000e");
+    ASSERT_TRUE(devices[3].net);
+    EXPECT_TRUE(std::holds_alternative<UserNet>(devices[3].net->back_end));
+    EXPECT_EQ(devices[3].properties, (std::map<std::string, std::string>{{"addr", "5"}}));
     EXPECT_EQ(devices[0].name, "virtio-blk-pci");
     ASSERT_TRUE(devices[0].disk);
     EXPECT_EQ(devices[0].disk->snapshot, OnOff::on);

@@ -105,6 +105,10 @@ class BadInputTest(ProgramTest):
         self.refused("--device ns16550a: is part of the board", *self.run_args(), "--device", "ns16550a")
         self.refused("virtio-net-pci: property 'mac' is '1:2', but wants six bytes as in 52:54:00:12:34:56",
                      *self.run_args(), "--device", "virtio-net-pci,net=null,mac=1:2")
+        self.refused("e1000e: unknown property 'queue-size' (it has mac=ADDRESS, addr=SLOT)",
+                     *self.run_args(), "--net", "null,model=e1000e,queue-size=64")
+        self.refused("--net null,model=e1000: there is no device 'e1000'", *self.run_args(), "--net", "null,model=e1000")
+        self.refused("e1000e: no network is connected to it", *self.run_args(), "--device", "e1000e")
         self.refused("virtio-rng-pci", *self.run_args(), "--device", "virtio-rng-pci,perod=1")
         self.refused("nothing to boot", "run", "--memory", "1G")
         self.refused("has 1 serial port", *self.run_args(), "--serial", "null", "--serial", "file:out")

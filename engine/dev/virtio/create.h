@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 
 #include "engine/dev/device_spec.h"
 #include "engine/dev/properties.h"
@@ -17,10 +16,6 @@ namespace viv::virtio {
 // spec. A PCI address
 // (`addr`) is the transport's affair: take it out with pci::take_slot() first.
 Result<std::unique_ptr<Function>> create(DeviceSpec& spec, const Wiring& wiring);
-
-// Gives each network device of `specs` that has no `mac` an address that no other of them has: from 52:54:00:12:34:56
-// upward, in order. What a user gave stays as it is, right or wrong.
-void give_mac_addresses(std::span<DeviceSpec> specs);
 
 // One maker a device, each in its device's own file; called by create() with the names of the properties already
 // checked.

@@ -5,10 +5,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
-#include <set>
-#include <string>
 
+#include "engine/dev/mac_addresses.h"
 #include "engine/dev/virtio/create.h"
 #include "engine/net/inspect.h"
 
@@ -350,44 +348,9 @@ bool Net::read_table(ChainReader& reader, std::vector<u8>& table, bool& overflow
     return true;
 }
 
-void give_mac_addresses(std::span<DeviceSpec> specs) {
-    const auto is_net = [](const DeviceSpec& spec) { return spec.name.starts_with("virtio-net-"); };
-    std::set<std::string> taken;
-    for (const DeviceSpec& spec : specs) {
-        const auto given = spec.properties.find("mac");
-        if (!is_net(spec) || given == spec.properties.end()) continue;
-        std::string text = given->second;
-        for (char& c : text)
-            if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-        taken.insert(std::move(text));
-    }
-    u32 next = 0x12'3456;
-    for (DeviceSpec& spec : specs) {
-        if (!is_net(spec) || spec.properties.contains("mac")) continue;
-        std::string text;
-        do {
-            text = fmt::format("52:54:00:{:02x}:{:02x}:{:02x}", next >> 16 & 0xff, next >> 8 & 0xff, next & 0xff);
-            next++;
-        } while (!taken.insert(text).second);
-        spec.properties.emplace("mac", std::move(text));
-    }
-}
-
 Result<std::unique_ptr<Function>> make_net(DeviceSpec& spec, const Properties& properties, const Wiring& wiring) {
     Net::Options options;
-    if (const auto text = properties.text("mac")) {
-        bool good = text->size() == 3 * mac_size - 1;
-        for (usize i = 0; good && i < mac_size; i++) {
-            const char* digits = text->data() + 3 * i;
-            const auto [end, problem] = std::from_chars(digits, digits + 2, options.mac[i], 16);
-            good = problem == std::errc{} && end == digits + 2 && (i + 1 == mac_size || *end == ':');
-        }
-        if (!good)
-            return properties.error("mac", fmt::format("is '{}', but wants six bytes as in 52:54:00:12:34:56", *text));
-        if ((options.mac[0] & 1) != 0)
-            return properties.error("mac", "is a group address; the first byte of a device's own is even");
-        if (options.mac == MacAddress{}) return properties.error("mac", "is zero, which is no device's address");
-    }
+    TRY_SET(options.mac, mac_address(properties));
     TRY_SET(const u64 size, properties.number("queue-size", options.queue_size, 4, Queue::largest));
     if (!is_power_of_two(size)) return properties.error("queue-size", "is not a power of two");
     options.queue_size = static_cast<u16>(size);

@@ -12,18 +12,17 @@
 #include <span>
 #include <vector>
 
+#include "engine/dev/mac_addresses.h"
 #include "engine/dev/virtio/virtio.h"
 #include "engine/net/net.h"
 
 namespace viv::virtio {
 
-using MacAddress = std::array<u8, 6>;
-
 class Net final : public Function, public net::NetDevice {
 public:
     static constexpr u16 most_pairs = 16;
     struct Options {
-        MacAddress mac{0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+        net::MacAddress mac = first_mac_address;
         u16 queue_size = 256;  // 4 to Queue::largest, a power of two
         u16 queue_pairs = 1;   // 1 to most_pairs
         bool offloads = true;  // are offered
@@ -72,7 +71,7 @@ private:
     static constexpr usize config_size = 12;
     Options options_;
     struct {
-        MacAddress mac{};
+        net::MacAddress mac{};
         bool link_up = true;
         Filter filter;
         u16 pairs = 1;                 // in use
