@@ -75,6 +75,24 @@ def read_all(connection):
     return data
 
 
+@contextlib.contextmanager
+def qmp_session(path):
+    """Yields a function that executes a command and gives its answer."""
+    with socket.socket(socket.AF_UNIX) as qmp:
+        qmp.settimeout(60 * viv_process.PATIENCE)
+        qmp.connect(path)
+        lines = qmp.makefile("r", encoding="utf-8")
+
+        def ask(command, **arguments):
+            qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+            while "event" in (answer := json.loads(lines.readline())):
+                pass
+            return answer
+        lines.readline()
+        ask("qmp_capabilities")
+        yield ask
+
+
 class UserNetwork(unittest.TestCase):
     content = random.Random(7).randbytes(3_000_000)
     digest = hashlib.sha256(content).hexdigest()
@@ -183,18 +201,7 @@ class UserNetwork(unittest.TestCase):
             viv.expect(r"~ # ")
             viv.type(LEASE + carrier)
             viv.expect("=1=")
-            with socket.socket(socket.AF_UNIX) as qmp:
-                qmp.settimeout(60 * viv_process.PATIENCE)
-                qmp.connect(f"{folder}/qmp")
-                lines = qmp.makefile("r", encoding="utf-8")
-
-                def ask(command, **arguments):
-                    qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
-                    while "event" in (answer := json.loads(lines.readline())):
-                        pass
-                    return answer
-                lines.readline()
-                ask("qmp_capabilities")
+            with qmp_session(f"{folder}/qmp") as ask:
                 (card,) = ask("viv-query-network")["return"]
                 self.assertEqual((card["kind"], card["up"]), ("virtio-net-pci", True))
                 for up in (False, True):
@@ -228,6 +235,78 @@ class UserNetwork(unittest.TestCase):
             self.assertEqual((refused.returncode, refused.stderr),
                              (2, f"viv: --restore {saved}: the same devices are needed as when it was saved: --net {net}\n"))
             with viv_process.Session("run", "--restore", saved, "--net", net) as viv:
+                go.set()
+                viv.expect(hashlib.sha256(self.content[:100_000]).hexdigest())
+                self.assertEqual(viv.wait(), 0)
+
+
+class E1000e(unittest.TestCase):
+    """The card for systems without virtio, with the driver of Debian's kernel."""
+
+    content = random.Random(8).randbytes(3_000_000)
+    digest = hashlib.sha256(content).hexdigest()
+
+    def test_transfers_both_ways_in_every_mode_of_harts(self):
+        for mode in ([], ["--cpus", "3", "--harts", "parallel"], ["--jit", "quick"]):
+            with self.subTest(mode=mode), web_server(self.content) as (port, _), socket.create_server(("127.0.0.1", 0)) as server:
+                server.settimeout(120 * viv_process.PATIENCE)
+                received = []
+
+                def take(server=server, received=received):
+                    connection, _ = server.accept()
+                    data = b""
+                    with connection:  # as above: the one who has all closes
+                        while len(data) < len(self.content) and (part := connection.recv(65536)):
+                            data += part
+                    received.append(data)
+
+                taker = threading.Thread(target=take)
+                taker.start()
+                done = guest(f"basename $(readlink /sys/class/net/eth0/device/driver); wget -q -O /tmp/f http://10.0.2.2:{port}/file; "
+                             f"sha256sum </tmp/f; nc 10.0.2.2 {server.getsockname()[1]} </tmp/f", "--net", "user,model=e1000e", *mode)
+                taker.join()
+                self.assertEqual((done.returncode, done.stdout.split()[:2], done.stderr), (0, ["e1000e", self.digest], ""))
+                self.assertEqual(hashlib.sha256(received[0]).hexdigest(), self.digest)
+
+    def test_ping_udp_and_ipv6(self):
+        if not socket.has_ipv6 or not pathlib.Path("/proc/net/if_inet6").exists():
+            self.skipTest("this host has no IPv6")
+        with web_server(self.content[:200_000], "::1") as (port, _), tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "file").write_bytes(self.content[:300_000])
+            done = guest("ip link set eth0 down; ip link set eth0 up; until ip -6 addr show eth0 | grep fec0 | grep -qv tentative; "
+                         "do usleep 50000; done; ip addr add 10.0.2.15/24 dev eth0 2>/dev/null; "
+                         "ping6 -c 1 fec0::2 >/dev/null && ping -c 1 10.0.2.2 >/dev/null && echo pinged; "
+                         f"wget -q -O - 'http://[fec0::2]:{port}/' | sha256sum; tftp -g -l - -r file 10.0.2.2 | sha256sum",
+                         "--net", f"user,model=e1000e,tftp={folder}")
+        self.assertEqual(done.stdout.split(), ["pinged", hashlib.sha256(self.content[:200_000]).hexdigest(), "-",
+                                               hashlib.sha256(self.content[:300_000]).hexdigest(), "-"], done.stderr)
+
+    def test_the_driver_learns_of_the_cable(self):
+        carrier = "echo =$(cat /sys/class/net/eth0/carrier)=\n"
+        with tempfile.TemporaryDirectory() as folder, \
+                viv_process.Session("run", GUEST, "--net", "none", "--device", "e1000e,net=user", "--qmp", f"unix:{folder}/qmp") as viv:
+            viv.expect(r"~ # ")
+            viv.type(LEASE + carrier)
+            viv.expect("=1=")
+            with qmp_session(f"{folder}/qmp") as ask:
+                (card,) = ask("viv-query-network")["return"]
+                self.assertEqual((card["kind"], card["up"]), ("e1000e", True))
+                for up in (False, True):
+                    self.assertEqual(ask("set_link", name=card["name"], up=up), {"return": {}})
+                    viv.type(f"until [ $(cat /sys/class/net/eth0/carrier) = {int(up)} ]; do usleep 10000; done; {carrier}")
+                    viv.expect(f"={int(up)}=")
+
+    def test_a_saved_machine_gets_its_network_again(self):
+        go = threading.Event()
+        with tempfile.TemporaryDirectory() as folder, web_server(self.content[:100_000], go=go) as (port, _):
+            saved, qmp = os.path.join(folder, "saved"), os.path.join(folder, "qmp")
+            with viv_process.Session("run", GUEST, "--net", "user,model=e1000e", "--qmp", f"unix:{qmp}") as viv:
+                viv.expect(r"~ # ")
+                viv.type(LEASE + "echo lea''sed; until wget -q -T 5 -O /tmp/f "
+                         f"http://10.0.2.2:{port}/ 2>/dev/null; do usleep 100000; done; sha256sum </tmp/f; poweroff -f\n")
+                viv.expect(r"leased")
+                self.assertEqual(viv_process.run("save", "--from", f"unix:{qmp}", saved).returncode, 0)
+            with viv_process.Session("run", "--restore", saved, "--net", "user,model=e1000e") as viv:
                 go.set()
                 viv.expect(hashlib.sha256(self.content[:100_000]).hexdigest())
                 self.assertEqual(viv.wait(), 0)
