@@ -281,6 +281,15 @@ class E1000e(unittest.TestCase):
         self.assertEqual(done.stdout.split(), ["pinged", hashlib.sha256(self.content[:200_000]).hexdigest(), "-",
                                                hashlib.sha256(self.content[:300_000]).hexdigest(), "-"], done.stderr)
 
+    def test_large_frames_are_split(self):
+        # With an MTU above 1500 the driver asks for packet split.
+        with web_server(self.content) as (port, _):
+            done = guest("ip link set eth0 down; ip link set eth0 mtu 4000; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0 2>/dev/null; "
+                         "until [ $(cat /sys/class/net/eth0/carrier) = 1 ]; do usleep 10000; done; "
+                         f"wget -q -O - http://10.0.2.2:{port}/file | sha256sum; "
+                         "cat /sys/class/net/eth0/mtu", "--net", "user,model=e1000e")
+        self.assertEqual((done.returncode, done.stdout.split(), done.stderr), (0, [self.digest, "-", "4000"], ""))
+
     def test_the_driver_learns_of_the_cable(self):
         carrier = "echo =$(cat /sys/class/net/eth0/carrier)=\n"
         with tempfile.TemporaryDirectory() as folder, \

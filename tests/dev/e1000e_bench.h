@@ -97,6 +97,7 @@ public:
         iam = 0xe0,
         rctl = 0x100,
         tctl = 0x400,
+        psrctl = 0x2170,
         rdbal = 0x2800,
         rdlen = 0x2808,
         rdh = 0x2810,

@@ -31,6 +31,46 @@ TEST_F(E1000eRings, FramesAreReceivedWholeOrNotAtAll) {
     EXPECT_EQ(take()->bytes, frame_to(own_mac, 9014));
 }
 
+TEST_F(E1000eRings, HeadersAreSplitFromTheirPackets) {
+    start();
+    put(rctl, 0);
+    put(psrctl, 0x0001'0101);  // 128 bytes for headers, then twice 1 KiB and nothing
+    put(rdh, 0);
+    put(rdt, 16);
+    for (u32 i = 0; i < 9; i++)
+        for (u32 k = 0; k < 4; k++)
+            ASSERT_TRUE(dma.store<u64>(receive_at + i * 32 + k * 8, k < 3 ? buffer_of(k, i) : 0));
+    put(rctl, 0x0400'8422);
+    const auto word = [&](u32 index, u32 which) { return dma.load<u64>(receive_at + index * 32 + which * 8).value(); };
+    const auto bytes_at = [&](u64 at, usize size) {
+        Bytes bytes(size);
+        EXPECT_TRUE(dma.read(at, bytes));
+        return bytes;
+    };
+    const Bytes frame = tcp_frame(4000);
+    ASSERT_TRUE(deliver(frame));
+    EXPECT_EQ(get(rdh), 4u) << "in units of 16 bytes";
+    EXPECT_EQ(word(0, 1) & 3, 1u) << "not its end";
+    EXPECT_EQ(bits(word(0, 1), 32, 16), 54u);
+    EXPECT_EQ(word(0, 2), 0x0000'0400'0400'8036u) << "54 bytes of headers, 1 KiB twice";
+    EXPECT_EQ(word(1, 1) & 3, 3u);
+    EXPECT_EQ(bits(word(1, 1), 32, 16), 0u) << "no headers there";
+    EXPECT_EQ(word(1, 2), 0x0400'0000u | u64{4000 - 3072} << 32);
+    Bytes got = bytes_at(buffer_of(0, 0), 54);
+    for (const auto& [buffer, size] : {std::pair{buffer_of(1, 0), 1024},
+                                       {buffer_of(2, 0), 1024},
+                                       {buffer_of(1, 1), 1024},
+                                       {buffer_of(2, 1), 4000 - 3072}}) {
+        const Bytes piece = bytes_at(buffer, size);
+        got.insert(got.end(), piece.begin(), piece.end());
+    }
+    EXPECT_EQ(got, frame);
+    ASSERT_TRUE(deliver(frame_to(own_mac, 100)));
+    EXPECT_EQ(bits(word(2, 1), 32, 16), 100u) << "no packet: all of it goes where headers go";
+    EXPECT_EQ(word(2, 2), 0u);
+    EXPECT_EQ(bytes_at(buffer_of(0, 2), 100), frame_to(own_mac, 100));
+}
+
 TEST_F(E1000eRings, ShortFramesArePaddedAndTheFcsIsKeptIfWanted) {
     start(0x0000'8002);
     deliver(frame_to(own_mac, 42));
@@ -307,8 +347,8 @@ TEST_F(E1000eRings, RingsThatAreNowhereCostALine) {
     put(rdh, 0);
     put(rdbal, 0x1000);
     EXPECT_TRUE(deliver(frame_to(own_mac)));
-    put(rctl, 0x0400'8402);
-    EXPECT_TRUE(deliver(frame_to(own_mac))) << "packet split is refused";
+    put(rctl, 0x0400'8802);
+    EXPECT_TRUE(deliver(frame_to(own_mac))) << "no such descriptors";
     EXPECT_EQ(sink.lines.size(), 5u);
     EXPECT_TRUE(wire->sent.empty());
 }

@@ -58,6 +58,8 @@ enum Rctl : u32 {
 inline constexpr unsigned rctl_lbm = 6, rctl_rdmts = 8, rctl_dtyp = 10, rctl_mo = 12, rctl_bsize = 16, rctl_cfi = 20,
                           rctl_flxbuf = 27;
 
+inline constexpr u64 dtyp_legacy = 0, dtyp_split = 1;
+
 enum Rfctl : u32 { rfctl_exsten = 1 << 15 };
 enum Rxcsum : u32 { rxcsum_ipofl = 1 << 8, rxcsum_tuofl = 1 << 9, rxcsum_pcsd = 1 << 13 };
 enum Tctl : u32 { tctl_en = 1 << 1, tctl_psp = 1 << 3 };

@@ -17,6 +17,7 @@ constexpr usize fcs_bytes = 4, tag_bytes = 4;
 constexpr usize least_frame = 60;  // on a wire, without its FCS
 constexpr usize longest_usual = 1518, longest = 16'383 - fcs_bytes;
 constexpr unsigned extended_error_shift = 24;
+constexpr u64 header_split = 1 << 15;  // HDRSP
 
 // IEEE 802.3, 3.2.9.
 u32 frame_check_sequence(std::span<const u8> frame) {
@@ -30,10 +31,14 @@ u32 frame_check_sequence(std::span<const u8> frame) {
 
 }  // namespace
 
-u32 Receiver::buffer_size() const {
-    if (const u64 kibibytes = bits(r.rctl, rctl_flxbuf, 4); kibibytes != 0) return static_cast<u32>(kibibytes << 10);
+// RCTL's size, or those of PSRCTL.
+Receiver::Sizes Receiver::buffer_sizes() const {
+    if (splits())
+        return {static_cast<u32>(bits(r.psrctl, 0, 7) * 128), static_cast<u32>(bits(r.psrctl, 8, 6) << 10),
+                static_cast<u32>(bits(r.psrctl, 16, 6) << 10), static_cast<u32>(bits(r.psrctl, 24, 6) << 10)};
+    if (const u64 kibibytes = bits(r.rctl, rctl_flxbuf, 4); kibibytes != 0) return {static_cast<u32>(kibibytes << 10)};
     const u32 size = 2048u >> bits(r.rctl, rctl_bsize, 2);
-    return (r.rctl & rctl_bsex) != 0 && size < 2048 ? size * 16 : size;
+    return {(r.rctl & rctl_bsex) != 0 && size < 2048 ? size * 16 : size};
 }
 
 void Receiver::set_rdtr(u32 value) {
@@ -43,8 +48,8 @@ void Receiver::set_rdtr(u32 value) {
 
 bool Receiver::receive(std::span<const u8> frame, const net::Offload& offload, const Tagging& tagging) {
     if (!enabled()) return true;
-    if (bits(r.rctl, rctl_dtyp, 2) != 0) {
-        wiring_.log.guest("RCTL.DTYP asks for packet split, which is not there: a frame is dropped");
+    if (bits(r.rctl, rctl_dtyp, 2) != dtyp_legacy && !splits()) {
+        wiring_.log.guest("RCTL.DTYP asks for descriptors that do not exist: a frame is dropped");
         return true;
     }
     const bool tagged = frame.size() >= net::smallest_frame + tag_bytes && net::ether_type_of(frame) == tagging.type;
@@ -108,45 +113,84 @@ Receiver::Report Receiver::report(std::span<const u8> frame, bool checked) const
     return report;
 }
 
+// How many bytes of frame_ are headers that go into a buffer of their own; 0: none are, or they do not fit.
+usize Receiver::split_at(u32 room) const {
+    constexpr usize udp_header = 8, tcp_header = 20, tcp_offset_at = 12;
+    const auto packet = splits() ? net::ip_packet_of(frame_) : std::nullopt;
+    if (!packet) return 0;
+    usize end = packet->transport;
+    const usize left = packet->end - packet->transport;
+    if (!packet->fragment && packet->protocol == net::protocol_udp && left >= udp_header) end += udp_header;
+    if (!packet->fragment && packet->protocol == net::protocol_tcp && left >= tcp_header)
+        end += usize{frame_[end + tcp_offset_at]} / 16 * 4;
+    return end <= room && end <= packet->end ? end : 0;
+}
+
 // Puts frame_ into as many buffers as it takes; false if there are not so many.
 bool Receiver::store(Ring& ring, const Report& report) {
-    const u32 size = buffer_size();
-    const u32 needed = static_cast<u32>((frame_.size() + size - 1) / size);
-    if (ring.pending() < needed) {
+    const Sizes sizes = buffer_sizes();
+    const usize header = split_at(sizes[0]);
+    // Behind split headers, the first buffers of further descriptors stay empty (7.1.5.1).
+    usize room = sizes[1] + sizes[2] + sizes[3];
+    if (header == 0) room += sizes[0];
+    if (room == 0) {
+        wiring_.log.guest("PSRCTL has no room for data: a frame is dropped");
+        return true;
+    }
+    const u32 needed = std::max(1u, static_cast<u32>((frame_.size() - header + room - 1) / room));
+    // A ring is counted in units of 16 bytes, whatever is in it.
+    const u32 units = splits() ? 2 : 1;
+    if (ring.pending() < needed * units) {
         if (!ring.sensible())
             wiring_.log.guest("a receive ring's head {} or tail {} is not in it", ring.head, ring.tail);
         return false;
     }
     std::span<const u8> rest = frame_;
     bool good = true;
-    for (u32 i = 0; i < needed; i++) {
-        const u64 at = ring.at(i);
-        const auto buffer = wiring_.dma.load<u64>(at);
-        const auto piece = rest.first(std::min<usize>(rest.size(), size));
-        rest = rest.subspan(piece.size());
-        good = good && buffer && (*buffer == 0 || wiring_.dma.write(*buffer, piece));
-        // The driver takes the bytes when it sees the descriptor.
-        std::atomic_thread_fence(std::memory_order_release);
-        const u32 status = report.status | rx_dd | (rest.empty() ? u32{rx_eop} : 0);
-        good = good && write_back(at, report, status, static_cast<u16>(piece.size()));
-    }
+    for (u32 i = 0; i < needed; i++) good = fill(ring.at(i * units), sizes, header, rest, report) && good;
     if (!good) wiring_.log.guest("a receive descriptor or its buffer is not in memory");
-    ring.advance(needed);
+    ring.advance(needed * units);
     return true;
 }
 
-bool Receiver::write_back(u64 at, const Report& report, u32 status, u16 length) {
-    u64 low = 0, high = 0;
-    if ((r.rfctl & rfctl_exsten) == 0) {
-        high = length | u64{report.packet_sum} << 16 | u64{status & 0xff} << 32 | u64{report.errors} << 40 |
-               u64{report.tag} << 48;
-        return wiring_.dma.store<u64>(at + 8, high);
+// Fills the buffers of the descriptor at `at` with what is left of frame_.
+bool Receiver::fill(u64 at, const Sizes& sizes, usize header, std::span<const u8>& rest, const Report& report) {
+    const bool first = rest.size() == frame_.size();
+    const unsigned buffers = splits() ? most_buffers : 1;
+    std::array<u16, most_buffers> lengths{};
+    bool good = true;
+    for (unsigned i = 0; i < buffers; i++) {
+        const usize room = header == 0 || i != 0 ? sizes[i] : first ? header : 0;
+        const auto piece = rest.first(std::min(rest.size(), room));
+        if (piece.empty()) continue;
+        const auto buffer = wiring_.dma.load<u64>(at + i * sizeof(u64));
+        good = good && buffer && (*buffer == 0 || wiring_.dma.write(*buffer, piece));
+        lengths[i] = static_cast<u16>(piece.size());
+        rest = rest.subspan(piece.size());
     }
+    // The driver takes the bytes when it sees the descriptor.
+    std::atomic_thread_fence(std::memory_order_release);
+    const u32 status = report.status | rx_dd | (rest.empty() ? u32{rx_eop} : 0);
+    return write_back(at, report, status, lengths, first ? static_cast<u16>(header) : u16{0}) && good;
+}
+
+bool Receiver::write_back(u64 at, const Report& report, u32 status, const std::array<u16, most_buffers>& lengths,
+                          u16 header) {
+    if ((r.rfctl & rfctl_exsten) == 0 && !splits())
+        return wiring_.dma.store<u64>(at + 8, lengths[0] | u64{report.packet_sum} << 16 | u64{status & 0xff} << 32 |
+                                                  u64{report.errors} << 40 | u64{report.tag} << 48);
     const bool hash = (r.rxcsum & rxcsum_pcsd) != 0;
-    low = report.scaled.type;
-    low |= hash ? u64{report.scaled.hash} << 32 : u64{report.identity} << 32 | u64{report.packet_sum} << 48;
-    high = status | u64{report.errors} << extended_error_shift | u64{length} << 32 | u64{report.tag} << 48;
+    const u64 low = report.scaled.type |
+                    (hash ? u64{report.scaled.hash} << 32 : u64{report.identity} << 32 | u64{report.packet_sum} << 48);
+    const u64 high =
+        status | u64{report.errors} << extended_error_shift | u64{lengths[0]} << 32 | u64{report.tag} << 48;
     if (!wiring_.dma.store<u64>(at, low)) return false;
+    if (splits()) {
+        const u64 upper = header | (header != 0 ? u64{header_split} : 0) | u64{lengths[1]} << 16 |
+                          u64{lengths[2]} << 32 | u64{lengths[3]} << 48;
+        if (!wiring_.dma.store<u64>(at + 16, upper) || !wiring_.dma.store<u64>(at + 24, 0)) return false;
+    }
+    // The driver looks at the status first.
     std::atomic_thread_fence(std::memory_order_release);
     return wiring_.dma.store<u64>(at + 8, high);
 }

@@ -1,7 +1,6 @@
-// The receive side of an 82574: two rings of legacy or extended descriptors, checksums, VLAN tags. Datasheet section
-// 7.1. Promises: a frame that finds no room is refused whole, and nothing of it is written; descriptors are written
-// back after the bytes that they tell of. Packet split (RCTL.DTYP) is not there: with it frames are dropped, and the
-// log says so.
+// The receive side of an 82574: two rings of legacy, extended or packet-split descriptors, checksums, VLAN tags.
+// Datasheet section 7.1. Promises: a frame that finds no room is refused whole, and nothing of it is written;
+// descriptors are written back after the bytes that they tell of.
 #pragma once
 
 #include <array>
@@ -60,10 +59,16 @@ private:
         u16 packet_sum = 0, identity = 0, tag = 0;
         Filter::Scaled scaled;
     };
-    u32 buffer_size() const;
+    // The buffers of one descriptor: of packet split four, the first for headers.
+    static constexpr unsigned most_buffers = 4;
+    using Sizes = std::array<u32, most_buffers>;
+    bool splits() const { return bits(r.rctl, rctl_dtyp, 2) == dtyp_split; }
+    Sizes buffer_sizes() const;
+    usize split_at(u32 room) const;
     Report report(std::span<const u8> frame, bool checked) const;
     bool store(Ring& ring, const Report& report);
-    bool write_back(u64 at, const Report& report, u32 status, u16 length);
+    bool fill(u64 at, const Sizes& sizes, usize header, std::span<const u8>& rest, const Report& report);
+    bool write_back(u64 at, const Report& report, u32 status, const std::array<u16, most_buffers>& lengths, u16 header);
 
     Wiring wiring_;
     DelayedCause delay_;
