@@ -294,7 +294,8 @@ TEST_F(E1000eTest, AnyDriverAtAll) {
         }
         // What is well formed more often than not.
         put(ctrl, u64{1} << 26);
-        start(0x0400'8022 | static_cast<u32>(random() % 4 << 16));
+        put(psrctl, random() & 0x0303'037f);
+        start(0x0400'8022 | static_cast<u32>(random() % 4 << 16 | random() % 2 << 10));
         for (unsigned i = 0; i < 8; i++) {
             const u64 length = random() % 8 == 0 ? random() & 0xf'ffff : random() % 2000;
             const u64 command = (random() & 0xfc) | 2 | random() % 2;

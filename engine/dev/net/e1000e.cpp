@@ -3,6 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+#include <vector>
+
 #include "engine/dev/catalog.h"
 #include "engine/dev/mac_addresses.h"
 #include "engine/dev/properties.h"

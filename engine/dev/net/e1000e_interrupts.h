@@ -3,6 +3,7 @@
 // no more often than ITR allows, and `changed` is called whenever it may have changed.
 #pragma once
 
+#include <array>
 #include <functional>
 
 #include "engine/dev/net/e1000e_bits.h"

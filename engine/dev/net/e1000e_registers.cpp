@@ -1,6 +1,10 @@
 // The 82574's registers by offset: datasheet section 10.2. Everything is 32 bits wide; what there is no row for reads
 // 0.
 #include "engine/dev/net/e1000e.h"
+
+#include <array>
+#include <utility>
+
 #include "engine/dev/registers.h"
 
 namespace viv {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <vector>
 
 #include "engine/dev/net/e1000e_interrupts.h"
