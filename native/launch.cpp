@@ -75,10 +75,8 @@ Result<void> find_guest(Launch& launch, const GuestCatalog& catalog, const std::
     const auto with_disk = [](const auto& device) { return device.disk.has_value(); };
     const auto given = static_cast<usize>(std::count_if(options.devices.begin(), options.devices.end(), with_disk));
     usize disks = 0;
-    for (const PluggedDevice& device : devices) {
+    for (const PluggedDevice& device : devices)
         if (device.back_end == PluggedDevice::BackEnd::disk) disks++;
-        if (device.ports.size() == 2) launch.agent_port = device.ports[1];  // see make_machine()
-    }
     if (devices.empty() || disks != options.disks.size() + given)
         return Error{fmt::format("--restore {}: needs the guest {}, which is not built here; viv run {} builds it",
                                  launch.restore, options.guest, options.guest)};
@@ -208,6 +206,8 @@ Result<Launch> prepare_restore(const std::string& file, const MachineOptions& op
             fmt::format("--restore {}: holds options that this viv does not know: {}", file, saved.error().message)};
     launch.options = std::move(*saved);
     TRY(merge_saved(launch.options, options, file));
+    for (const PluggedDevice& device : head->devices)
+        if (device.ports.size() == 2) launch.agent_port = device.ports[1];  // see make_machine()
     if (!launch.options.guest.empty()) {
         TRY(find_guest(launch, catalog, head->devices));
     }
