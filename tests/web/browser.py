@@ -135,7 +135,7 @@ class Page:
     def type(self, text: str) -> None:
         for character in text:
             key = "Enter" if character == "\n" else character
-            more = {} if key == "Enter" else {"text": character}
+            more = {"windowsVirtualKeyCode": 13} if key == "Enter" else {"text": character}
             self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **more)
             self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 

@@ -8,9 +8,9 @@ import test from "node:test";
 import { pathToFileURL } from "node:url";
 
 const { VIV_WEB_SITE: site, VIV_GUEST: guest, VIV: viv } = process.env;
-const { default: factory } = await import(pathToFileURL(join(site, "vivarium.mjs")));
-const { loadEngine } = await import(pathToFileURL(join(site, "engine.mjs")));
-const { Slices } = await import(pathToFileURL(join(site, "slices.mjs")));
+const { default: factory } = await import(pathToFileURL(join(site, "vivarium", "vivarium.mjs")));
+const { loadEngine } = await import(pathToFileURL(join(site, "vivarium", "engine.mjs")));
+const { Slices } = await import(pathToFileURL(join(site, "vivarium", "slices.mjs")));
 
 const description = { memory: 512 << 20, append: "console=ttyS0 quiet", kernel: "kernel", initrd: "initrd" };
 
@@ -76,6 +76,8 @@ test("a wrong description is one line that names the field", async () => {
     [{ kernel: "kernel" }, /^kernel: there is no file called 'kernel'$/],
     [{ jit: "best" }, /^jit: must be "off", "quick" or "full"$/],
     [{ jitCache: 70_000 }, /^jitCache: must be a multiple of 4096$/],
+    [{ ports: "agent" }, /^ports: must be a list of at most 30 names$/],
+    [{ ports: [""] }, /^ports: must be a list/],
     [{ colour: 1 }, /^colour: is no field of a machine's description$/],
     [[], /no JSON object/],
   ]) {
@@ -87,8 +89,9 @@ test("a wrong description is one line that names the field", async () => {
 
 test("a file that is not as long as was said is refused", async () => {
   const machine = (await loadEngine(factory)).createMachine();
-  await assert.rejects(machine.addFile("kernel", [new Uint8Array(3)], 4), /^Error: kernel: has 3 bytes instead of 4$/);
+  await assert.rejects(machine.addFile("kernel", [new Uint8Array(3)], 4), /^LoadError: kernel: has 3 bytes instead of 4$/);
   await assert.rejects(machine.addFile("kernel", [new Uint8Array(3)], 2), /is longer than the 2 bytes/);
+  await assert.rejects(machine.addFile("kernel", [], 0), /^LoadError: kernel: is empty$/);
   await assert.rejects(machine.addFile("kernel", [], 2 ** 33), /there is no memory/);
   machine.free();
 });

@@ -56,21 +56,23 @@ class PageTest(unittest.TestCase):
     def test_the_same_where_the_page_is_isolated(self):
         self.boot(isolated=True)
 
-    def test_a_guest_that_is_not_there_is_one_line(self):
-        with Served(False) as address, browser.Page(address + "?guest=nonesuch&autostart", PATIENCE) as page:
-            page.wait_for(f"{STATUS}.includes('nonesuch: there is no such guest on this server')", 20)
+    def test_a_link_opens_a_guest_that_does_what_the_link_says(self):
+        with Served(False) as address, browser.Page(address + "?guest=linux-riscv64&autostart&cmd=echo%20$((6*7))%20linked", PATIENCE) as page:
+            page.wait_for(f"{CONSOLE}.includes('42 linked')", 180)
 
-    def test_a_file_that_is_not_there_and_a_wrong_description_are_one_line(self):
-        ask = ("new Promise((done) => {{ const worker = new Worker('worker.mjs', {{type: 'module'}});"
-               "worker.onmessage = ({{data}}) => data.event === 'failed' && done(data.message);"
-               "worker.postMessage({{do: 'start', description: {0}, files: {1}}}); }})")
-        with Served(False) as address, browser.Page(address, PATIENCE) as page:
-            self.assertRegex(page.evaluate(ask.format("{}", "{kernel: 'guests/none/kernel'}")),
-                             "^kernel: guests/none/kernel cannot be fetched: the server says 404$")
-            self.assertEqual(page.evaluate(ask.format("{memory: 5}", "{}")),
-                             "memory: must be a whole number from 1048576 to 4294967295")
-            self.assertRegex(page.evaluate(ask.format("{memory: 4294963200, kernel: 'k'}", "{k: 'page.mjs'}")),
-                             "^cannot allocate 4095 MiB of guest memory: a module of WebAssembly has less than 4096 MiB")
+    def test_what_cannot_be_started_is_one_line(self):
+        wrong = ("import('./vivarium/index.mjs').then(({{Vivarium}}) => Vivarium.start({0}))"
+                 ".then(() => 'started', (error) => `${{error.name}} ${{error.message}}`)")
+        with Served(False) as address, browser.Page(address + "?guest=nonesuch&autostart", PATIENCE) as page:
+            page.wait_for(f"/^nonesuch has stopped: nonesuch: .* cannot be fetched: the server says 404$/.test({STATUS})", 20)
+            for options, said in (
+                    ("{kernel: 'guests/none/kernel'}", r"^LoadError kernel: .*/guests/none/kernel cannot be fetched: the server says 404$"),
+                    ("{kernel: 'index.html'}", r"^LoadError kernel: .*/index.html is a web page \(text/html\), not the file"),
+                    ("{guest: 'nonesuch', guests: 'http://127.0.0.1:1/'}", r"^LoadError nonesuch: .* cannot be fetched: "),
+                    ("{memory: 5}", r"^MachineError memory: must be a whole number from 1048576 to 4294967295$"),
+                    ("{memory: 4294963200, kernel: 'page.mjs'}", r"^OutOfMemoryError cannot allocate 4095 MiB of guest memory: "),
+                    ("{restore: 'page.mjs'}", r"^LoadError .*not a saved machine")):
+                self.assertRegex(page.evaluate(wrong.format(options)), said)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ SEEN = ("new Promise((done) => {{ const screen = document.querySelector('#consol
         "new MutationObserver(look).observe(screen, {{childList: true}}); look(); }})")
 
 # Until the page has kept so much of what the machine behind this URL has asked for.
-KEPT = ("import('/kept.mjs').then(async (kept) => {{ while (!((await kept.get('arrivals', '{0}'))?.about.count >= {1}))"
+KEPT = ("import('/vivarium/kept.mjs').then(async (kept) => {{ while (!((await kept.get('arrivals', '{0}'))?.about.count >= {1}))"
         "await new Promise((done) => setTimeout(done, 50)); }})")
 
 

@@ -9,9 +9,9 @@ import test, { after } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const { VIV_WEB_SITE: site, VIV_GUEST: guest, VIV: viv } = process.env;
-const { default: factory } = await import(pathToFileURL(join(site, "vivarium.mjs")));
-const { loadEngine } = await import(pathToFileURL(join(site, "engine.mjs")));
-const { BytesSource, chunkPath, pack, unpack } = await import(pathToFileURL(join(site, "sources.mjs")));
+const { default: factory } = await import(pathToFileURL(join(site, "vivarium", "vivarium.mjs")));
+const { loadEngine } = await import(pathToFileURL(join(site, "vivarium", "engine.mjs")));
+const { BytesSource, chunkPath, pack, unpack } = await import(pathToFileURL(join(site, "vivarium", "sources.mjs")));
 
 const folder = mkdtempSync(join(tmpdir(), "vivarium-saved-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -70,7 +70,7 @@ test("a machine saved here goes on natively, and here", { timeout: 300_000 }, as
   const bytes = await savedBytes(machine, 100_000);
   const later = machine.instructions;
   assert.ok(later > 41_000_000 && later < end, `${later}`);
-  await assert.rejects(Promise.all([machine.save(), machine.save()]), /^Error: the machine is being saved already$/);
+  await assert.rejects(Promise.all([machine.save(), machine.save()]), /^MachineError: the machine is being saved already$/);
   const mine = join(folder, "mine.viv");
   writeFileSync(mine, bytes);
   assert.equal(onward(mine), whole);
@@ -142,7 +142,7 @@ test("a machine with a disk is refused with one line", { timeout: 300_000 }, asy
   writeFileSync(disk, new Uint8Array(1 << 20));
   boot("--disk", `file=${disk},format=raw`, "--max-instructions", "100000", "--save-at-end", file);
   await assert.rejects(opened(new BytesSource(readFileSync(file))),
-    /^Error: the saved machine has a disk \(virtio-blk[a-z0-9.-]*\), which a page cannot give it$/);
+    /^LoadError: the saved machine has a disk \(virtio-blk[a-z0-9.-]*\), which a page cannot give it$/);
 });
 
 test("packs hold chunks, and what cannot be one ends them", () => {
@@ -174,6 +174,6 @@ test("a file that is cut or altered is refused with one line", { timeout: 300_00
   }
   const machine = engine.createMachine();
   machine.look(new BytesSource(good));
-  assert.throws(() => machine.open({ memory: 1 }), /^Error: memory: is nothing to be wished of a saved machine$/);
+  assert.throws(() => machine.open({ memory: 1 }), /^LoadError: memory: is nothing to be wished of a saved machine$/);
   machine.free();
 });

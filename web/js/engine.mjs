@@ -1,6 +1,8 @@
 // The engine's module with types that JavaScript has: one Machine of this file is one machine.
-// Promises: works in a worker and in Node, blocks for no longer than the time given to run(); errors are Error with one line
-// that says what would be right. The module's exports are described in web/worker/exports.cpp.
+// Promises: works in a worker and in Node, blocks for no longer than the time given to run(); errors are those of errors.mjs, one
+// line that says what would be right. The module's exports are described in web/worker/exports.cpp.
+
+import { LoadError, MachineError, OutOfMemoryError } from "./errors.mjs";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -25,6 +27,9 @@ class Engine {
   }
 }
 
+// What the engine says, as the class that fits.
+const problem = (text, Otherwise = MachineError) => new (/^cannot allocate /.test(text) ? OutOfMemoryError : Otherwise)(text);
+
 let nextSource = 1;
 
 class Machine {
@@ -43,30 +48,32 @@ class Machine {
     this.#module._viv_free(this.#handle);
     this.#module.sources.delete(this.#source);
     this.#handle = 0;
-    this.#saving?.failed(new Error("the machine has ended before it was saved"));
+    this.#saving?.failed(new MachineError("the machine has ended before it was saved"));
   }
 
   // Makes a file that start()'s description can name. `chunks` is one Uint8Array, or an (async) iterable of them that
   // together have `size` bytes.
   async addFile(name, chunks, size = chunks.length) {
+    if (size === 0) throw new LoadError(`${name}: is empty`);
     const place = this.#with(encoder.encode(name), (at, length) => this.#module._viv_file(this.#handle, at, length, size)) >>> 0;
-    if (place === 0) throw new Error(`${name}: there is no memory for its ${size} bytes; close other tabs`);
+    if (place === 0) throw new OutOfMemoryError(`${name}: there is no memory for its ${size} bytes; close other tabs`);
     let done = 0;
     for await (const chunk of chunks instanceof Uint8Array ? [chunks] : chunks) {
-      if (done + chunk.length > size) throw new Error(`${name}: is longer than the ${size} bytes that were announced`);
+      if (done + chunk.length > size) throw new LoadError(`${name}: is longer than the ${size} bytes that were announced`);
       // Memory may have grown, and been moved, since.
       this.#module.HEAPU8.set(chunk, place + done);
       done += chunk.length;
     }
-    if (done !== size) throw new Error(`${name}: has ${done} bytes instead of ${size}`);
+    if (done !== size) throw new LoadError(`${name}: has ${done} bytes instead of ${size}`);
   }
 
-  // description: {name, board, cpu, append, memory, cpus, seed, deterministic, jit, jitCache, kernel, initrd, bios}; see
+  // description: {name, board, cpu, append, memory, cpus, seed, deterministic, jit, jitCache, kernel, initrd, bios,
+  // ports}; see
   // web/worker/session.h.
   start(description) {
     const ok = this.#with(encoder.encode(JSON.stringify(description)), (at, length) =>
       this.#module._viv_start(this.#handle, at, length));
-    if (!ok) throw new Error(this.#text());
+    if (!ok) throw problem(this.#text());
   }
 
   // A saved machine, to be opened by open(); the source is kept until free(). It is an object with
@@ -79,18 +86,18 @@ class Machine {
     this.#module.sources.delete(this.#source);
     this.#source = nextSource++;
     this.#module.sources.set(this.#source, source);
-    if (!this.#module._viv_look(this.#handle, this.#source)) throw new Error(this.#text());
+    if (!this.#module._viv_look(this.#handle, this.#source)) throw new LoadError(this.#text());
     const [identity, where] = this.#text().split(" ");
     return { identity, isPublished: where === "outside" };
   }
-  // Instead of start(), after look(): the machine goes on at once, and reads the source as it needs it. wishes: {jit, jitCache}.
+  // Instead of start(), after look(): the machine goes on at once, and reads the source as it needs it. wishes: {jit, jitCache, ports}.
   open(wishes = {}) {
     const ok = this.#with(encoder.encode(JSON.stringify(wishes)), (at, length) => this.#module._viv_open(this.#handle, at, length));
-    if (!ok) throw new Error(this.#text());
+    if (!ok) throw problem(this.#text(), LoadError);
   }
   // Saves the machine while it runs: calls of run() carry it on. A promise of a Blob, in the format of `viv save`.
   save() {
-    if (!this.#module._viv_begin_save(this.#handle)) return Promise.reject(new Error(this.#text()));
+    if (!this.#module._viv_begin_save(this.#handle)) return Promise.reject(new MachineError(this.#text()));
     return new Promise((done, failed) => (this.#saving = { done, failed, pieces: [] }));
   }
   #carrySaving(off) {
@@ -101,7 +108,7 @@ class Machine {
     if (progress === 1 && !off) return;
     this.#saving = undefined;
     if (progress === 2) done(new Blob(pieces));
-    else failed(new Error(progress === 3 ? decoder.decode(piece) : "the machine has ended before it was saved"));
+    else failed(new MachineError(progress === 3 ? decoder.decode(piece) : "the machine has ended before it was saved"));
   }
 
   // Runs for about so many milliseconds. Returns after how many there is something to do again: Infinity if only input can
@@ -129,15 +136,32 @@ class Machine {
     return this.#text();
   }
 
-  // To the machine's first serial port: a string or bytes.
-  type(input) {
+  // To the machine's first serial port, or to port number `stream` of the description's, from 1 on: a string or bytes.
+  type(input, stream = 0) {
     const bytes = typeof input === "string" ? encoder.encode(input) : input;
-    this.#with(bytes, (at, length) => this.#module._viv_type(this.#handle, at, length));
+    this.#with(bytes, (at, length) => this.#module._viv_type(this.#handle, stream, at, length));
   }
   // What the guest has printed there since the last call, as a Uint8Array.
   takeOutput() {
-    this.#module._viv_take_output(this.#handle);
+    this.#module._viv_take_output(this.#handle, 0);
     return this.#bytes();
+  }
+  // The same of a port; exists: the machine has such a one; open: the guest has its end of it open.
+  takePort(stream) {
+    const open = this.#module._viv_take_output(this.#handle, stream);
+    return { exists: open >= 0, open: open > 0, bytes: this.#bytes() };
+  }
+
+  // Between pause() and resume() no time passes for the guest, and run() returns at once.
+  pause() {
+    this.#module._viv_pause(this.#handle);
+  }
+  resume() {
+    this.#module._viv_resume(this.#handle);
+  }
+  // Power-on again.
+  reset() {
+    if (!this.#module._viv_reset(this.#handle)) throw new MachineError(this.#text());
   }
 
   // Text to the machine's QMP server; returns its answers, and takeEvents() what it has told since.
@@ -153,7 +177,7 @@ class Machine {
   // Calls use(place, length) with a copy of the bytes in the module's memory.
   #with(bytes, use) {
     const place = this.#module._malloc(Math.max(bytes.length, 1)) >>> 0;
-    if (place === 0) throw new Error("the engine has no memory left; close other tabs");
+    if (place === 0) throw new OutOfMemoryError("the engine has no memory left; close other tabs");
     try {
       this.#module.HEAPU8.set(bytes, place);
       return use(place, bytes.length);

@@ -1,8 +1,10 @@
 // The page of one machine: its serial console as plain text, keys typed while it has the focus.
 // ?guest=NAME names the guest, whose folder on the server has guest.json, and ?autostart starts it at once. ?restore=URL opens
-// a saved machine instead, a file or (with a slash at its end, or by its index) a published one. ?cmd=TEXT is typed then, as a line.
+// a saved machine instead, a file or (with a slash at its end, or by its index) a published one. ?cmd=TEXT is typed when the
+// guest waits for a user, as a line.
 
-import * as kept from "./kept.mjs";
+import { Vivarium } from "./vivarium/index.mjs";
+import * as kept from "./vivarium/kept.mjs";
 
 const element = (id) => document.querySelector(`#${id}`);
 const status = element("status");
@@ -14,8 +16,7 @@ const keys = { Enter: "\r", Backspace: "\x7f", Tab: "\t", Escape: "\x1b", ArrowU
   ArrowRight: "\x1b[C", ArrowLeft: "\x1b[D", Home: "\x1b[H", End: "\x1b[F", Delete: "\x1b[3~" };
 const longest = 200_000; // characters that are kept
 
-let worker;
-let use; // of the next saved machine: a function of its Blob
+let vm;
 
 function show(text) {
   // Without a terminal its control sequences, returns and steps back are noise.
@@ -26,56 +27,46 @@ function show(text) {
   scrollTo(0, document.body.scrollHeight);
 }
 
-// Makes the worker and posts `request` to it.
-function run(name, request) {
+// Starts a machine by the package's API.
+async function run(name, options) {
   for (const button of starters) button.disabled = true;
   const decoder = new TextDecoder();
   const say = (text) => (status.textContent = text);
   const over = (text) => {
     for (const button of savers) button.disabled = true;
-    worker = undefined;
+    vm = undefined;
     say(text);
   };
-  worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
-  worker.onerror = (event) => say(`The worker could not be started: ${event.message ?? "no message"}`);
-  worker.onmessage = ({ data }) => {
-    if (data.event === "progress") say(`${data.name}: ${Math.round((100 * data.loaded) / data.total)} %`);
-    if (data.event === "started") {
-      for (const button of savers) button.disabled = false;
-      say(`${name} is running`);
-      if (wanted.has("cmd")) type(`${wanted.get("cmd")}\r`);
-    }
-    if (data.event === "output") show(decoder.decode(data.bytes, { stream: true }));
-    if (data.event === "saved") use(data.blob);
-    if (data.event === "unsaved" && worker) saved(`${name} was not saved: ${data.message}`);
-    if (data.event === "ended") over(`${name} has powered off with code ${data.exitCode}`);
-    if (data.event === "failed") over(`${name} has stopped: ${data.message}`);
-  };
-  worker.postMessage(request);
   screen.focus();
-}
-
-async function start() {
-  for (const button of starters) button.disabled = true;
-  const name = wanted.get("guest") ?? "linux-riscv64";
-  const folder = new URL(`guests/${encodeURIComponent(name)}/`, location.href);
-  const answer = await fetch(new URL("guest.json", folder)).catch(() => undefined);
-  if (!answer?.ok) {
-    status.textContent = `${name}: there is no such guest on this server`;
-    return;
+  try {
+    vm = await Vivarium.start({
+      ...options,
+      type: wanted.has("cmd") ? `${wanted.get("cmd")}\r` : undefined,
+      onProgress: ({ name: file, loaded, total }) => say(`${file}: ${Math.round((100 * loaded) / total)} %`),
+      onSerial: (bytes) => show(decoder.decode(bytes, { stream: true })),
+    });
+  } catch (error) {
+    return over(`${name} has stopped: ${error.message}`);
   }
-  const description = await answer.json();
-  const files = {};
-  for (const file of ["kernel", "initrd", "bios"])
-    if (description[file]) files[description[file]] = new URL(description[file], folder).href;
-  run(name, { do: "start", description: { ...description, name }, files });
+  vm.on("error", (error) => over(`${name} has stopped: ${error.message}`));
+  vm.on("state", (state) => state === "off" && over(`${name} has powered off with code ${vm.exitCode}`));
+  for (const button of savers) button.disabled = false;
+  say(`${name} is running`);
 }
 
-function save(then) {
+function start() {
+  const guest = wanted.get("guest") ?? "linux-riscv64";
+  return run(guest, { guest });
+}
+
+async function save(use) {
   for (const button of savers) button.disabled = true;
   status.textContent = "Saving";
-  use = then;
-  worker.postMessage({ do: "save" });
+  try {
+    saved(await use(await vm.save()));
+  } catch (error) {
+    if (vm) saved(error.message);
+  }
 }
 function saved(text) {
   for (const button of savers) button.disabled = false;
@@ -91,25 +82,21 @@ function download(blob) {
   link.click();
   // The browser has its own hold of it once the download has begun, of which the page is not told.
   addEventListener("pagehide", () => URL.revokeObjectURL(link.href));
-  saved(`Saved as ${link.download}: ${megabytes(blob)}`);
+  return `Saved as ${link.download}: ${megabytes(blob)}`;
 }
 
 async function keep(blob) {
-  try {
-    await kept.put("machines", "machine", blob);
-    saved(`Kept in this browser: ${megabytes(blob)}`);
-  } catch (error) {
-    saved(`Not kept: ${error.message}`);
-  }
+  await kept.put("machines", "machine", blob);
+  return `Kept in this browser: ${megabytes(blob)}`;
 }
 
 function type(input) {
-  worker?.postMessage({ do: "type", input });
+  vm?.serial.write(input);
 }
 
 element("start").onclick = start;
 element("open").onclick = () => element("file").click();
-element("file").onchange = ({ target }) => target.files[0] && run(target.files[0].name, { do: "open", blob: target.files[0] });
+element("file").onchange = ({ target }) => target.files[0] && run(target.files[0].name, { restore: target.files[0] });
 element("save").onclick = () => save(download);
 element("keep").onclick = () => save(keep);
 screen.onkeydown = (event) => {
@@ -125,10 +112,10 @@ screen.onkeydown = (event) => {
 screen.onpaste = (event) => type(event.clipboardData.getData("text").replace(/\n/g, "\r"));
 if (wanted.has("restore")) {
   const { href } = new URL(wanted.get("restore"), location.href);
-  run(href, { do: "open", url: href });
+  run(href, { restore: href });
 } else if (wanted.has("autostart")) {
   start();
 }
 const machine = await kept.get("machines", "machine");
 element("reopen").hidden = !machine;
-element("reopen").onclick = async () => run("The kept machine", { do: "open", blob: await machine.blob() });
+element("reopen").onclick = async () => run("The kept machine", { restore: await machine.blob() });

@@ -24,7 +24,7 @@ TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "appli
 
 
 def guest_description(folder: pathlib.Path) -> dict:
-    """What web/worker/session.h wants, out of a built guest's ready.toml."""
+    """guest.json as web/js/index.mjs wants it, out of a built guest's ready.toml."""
     ready = tomllib.loads((folder / "ready.toml").read_text(encoding="utf-8"))
     machine, boot = ready["machine"], ready["boot"]
     memory = machine["memory"]
@@ -33,6 +33,10 @@ def guest_description(folder: pathlib.Path) -> dict:
     for file in ("kernel", "initrd"):
         if file in boot:
             description[file] = pathlib.Path(boot[file]).name
+    if "console" in ready:
+        description["ready"] = ready["console"]["ready"]
+    if "exec" in ready:
+        description["agent"] = ready["exec"]["port"]
     return description
 
 
@@ -126,7 +130,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="0: any that is free (default 8000)")
     parser.add_argument("--not-isolated", action="store_true", help="leave out the headers that isolate the page (COOP, COEP)")
     options = parser.parse_args()
-    if not (options.site / "vivarium.wasm").exists():
+    if not (options.site / "vivarium" / "vivarium.wasm").exists():
         raise cache.UserError(f"{options.site}: holds no built site; ./dev web build makes one")
     try:
         server = make_server(options.site, options.port, isolated=not options.not_isolated, quiet=False)

@@ -33,6 +33,28 @@ Result<void> read_number(const Json& value, std::string_view field, u64 least, u
     return {};
 }
 
+constexpr usize most_ports = 30, longest_port_name = 64;
+
+Result<void> read_ports(const Json& value, std::string_view field, std::vector<Port>& ports) {
+    const auto fits = [](const Json& name) {
+        return name.is_string() && !name.get_ref<const std::string&>().empty() &&
+               name.get_ref<const std::string&>().size() <= longest_port_name;
+    };
+    if (!value.is_array() || value.size() > most_ports || !std::all_of(value.begin(), value.end(), fits))
+        return wrong(field, fmt::format("must be a list of at most {} names", most_ports));
+    for (const Json& name : value) ports.push_back({name.get<std::string>(), std::make_unique<WebSerial>()});
+    return {};
+}
+
+// The console that has these ports: what a guest's agent sits behind.
+DeviceSpec console_with(const BoardKind& kind, const std::vector<Port>& ports) {
+    DeviceSpec console;
+    console.name = kind.console_device;
+    console.ports.push_back({"console", nullptr});  // port 0 is one in any case
+    for (const Port& port : ports) console.ports.push_back({port.name, port.stream.get()});
+    return console;
+}
+
 // The fields that say how a machine is executed, which are no part of it. False: it is none of them.
 Result<bool> read_wish(const std::string& field, const Json& value, BoardConfig& board) {
     if (field == "jitCache") {
@@ -65,7 +87,7 @@ Result<void> check_saved_sizes(const BoardConfig& board) {
 }  // namespace
 
 Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
-                                       std::string& machine_name) {
+                                       std::string& machine_name, std::vector<Port>& ports) {
     const Json all = Json::parse(description, nullptr, false);
     if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
     MachineConfig config;
@@ -107,6 +129,8 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
             TRY(take_file(board.initrd));
         } else if (field == "bios") {
             TRY(take_file(board.bios));
+        } else if (field == "ports") {
+            TRY(read_ports(value, field, ports));
         } else {
             TRY_SET(const bool wish, read_wish(field, value, board));
             if (!wish) return wrong(field, "is no field of a machine's description");
@@ -115,10 +139,11 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     if (board.cpus > kind->maximum_cpus)
         return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
+    if (!ports.empty()) board.devices.push_back(console_with(*kind, ports));
     return config;
 }
 
-Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes) {
+Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, std::vector<Port>& ports) {
     TRY_SET(auto devices, plug_detached(head.devices, "a page"));
     MachineConfig config = config_of(std::move(head));
     BoardConfig& board = config.board;
@@ -129,9 +154,17 @@ Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view w
     const Json all = Json::parse(wishes, nullptr, false);
     if (!all.is_object()) return Error{"the wishes for the machine: are no JSON object"};
     for (const auto& [field, value] : all.items()) {
+        if (field == "ports") {
+            TRY(read_ports(value, field, ports));
+            continue;
+        }
         TRY_SET(const bool wish, read_wish(field, value, board));
         if (!wish) return wrong(field, "is nothing to be wished of a saved machine");
     }
+    for (DeviceSpec& device : board.devices)
+        for (usize i = 1; i < device.ports.size(); i++)
+            for (const Port& port : ports)
+                if (port.name == device.ports[i].name) device.ports[i].backend = port.stream.get();
     return config;
 }
 

@@ -4,20 +4,29 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/control/machine.h"
+#include "web/worker/serial_web.h"
 
 namespace viv::web {
 
-// The description of Session::start(); files that it names are taken out of `files`, and `machine_name` is set if it
-// has one.
-Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
-                                       std::string& machine_name);
+// A console port by name, with JavaScript at its other end.
+struct Port {
+    std::string name;
+    std::unique_ptr<WebSerial> stream;  // outlives the machine
+};
 
-// A saved machine's, with the wishes of Session::open().
-Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes);
+// The description of Session::start(); files that it names are taken out of `files`, `machine_name` is set if it
+// has one, and `ports` get those that it asks for.
+Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
+                                       std::string& machine_name, std::vector<Port>& ports);
+
+// A saved machine's, with the wishes of Session::open(). A port that is wished for and that the machine does not have
+// leads nowhere.
+Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, std::vector<Port>& ports);
 
 }  // namespace viv::web

@@ -88,13 +88,28 @@ EMSCRIPTEN_KEEPALIVE double viv_instructions(Handle* handle) {
     return static_cast<double>(handle->session.machine().instructions());
 }
 
-EMSCRIPTEN_KEEPALIVE void viv_type(Handle* handle, const u8* bytes, unsigned size) {
-    handle->session.serial().type({bytes, size});
+// Streams are numbered as Session::stream() does.
+EMSCRIPTEN_KEEPALIVE void viv_type(Handle* handle, unsigned stream, const u8* bytes, unsigned size) {
+    if (auto* const port = handle->session.stream(stream)) port->type({bytes, size});
 }
-// What the guest has printed, as text() of bytes.
-EMSCRIPTEN_KEEPALIVE void viv_take_output(Handle* handle) {
-    const auto bytes = handle->session.serial().take_output();
+// What the guest has printed there, as text() of bytes. 1: the guest has its end of a console port open;
+// -1: the machine has no such stream.
+EMSCRIPTEN_KEEPALIVE int viv_take_output(Handle* handle, unsigned stream) {
+    handle->text.clear();
+    auto* const port = handle->session.stream(stream);
+    if (port == nullptr || !port->attached()) return -1;
+    const auto bytes = port->take_output();
     handle->text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return port->opened();
+}
+
+EMSCRIPTEN_KEEPALIVE void viv_pause(Handle* handle) { handle->session.machine().pause(); }
+EMSCRIPTEN_KEEPALIVE void viv_resume(Handle* handle) { handle->session.machine().resume(); }
+// As viv_start.
+EMSCRIPTEN_KEEPALIVE int viv_reset(Handle* handle) {
+    const auto reset = handle->session.machine().reset();
+    handle->text = reset.ok() ? std::string() : reset.error().message;
+    return reset.ok();
 }
 
 EMSCRIPTEN_KEEPALIVE void viv_qmp(Handle* handle, const char* bytes, unsigned size) {

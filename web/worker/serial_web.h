@@ -1,5 +1,6 @@
-// A serial port's other end in a page: what the guest prints waits until JavaScript takes it, what is typed until the
-// guest does. Promises: output is bounded, and the guest held back when it is full; input is the page's to bound.
+// A serial or console port's other end in a page: what the guest prints waits until JavaScript takes it, what is typed
+// until the guest does. Promises: output is bounded, and the guest held back when it is full; input is the page's to
+// bound.
 #pragma once
 
 #include <deque>
@@ -15,10 +16,14 @@ public:
 
     usize put(std::span<const u8> bytes) override;
     void input_wanted() override;
+    void guest_opened(bool open) override { opened_ = open; }
 
     // From the page. Offered to the device at once.
     void type(std::span<const u8> bytes);
     usize typed() const { return typed_.size(); }  // bytes that the guest has not taken yet
+    bool attached() const { return device_ != nullptr; }
+    // Has the guest opened its end? Consoles know, serial ports never.
+    bool opened() const { return opened_; }
     // What has been printed since the last call; valid until the next.
     std::span<const u8> take_output();
 
@@ -31,6 +36,7 @@ private:
     std::deque<u8> typed_;
     bool wanted_ = true;
     bool refused_ = false;
+    bool opened_ = false;
     bool offering_ = false;
 };
 

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "web/worker/description.h"
-
 namespace viv::web {
 
 namespace {
@@ -44,13 +42,14 @@ Result<void> Session::make(MachineConfig config) {
 
 void Session::connect() {
     serial_.attach(machine_->board().serial(0));
+    for (const Port& port : ports_) port.stream->attach(machine_->board().console_port(port.name));
     qmp_ = std::make_unique<QmpSession>(*machine_, *this, [this](std::string_view bytes) { answers_ += bytes; });
     qmp_->start();
 }
 
 Result<void> Session::start(std::string_view description) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
-    TRY_SET(auto config, read_description(description, files_, name_));
+    TRY_SET(auto config, read_description(description, files_, name_, ports_));
     TRY(make(std::move(config)));
     connect();
     return {};
@@ -66,7 +65,7 @@ Result<Hash128> Session::look(u32 number) {
 Result<void> Session::open(std::string_view wishes) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
     if (!head_) return Error{"the machine: there is no saved one to open"};
-    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes));
+    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes, ports_));
     name_ = config.board.machine;
     TRY(make(std::move(config)));
     if (auto opened = machine_->open(std::move(source_)); !opened.ok()) {
@@ -76,6 +75,11 @@ Result<void> Session::open(std::string_view wishes) {
     connect();
     machine_->resume();
     return {};
+}
+
+WebSerial* Session::stream(unsigned number) {
+    if (number == 0) return &serial_;
+    return number <= ports_.size() ? ports_[number - 1].stream.get() : nullptr;
 }
 
 Result<void> Session::begin_save() {
@@ -98,6 +102,7 @@ double Session::run(double milliseconds, u64 last_instruction) {
         const u64 now_ns = clock_.monotonic_ns(), done = machine_->instructions();
         // A machine that has come to the last instruction is still saved to the end.
         const bool saving = saved_.progress == SavedOutput::Progress::under_way;
+        if (machine_->state() == RunState::paused && !saving) return std::numeric_limits<double>::infinity();
         if (now_ns >= end_ns || (done >= last_instruction && !saving)) return 0;
         Machine::Slice slice;
         // The machine and its saving share the time.

@@ -13,6 +13,7 @@
 #include "engine/control/commands/command.h"
 #include "engine/control/machine.h"
 #include "engine/control/qmp.h"
+#include "web/worker/description.h"
 #include "web/worker/host_web.h"
 #include "web/worker/saved_web.h"
 #include "web/worker/serial_web.h"
@@ -31,12 +32,13 @@ public:
     // The description: an object with any of
     //   board, cpu, append: strings; memory (bytes), cpus, seed: numbers; deterministic: boolean;
     //   jit: "off", the default, "quick" or "full"; jitCache: bytes for translations of each CPU, a multiple of 4096;
-    //   kernel, initrd, bios: names of files given to make_file(), which are then used up.
+    //   kernel, initrd, bios: names of files given to make_file(), which are then used up;
+    //   ports: names of console ports (virtio-serial) that JavaScript is at.
     Result<void> start(std::string_view description);
 
     // The saved machine behind this number (open_source); what JavaScript has put down there stays until the session
     // ends. Returns the identity of all that is in it. Then open() makes the machine, which goes on at once; `wishes`
-    // is an object with any of jit and jitCache, as above.
+    // is an object with any of jit, jitCache and ports, as above; of ports those that the machine was saved with.
     Result<Hash128> look(u32 number);
     bool is_published() const { return source_ != nullptr && source_->reach == state::Source::Reach::far; }
     Result<void> open(std::string_view wishes);
@@ -51,7 +53,8 @@ public:
 
     bool started() const { return machine_ != nullptr; }
     Machine& machine() { return *machine_; }
-    WebSerial& serial() { return serial_; }
+    // 0: the first serial port; from 1 on the ports asked for, in their order. Null: there are not so many.
+    WebSerial* stream(unsigned number);
     // Bytes to the machine's QMP server, and its answers and events since the last call.
     void qmp(std::string_view bytes) { qmp_->receive({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}); }
     std::string take_qmp() { return std::exchange(answers_, {}); }
@@ -74,6 +77,7 @@ private:
     WebEntropy entropy_;
     ConsoleLog log_{LogLevel::warning};
     WebSerial serial_;
+    std::vector<Port> ports_;
     std::map<std::string, std::vector<u8>> files_;
     std::string name_;
     std::string answers_;
