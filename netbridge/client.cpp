@@ -84,6 +84,7 @@ SharedMessage Client::next() {
         waiting_for_drain_ = false;
         if (service_) service_->drained();
     }
+    if (service_) service_->sent();
     return message;
 }
 

@@ -17,6 +17,8 @@
 
 namespace viv::netbridge {
 
+enum class Hold : u8 { off, on };
+
 // The connection under a client, told of what the client cannot do itself.
 class Wire {
 public:
@@ -25,6 +27,8 @@ public:
     virtual void want_write() = 0;
     // To be ended soon, not from within.
     virtual void end(Ended why) = 0;
+    // While it is on, nothing is read from the client.
+    virtual void hold(Hold hold) = 0;
 };
 
 class Client;
@@ -33,11 +37,15 @@ class Client;
 class Service {
 public:
     virtual ~Service() = default;
+    // Once, when its client has it.
+    virtual void start() {}
     // A whole message, no longer than longest(). False if it breaks the protocol.
     virtual bool message(std::span<const u8> bytes) = 0;
     virtual usize longest() const = 0;
     // What waited for the client has mostly left.
     virtual void drained() {}
+    // A message is on its way to the client.
+    virtual void sent() {}
 };
 
 // What all clients share.
@@ -58,7 +66,10 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    void serve(std::unique_ptr<Service> service) { service_ = std::move(service); }
+    void serve(std::unique_ptr<Service> service) {
+        service_ = std::move(service);
+        service_->start();
+    }
 
     // A piece of a message, as it comes. Not empty: the connection is to be ended for this.
     std::optional<Ended> receive(std::span<const u8> piece, Place place, Form form);
@@ -69,8 +80,11 @@ public:
     bool put(SharedMessage message);
     bool choked() const { return outbox_.half_full(); }
     bool has_output() const { return !outbox_.empty(); }
+    usize waiting_bytes() const { return outbox_.bytes(); }
+    usize waiting_messages() const { return outbox_.size(); }
     SharedMessage next();
     void end(Ended why) { wire_.end(why); }
+    void hold(Hold hold) { wire_.hold(hold); }
 
     u64 heard_ns() const { return heard_ns_; }
     // Since when it has not taken what waits for it; now, if nothing does.
@@ -112,7 +126,7 @@ private:
 class WispService final : public Service, public wisp::Carrier {
 public:
     WispService(Client& client, wisp::StreamOpener& opener, wisp::Version version);
-    void start() { session_.start(); }
+    void start() override { session_.start(); }
 
     bool message(std::span<const u8> bytes) override;
     usize longest() const override { return wisp::head_size + wisp::Session::longest_payload; }

@@ -23,6 +23,7 @@ lws_close_status code_of(Ended why) {
         case Ended::stalled:
         case Ended::expired: return LWS_CLOSE_STATUS_POLICY_VIOLATION;
         case Ended::by_client:
+        case Ended::far_end:
         case Ended::count: break;
     }
     return LWS_CLOSE_STATUS_NORMAL;
@@ -43,6 +44,12 @@ void Connection::end(Ended why) {
         lws_set_timeout(wsi_, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
     else
         lws_callback_on_writable(wsi_);
+}
+
+void Connection::hold(Hold hold) {
+    if (hold == hold_ || wsi_ == nullptr || ended()) return;
+    hold_ = hold;
+    if (!paused_) lws_rx_flow_control(wsi_, hold == Hold::on ? 0 : 1);
 }
 
 int Connection::close_now(Ended why) {
@@ -85,7 +92,7 @@ int Connection::resume() {
     if (!client || !paused_ || ended()) return 0;
     if (client->wait_ns() != 0) return pause_if_needed();
     paused_ = false;
-    lws_rx_flow_control(wsi_, 1);
+    if (hold_ == Hold::off) lws_rx_flow_control(wsi_, 1);
     return 0;
 }
 

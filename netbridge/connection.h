@@ -28,6 +28,7 @@ public:
 
     void want_write() override;
     void end(Ended why) override;
+    void hold(Hold hold) override;
 
     // What the library's callbacks do. What they return is the library's: nonzero ends the connection.
     int receive(std::span<const u8> piece);
@@ -52,7 +53,8 @@ private:
     AddressTable::Usage& usage_;
     lws* wsi_ = nullptr;
     enum class State : u8 { open, ending, told } state_ = State::open;
-    bool paused_ = false;
+    bool paused_ = false;              // for its rate
+    Hold hold_ = Hold::off;
     u64 confirmed_ns_ = 0;
     Ended why_ = Ended::by_client;
 };

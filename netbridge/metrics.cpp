@@ -10,11 +10,11 @@ namespace viv::netbridge {
 namespace {
 
 constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {"connections", "rate", "origin",
-                                                                                       "token",       "path", "rooms"};
+                                                                                       "token",       "path", "rooms", "tunnels"};
 constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {
     "queue_full", "spoofed", "bad_size", "outside_refused", "backplane_full", "backplane_malformed"};
 constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = {
-    "by_client", "oversize", "malformed", "idle", "stalled", "expired", "shutdown"};
+    "by_client", "oversize", "malformed", "idle", "stalled", "expired", "shutdown", "far_end"};
 
 }  // namespace
 
@@ -62,6 +62,8 @@ std::string prometheus_text(const Metrics& metrics) {
     one("clients", "gauge", "Websocket clients.", metrics.clients);
     one("rooms", "gauge", "Rooms with somebody in them.", metrics.rooms);
     one("streams", "gauge", "WISP streams.", metrics.streams);
+    one("tunnels", "gauge", "Tunnels that are offered.", metrics.tunnels);
+    one("tunnel_streams", "gauge", "Streams of tunnels.", metrics.tunnel_streams);
     one("addresses", "gauge", "Addresses that are remembered for their limits.", metrics.addresses);
     one("queued_bytes", "gauge", "Bytes that wait for clients.", metrics.queued_bytes);
     one("backplane_connected", "gauge", "1 while there is a connection to the NATS server.",

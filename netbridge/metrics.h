@@ -9,9 +9,9 @@
 
 namespace viv::netbridge {
 
-enum class Refusal : u8 { connections, rate, origin, token, path, rooms, count };
+enum class Refusal : u8 { connections, rate, origin, token, path, rooms, tunnels, count };
 enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, backplane_full, backplane_malformed, count };
-enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, count };
+enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, far_end, count };
 
 // How many durations there were of which length, as Prometheus' histograms have it.
 struct Durations {
@@ -24,7 +24,7 @@ struct Durations {
 };
 
 struct Metrics {
-    u64 clients = 0, rooms = 0, streams = 0, addresses = 0;  // now
+    u64 clients = 0, rooms = 0, streams = 0, tunnels = 0, tunnel_streams = 0, addresses = 0;  // now
     u64 queued_bytes = 0;
     u64 backplane_connected = 0, backplane_relays = 0;
     u64 connections = 0;  // since the start, as all below

@@ -50,6 +50,13 @@ std::optional<Request> parse_request(std::string_view path) {
         request.kind = parts[0] == "healthz" ? Request::Kind::health : Request::Kind::metrics;
         return request;
     }
+    if (parts[0] == "tunnel" && parts.size() > 1) {
+        const bool offers = parts.size() == 3 && parts[2] == "offer";
+        if (parts.size() != 2 && !offers) return std::nullopt;
+        request.kind = offers ? Request::Kind::offer : Request::Kind::attach;
+        request.scope = offers ? Scope::offer : Scope::attach;
+        return room(parts[1]);
+    }
     if (parts[0] == "room") return parts.size() == 2 ? room(parts[1]) : std::nullopt;
     return parts.size() == 1 ? room(parts[0]) : std::nullopt;
 }

@@ -14,13 +14,14 @@
 namespace viv::netbridge {
 
 struct Request {
-    enum class Kind : u8 { room, wisp, health, metrics };
+    enum class Kind : u8 { room, wisp, offer, attach, health, metrics };
     Kind kind = Kind::room;
-    std::string name;           // of the room; of WISP "wisp"
+    std::string name;           // of the room or the tunnel; of WISP "wisp"
     Scope scope = Scope::room;  // what a token has to be for
 };
 
-// "/" and "/NAME" are rooms, "/room/NAME", too; "/wisp/" is WISP; "/healthz" and "/metrics" are themselves. None for
+// "/" and "/NAME" are rooms, "/room/NAME", too; "/wisp/" is WISP; "/tunnel/NAME" attaches
+// to a tunnel, "/tunnel/NAME/offer" offers it; "/healthz" and "/metrics" are themselves. None for
 // anything else.
 std::optional<Request> parse_request(std::string_view path);
 inline constexpr std::string_view usual_room = "lobby";

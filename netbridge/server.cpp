@@ -18,6 +18,7 @@
 #include "netbridge/outside.h"
 #include "netbridge/sandbox.h"
 #include "netbridge/streams.h"
+#include "netbridge/tunnel.h"
 #include "netbridge/websockets.h"
 
 namespace viv::netbridge {
@@ -54,6 +55,7 @@ private:
     int http(lws* wsi, Connection& connection, std::string_view path);
     int judge(lws* wsi, Connection& connection);
     int refuse(lws* wsi, Connection& connection, Refusal why, unsigned status, std::string_view detail);
+    std::unique_ptr<Service> service_for(lws* wsi, Client& client, const Request& request);
     int established(lws* wsi, Connection& connection);
     void closed(Connection& connection);
     void gone(Connection& connection);
@@ -69,6 +71,7 @@ private:
     Budget budget_;
     AddressTable addresses_;
     Rooms rooms_;
+    Tunnels tunnels_;
     Relay relay_;
     uv_loop_t loop_{};
     bool loop_open_ = false;
@@ -232,6 +235,8 @@ std::string RelayServer::metrics_text() {
     metrics_.rooms = rooms_.size();
     metrics_.addresses = addresses_.addresses();
     metrics_.queued_bytes = budget_.used;
+    metrics_.tunnels = tunnels_.size();
+    metrics_.tunnel_streams = tunnels_.streams();
     metrics_.streams = streams_ ? streams_->open_sockets() : 0;
     return prometheus_text(metrics_);
 }
@@ -265,9 +270,7 @@ int RelayServer::refuse(lws* wsi, Connection& connection, Refusal why, unsigned 
 int RelayServer::judge(lws* wsi, Connection& connection) {
     if (stopping_) return -1;
     const auto request = parse_request(header_of(wsi, WSI_TOKEN_GET_URI));
-    const bool served =
-        request && (request->kind == Request::Kind::room || (request->kind == Request::Kind::wisp && settings_.wisp));
-    if (!served) return refuse(wsi, connection, Refusal::path, HTTP_STATUS_NOT_FOUND, "no such place");
+    if (!request || !settings_.serves(request->kind)) return refuse(wsi, connection, Refusal::path, HTTP_STATUS_NOT_FOUND, "no such place");
     // A header that is too long for us is none of ours either.
     const bool has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
     const auto origin = header_of(wsi, WSI_TOKEN_ORIGIN);
@@ -278,31 +281,41 @@ int RelayServer::judge(lws* wsi, Connection& connection) {
         if (!grant.ok()) return refuse(wsi, connection, Refusal::token, HTTP_STATUS_FORBIDDEN, grant.error().message);
         connection.expiry = grant.value().expiry;
     }
+    if (request->kind == Request::Kind::attach && !tunnels_.has(request->name))
+        return refuse(wsi, connection, Refusal::tunnels, HTTP_STATUS_NOT_FOUND, "nobody offers it");
     connection.request = *request;
     return 0;
 }
 
+// Null if there is no place for another one.
+std::unique_ptr<Service> RelayServer::service_for(lws* wsi, Client& client, const Request& request) {
+    switch (request.kind) {
+        case Request::Kind::wisp: {
+            const bool two = std::string_view(lws_get_protocol(wsi)->name) == "wisp-v2";
+            return std::make_unique<WispService>(client, *streams_, two ? wisp::Version::two : wisp::Version::one);
+        }
+        case Request::Kind::offer:
+            return TunnelService::enter(client, tunnels_, request.name, TunnelService::Side::offer);
+        case Request::Kind::attach:
+            return TunnelService::enter(client, tunnels_, request.name, TunnelService::Side::attach);
+        default: return RoomService::enter(client, rooms_, request.name);
+    }
+}
+
 int RelayServer::established(lws* wsi, Connection& connection) {
+    const Request& request = connection.request;
     connection.client = std::make_unique<Client>(relay_, connection.usage(), connection);
     metrics_.clients++;
-    Client& client = *connection.client;
-    if (connection.request.kind == Request::Kind::wisp) {
-        const bool two = std::string_view(lws_get_protocol(wsi)->name) == "wisp-v2";
-        auto service = std::make_unique<WispService>(client, *streams_, two ? wisp::Version::two : wisp::Version::one);
-        auto& started = *service;
-        client.serve(std::move(service));
-        started.start();
-    } else {
-        auto service = RoomService::enter(client, rooms_, connection.request.name);
-        if (!service) {
-            metrics_.refuse(Refusal::rooms);
-            return connection.close_now(Ended::shutdown);
-        }
-        client.serve(std::move(service));
+    auto service = service_for(wsi, *connection.client, request);
+    if (!service) {
+        metrics_.refuse(request.kind == Request::Kind::room ? Refusal::rooms : Refusal::tunnels);
+        return connection.close_now(Ended::shutdown);
     }
-    journal_.client(
-        "joined",
-        {{"client", connection.number}, {"from", connection.from().text()}, {"place", connection.request.name}});
+    connection.client->serve(std::move(service));
+    journal_.client("joined", {{"client", connection.number},
+                               {"from", connection.from().text()},
+                               {"place", request.name},
+                               {"as", name_of(request.scope)}});
     return 0;
 }
 

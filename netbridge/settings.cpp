@@ -79,7 +79,7 @@ struct ServeWords {
     std::string connections, connections_per_address, attempts, frame_rate, byte_rate, frame_rate_address,
         byte_rate_address, queue, queue_total, streams, rooms;
     std::string handshake, ping, hang_up, idle, stall;
-    bool wisp = false, spoof = false, no_sandbox = false;
+    bool wisp = false, tunnels = false, spoof = false, no_sandbox = false;
 };
 
 void declare(CLI::App& app, ServeWords& words) {
@@ -108,6 +108,7 @@ void declare(CLI::App& app, ServeWords& words) {
         "ones",
         what);
     app.add_flag("--wisp", words.wisp, "TCP and UDP streams (WISP) at /wisp/")->group(what);
+    app.add_flag("--tunnels", words.tunnels, "Streams of machines (gdb, monitor, VNC) at /tunnel/NAME")->group(what);
     many("--allow", words.allow, "RULE", "Destinations that are not public: NETWORK[,tcp|udp|icmp][,port=N[-M]]", what);
     many("--deny", words.deny, "RULE", "Destinations that nobody may go to; stronger than --allow", what);
     const char* backplane = "Other relays";
@@ -288,6 +289,7 @@ Result<Settings> check(const ServeWords& words) {
     TRY(check_backplane(words, settings.backplane));
     TRY(check_limits(words, settings));
     settings.wisp = words.wisp;
+    settings.tunnels = words.tunnels;
     settings.spoof_check = words.spoof ? SpoofCheck::on : SpoofCheck::off;
     settings.user = words.user;
     settings.sandbox = !words.no_sandbox;
@@ -295,7 +297,7 @@ Result<Settings> check(const ServeWords& words) {
 }
 
 struct TokenWords {
-    std::string secret, room, expires = "12h";
+    std::string secret, room, offer, attach, expires = "12h";
     bool wisp = false;
 };
 
@@ -312,8 +314,10 @@ Result<TokenOrder> check(const TokenWords& words) {
         order.grant.name = name;
     };
     take(Scope::room, words.room);
+    take(Scope::offer, words.offer);
+    take(Scope::attach, words.attach);
     if (words.wisp) take(Scope::wisp, "wisp");
-    if (count != 1) return Error{"token: either --room NAME or --wisp is needed"};
+    if (count != 1) return Error{"token: one of --room NAME, --offer NAME, --attach NAME and --wisp is needed"};
     if (!is_name(order.grant.name))
         return Error{fmt::format("token: {}: a name has letters, digits, - and _, 1 to 64 of them", order.grant.name)};
     TRY_SET(order.grant.expiry, parse_duration("--expires", words.expires));
@@ -321,6 +325,18 @@ Result<TokenOrder> check(const TokenWords& words) {
 }
 
 }  // namespace
+
+bool Settings::serves(Request::Kind kind) const {
+    switch (kind) {
+        case Request::Kind::room: return true;
+        case Request::Kind::wisp: return wisp;
+        case Request::Kind::offer:
+        case Request::Kind::attach: return tunnels;
+        case Request::Kind::health:
+        case Request::Kind::metrics: break;
+    }
+    return false;
+}
 
 Result<ListenAddress> ListenAddress::parse(std::string_view option, std::string_view text) {
     const auto colon = text.rfind(':');
@@ -349,9 +365,11 @@ Result<Order> parse_arguments(std::span<const std::string> arguments) {
     bool version = false;
     app.add_flag("--version", version, "Which version this is");
     TokenWords token;
-    CLI::App* token_app = app.add_subcommand("token", "Make a token for a room or for streams");
+    CLI::App* token_app = app.add_subcommand("token", "Make a token for a room, a tunnel or streams");
     token_app->add_option("--secret-file", token.secret, "The relay's")->type_name("FILE");
     token_app->add_option("--room", token.room, "To enter this room ('any': all of them)")->type_name("NAME");
+    token_app->add_option("--offer", token.offer, "To offer streams of a machine as this tunnel")->type_name("NAME");
+    token_app->add_option("--attach", token.attach, "To attach to this tunnel")->type_name("NAME");
     token_app->add_flag("--wisp", token.wisp, "To use streams");
     token_app->add_option("--expires", token.expires, "For how long, as in 30m, 12h, 7d (12h)")->type_name("TIME");
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // CLI11 takes them from the back

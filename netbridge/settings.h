@@ -53,10 +53,12 @@ struct Settings {
     std::set<std::string> nat_rooms;  // "any": all
     OutsideNetwork outside;
     NatsSettings backplane;  // no servers: this relay is alone
-    bool wisp = false;
+    bool wisp = false, tunnels = false;
     std::string user;  // to become after the start; empty: stay
     bool sandbox = true;
 
+    // By websocket.
+    bool serves(Request::Kind kind) const;
     bool has_nat(const std::string& room) const { return nat_rooms.contains("any") || nat_rooms.contains(room); }
 };
 

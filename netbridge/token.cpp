@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view token_version = "nb1";
 constexpr usize mac_size = 32;
-constexpr std::array<std::string_view, 2> scopes = {"room", "wisp"};
+constexpr std::array<std::string_view, 4> scopes = {"room", "wisp", "offer", "attach"};
 
 std::string base64url(std::span<const u8> bytes) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -1,4 +1,4 @@
-// Tokens: who may enter which room, or use streams, until when. A token is a text that its holder shows:
+// Tokens: who may enter which room, use streams, offer or attach to which tunnel, until when. A token is a text that its holder shows:
 // VERSION.SCOPE.NAME.EXPIRY.MAC, with HMAC-SHA256 (RFC 2104, FIPS 180-4) in base64url (RFC 4648 section 5) over what is
 // before the last dot. Promises: the comparison takes the same time wherever two MACs differ; nothing of a token is
 // believed before its MAC has been found right; a token says nothing that its holder may not know.
@@ -16,12 +16,12 @@ namespace viv::netbridge {
 // What a name may consist of: letters, digits, '-' and '_', 1 to 64 of them.
 bool is_name(std::string_view text);
 
-enum class Scope : u8 { room, wisp };
+enum class Scope : u8 { room, wisp, offer, attach };
 std::string_view name_of(Scope scope);
 
 struct Grant {
     Scope scope = Scope::room;
-    std::string name;  // of the room ("any" grants all of them); of streams it is "wisp"
+    std::string name;  // of the room or the tunnel ("any" grants all of them); of streams it is "wisp"
     u64 expiry = 0;    // in seconds since 1970
 };
 

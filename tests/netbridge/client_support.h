@@ -10,6 +10,8 @@ namespace viv::netbridge::test {
 struct RememberingWire final : Wire {
     void want_write() override { wanted++; }
     void end(Ended why) override { ended = why; }
+    void hold(Hold hold) override { held = hold; }
+    Hold held = Hold::off;
     u64 wanted = 0;
     std::optional<Ended> ended;
 };

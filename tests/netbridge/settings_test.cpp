@@ -137,6 +137,12 @@ TEST(Settings, TokenOrders) {
     const auto& token = *std::get_if<TokenOrder>(&*order);
     EXPECT_EQ(token.grant.name, "lab");
     EXPECT_EQ(token.grant.expiry, 7200u);
+    for (const auto* scope : {"offer", "attach"}) {
+        const auto named = parse({"token", "--secret-file", secret.path, std::string("--") + scope, "m"});
+        ASSERT_TRUE(named.ok()) << named.error().message;
+        EXPECT_EQ(name_of(std::get_if<TokenOrder>(&*named)->grant.scope), scope);
+    }
+    EXPECT_NE(problem({"token", "--secret-file", secret.path, "--offer", "a", "--attach", "a"}), "");
     EXPECT_NE(problem({"token", "--secret-file", secret.path}), "");
     EXPECT_NE(problem({"token", "--secret-file", secret.path, "--room", "a", "--wisp"}), "");
     EXPECT_NE(problem({"token", "--secret-file", secret.path, "--room", "a b"}), "");
@@ -151,6 +157,11 @@ TEST(Request, PathsAreRoomsAndPlaces) {
     EXPECT_EQ(parse_request("/")->name, "lobby");
     EXPECT_EQ(parse_request("/lab")->name, "lab");
     EXPECT_EQ(parse_request("/lab/")->name, "lab");
+    EXPECT_EQ(parse_request("/tunnel/m")->kind, Kind::attach);
+    EXPECT_EQ(parse_request("/tunnel/m/offer")->kind, Kind::offer);
+    EXPECT_EQ(parse_request("/tunnel/m/offer")->name, "m");
+    EXPECT_EQ(parse_request("/tunnel/m/offer")->scope, Scope::offer);
+    for (const auto* path : {"/tunnel/m/attach", "/tunnel/m/offer/x", "/tunnel/a.b"}) EXPECT_FALSE(parse_request(path));
     EXPECT_EQ(parse_request("/room/wisp")->kind, Kind::room);
     EXPECT_EQ(parse_request("/wisp/")->kind, Kind::wisp);
     EXPECT_EQ(parse_request("/wisp")->scope, Scope::wisp);
