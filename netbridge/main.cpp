@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "netbridge/server.h"
+#include "netbridge/tunnel_end.h"
 
 namespace {
 
@@ -52,6 +53,14 @@ int serve(const Settings& settings) {
     return 0;
 }
 
+int tunnel(const TunnelOrder& order) {
+    Journal journal([](std::string_view line) { return write_if_taken(STDERR_FILENO, line); }, wall_clock_ns);
+    const auto end = TunnelEnd::start(order, journal);
+    if (!end.ok()) return complain(end.error(), exit_failed);
+    end.value()->run();
+    return 0;
+}
+
 int make_token(const TokenOrder& order) {
     Grant grant = order.grant;
     grant.expiry += wall_clock_ns() / 1'000'000'000;
@@ -71,5 +80,6 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (const auto* token = std::get_if<TokenOrder>(&*order)) return make_token(*token);
+    if (const auto* end = std::get_if<TunnelOrder>(&*order)) return tunnel(*end);
     return serve(*std::get_if<Settings>(&*order));
 }

@@ -326,6 +326,48 @@ Result<TokenOrder> check(const TokenWords& words) {
 
 }  // namespace
 
+namespace {
+
+struct TunnelWords {
+    std::string url, local, token, authority;
+};
+
+CLI::App* declare(CLI::App& app, Scope side, TunnelWords& words) {
+    const bool offers = side == Scope::offer;
+    auto* tunnel = app.add_subcommand(std::string(name_of(side)), offers ? "Offer a local service as a tunnel's streams"
+                                                                         : "Listen locally for a tunnel's users");
+    tunnel->add_option("URL", words.url, "ws://HOST[:PORT]/tunnel/NAME, or wss://")->required();
+    tunnel
+        ->add_option(offers ? "--connect" : "--listen", words.local,
+                     offers ? "The service: ADDRESS:PORT or unix:PATH" : "Where: LOOPBACK-ADDRESS:PORT or unix:PATH")
+        ->type_name("WHERE")
+        ->required();
+    tunnel->add_option("--token-file", words.token, "A token of `netbridge token`")->type_name("FILE");
+    tunnel->add_option("--ca-file", words.authority, "Authorities to trust (PEM), not the system's")->type_name("FILE");
+    return tunnel;
+}
+
+Result<TunnelOrder> check(Scope side, const TunnelWords& words) {
+    TunnelOrder order;
+    order.side = side;
+    TRY_SET(order.url, TunnelUrl::parse(words.url, side));
+    const auto option = fmt::format("{}: {}", name_of(side), side == Scope::offer ? "--connect" : "--listen");
+    TRY_SET(order.local, LocalAddress::parse(option, words.local));
+    if (side == Scope::attach && order.local.path.empty() && !order.local.tcp.address.is_loopback())
+        return Error{
+            fmt::format("{} {}: whoever reaches that address would have the machine; a loopback address or unix:PATH",
+                        option, words.local)};
+    if (!words.token.empty()) {
+        TRY_SET(order.token, read_line(fmt::format("{}: --token-file", name_of(side)), words.token));
+    }
+    if (!words.authority.empty() && access(words.authority.c_str(), R_OK) != 0)
+        return Error{fmt::format("{}: --ca-file {}: {}", name_of(side), words.authority, std::strerror(errno))};
+    order.authority_file = words.authority;
+    return order;
+}
+
+}  // namespace
+
 bool Settings::serves(Request::Kind kind) const {
     switch (kind) {
         case Request::Kind::room: return true;
@@ -372,6 +414,9 @@ Result<Order> parse_arguments(std::span<const std::string> arguments) {
     token_app->add_option("--attach", token.attach, "To attach to this tunnel")->type_name("NAME");
     token_app->add_flag("--wisp", token.wisp, "To use streams");
     token_app->add_option("--expires", token.expires, "For how long, as in 30m, 12h, 7d (12h)")->type_name("TIME");
+    TunnelWords offer, attach;
+    const auto* offer_app = declare(app, Scope::offer, offer);
+    const auto* attach_app = declare(app, Scope::attach, attach);
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // CLI11 takes them from the back
     try {
         app.parse(reversed);
@@ -383,6 +428,11 @@ Result<Order> parse_arguments(std::span<const std::string> arguments) {
     if (version) return Order{PrintOrder{"netbridge " VIV_VERSION "\n"}};
     if (token_app->parsed()) {
         TRY_SET(auto order, check(token));
+        return Order{std::move(order)};
+    }
+    for (const auto side : {Scope::offer, Scope::attach}) {
+        if (!(side == Scope::offer ? offer_app : attach_app)->parsed()) continue;
+        TRY_SET(auto order, check(side, side == Scope::offer ? offer : attach));
         return Order{std::move(order)};
     }
     TRY_SET(auto settings, check(serve));

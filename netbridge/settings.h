@@ -67,11 +67,35 @@ struct TokenOrder {
     TokenKeys keys;
     Grant grant;  // its expiry is seconds from now
 };
+// A socket of this host: TCP, or of a path.
+struct LocalAddress {
+    ListenAddress tcp;
+    std::string path;  // empty: TCP
+
+    static Result<LocalAddress> parse(std::string_view option, std::string_view text);  // ADDRESS:PORT or unix:PATH
+    std::string text() const;
+};
+
+struct TunnelUrl {
+    bool secure = false;
+    std::string host, path;  // the path is that of its side
+    u16 port = 0;
+
+    static Result<TunnelUrl> parse(std::string_view text, Scope side);
+};
+
+// `netbridge offer` and `netbridge attach`
+struct TunnelOrder {
+    Scope side = Scope::attach;
+    TunnelUrl url;
+    LocalAddress local;
+    std::string token, authority_file;  // empty: none; the system's
+};
 // Help, or the version.
 struct PrintOrder {
     std::string text;
 };
-using Order = std::variant<Settings, TokenOrder, PrintOrder>;
+using Order = std::variant<Settings, TokenOrder, TunnelOrder, PrintOrder>;
 
 // Reads files that options name.
 Result<Order> parse_arguments(std::span<const std::string> arguments);
