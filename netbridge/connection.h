@@ -53,7 +53,7 @@ private:
     AddressTable::Usage& usage_;
     lws* wsi_ = nullptr;
     enum class State : u8 { open, ending, told } state_ = State::open;
-    bool paused_ = false;              // for its rate
+    bool paused_ = false;  // for its rate
     Hold hold_ = Hold::off;
     u64 confirmed_ns_ = 0;
     Ended why_ = Ended::by_client;

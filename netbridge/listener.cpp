@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -70,6 +71,15 @@ void Listener::accept_all() {
         else
             close(descriptor);
     }
+}
+
+void learn_own_addresses(DestinationRules& rules) {
+    ifaddrs* list = nullptr;
+    if (getifaddrs(&list) != 0) return;
+    for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next)
+        if (each->ifa_addr != nullptr)
+            if (const auto address = Address::of(each->ifa_addr)) rules.own(*address);
+    freeifaddrs(list);
 }
 
 }  // namespace viv::netbridge

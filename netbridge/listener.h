@@ -34,4 +34,7 @@ private:
     std::unique_ptr<DescriptorWatch> watch_;
 };
 
+// Those of this host, whose own business they are.
+void learn_own_addresses(DestinationRules& rules);
+
 }  // namespace viv::netbridge

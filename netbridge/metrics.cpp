@@ -9,8 +9,8 @@ namespace viv::netbridge {
 
 namespace {
 
-constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {"connections", "rate", "origin",
-                                                                                       "token",       "path", "rooms", "tunnels"};
+constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {
+    "connections", "rate", "origin", "token", "path", "rooms", "tunnels"};
 constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {
     "queue_full", "spoofed", "bad_size", "outside_refused", "backplane_full", "backplane_malformed"};
 constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = {

@@ -2,7 +2,6 @@
 #include "netbridge/server.h"
 
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,7 +48,6 @@ private:
     static RelayServer& of(lws* wsi) { return *static_cast<RelayServer*>(lws_context_user(lws_get_context(wsi))); }
     int handle(lws* wsi, lws_callback_reasons reason, void* in, usize length);
 
-    void learn_own_addresses();
     void touch() { now_ns_ = uv_hrtime(); }
     void accepted(int descriptor, const Address& from);
     int http(lws* wsi, Connection& connection, std::string_view path);
@@ -129,20 +127,11 @@ int RelayServer::handle(lws* wsi, lws_callback_reasons reason, void* in, usize l
     }
 }
 
-void RelayServer::learn_own_addresses() {
-    ifaddrs* list = nullptr;
-    if (getifaddrs(&list) != 0) return;
-    for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next)
-        if (each->ifa_addr != nullptr)
-            if (const auto address = Address::of(each->ifa_addr)) settings_.rules.own(*address);
-    freeifaddrs(list);
-}
-
 Result<void> RelayServer::open() {
     touch();
     uv_loop_init(&loop_);
     loop_open_ = true;
-    learn_own_addresses();
+    learn_own_addresses(settings_.rules);
     // The first is for clients that ask for no subprotocol; the others may be asked for. Longer messages come in
     // pieces.
     constexpr usize receive_size = 4096;
@@ -270,7 +259,8 @@ int RelayServer::refuse(lws* wsi, Connection& connection, Refusal why, unsigned 
 int RelayServer::judge(lws* wsi, Connection& connection) {
     if (stopping_) return -1;
     const auto request = parse_request(header_of(wsi, WSI_TOKEN_GET_URI));
-    if (!request || !settings_.serves(request->kind)) return refuse(wsi, connection, Refusal::path, HTTP_STATUS_NOT_FOUND, "no such place");
+    if (!request || !settings_.serves(request->kind))
+        return refuse(wsi, connection, Refusal::path, HTTP_STATUS_NOT_FOUND, "no such place");
     // A header that is too long for us is none of ours either.
     const bool has_origin = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0;
     const auto origin = header_of(wsi, WSI_TOKEN_ORIGIN);

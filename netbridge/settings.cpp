@@ -1,7 +1,6 @@
 // From the command line to settings. See settings.h. The only file that sees CLI11, whose exceptions end here.
 #include "netbridge/settings.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -11,6 +10,8 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
+
+#include "netbridge/secret_file.h"
 
 namespace viv::netbridge {
 
@@ -49,18 +50,6 @@ Result<u64> parse_duration(std::string_view option, std::string_view text) {
     if (!value || *value == 0 || *value > most / unit)
         return Error{fmt::format("{} {}: a time is needed, as in 30m, 12h or 7d", option, text)};
     return *value * unit;
-}
-
-Result<std::string> read_secret(std::string_view option, const std::string& path) {
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return Error{fmt::format("{} {}: {}", option, path, std::strerror(errno))};
-    std::string content(8192, '\0');
-    const ssize_t count = read(file, content.data(), content.size());
-    const int problem = errno;
-    close(file);
-    if (count < 0) return Error{fmt::format("{} {}: {}", option, path, std::strerror(problem))};
-    content.resize(static_cast<usize>(count));
-    return content;
 }
 
 Result<void> add_keys(TokenKeys& keys, const std::vector<std::string>& files) {
@@ -173,16 +162,6 @@ Result<void> check_limits(const ServeWords& words, Settings& settings) {
         return Error{fmt::format("--hang-up {}: has to be more than --ping, which is {}", settings.times.hang_up,
                                  settings.times.ping)};
     return {};
-}
-
-// One line that is a secret.
-Result<std::string> read_line(std::string_view option, const std::string& path) {
-    TRY_SET(auto line, read_secret(option, path));
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
-    const bool good = std::all_of(line.begin(), line.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    if (line.empty() || line.size() > 4096 || !good)
-        return Error{fmt::format("{} {}: has to hold one line of text without spaces", option, path)};
-    return line;
 }
 
 Result<void> check_backplane(const ServeWords& words, NatsSettings& backplane) {
@@ -328,10 +307,6 @@ Result<TokenOrder> check(const TokenWords& words) {
 
 namespace {
 
-struct TunnelWords {
-    std::string url, local, token, authority;
-};
-
 CLI::App* declare(CLI::App& app, Scope side, TunnelWords& words) {
     const bool offers = side == Scope::offer;
     auto* tunnel = app.add_subcommand(std::string(name_of(side)), offers ? "Offer a local service as a tunnel's streams"
@@ -345,25 +320,6 @@ CLI::App* declare(CLI::App& app, Scope side, TunnelWords& words) {
     tunnel->add_option("--token-file", words.token, "A token of `netbridge token`")->type_name("FILE");
     tunnel->add_option("--ca-file", words.authority, "Authorities to trust (PEM), not the system's")->type_name("FILE");
     return tunnel;
-}
-
-Result<TunnelOrder> check(Scope side, const TunnelWords& words) {
-    TunnelOrder order;
-    order.side = side;
-    TRY_SET(order.url, TunnelUrl::parse(words.url, side));
-    const auto option = fmt::format("{}: {}", name_of(side), side == Scope::offer ? "--connect" : "--listen");
-    TRY_SET(order.local, LocalAddress::parse(option, words.local));
-    if (side == Scope::attach && order.local.path.empty() && !order.local.tcp.address.is_loopback())
-        return Error{
-            fmt::format("{} {}: whoever reaches that address would have the machine; a loopback address or unix:PATH",
-                        option, words.local)};
-    if (!words.token.empty()) {
-        TRY_SET(order.token, read_line(fmt::format("{}: --token-file", name_of(side)), words.token));
-    }
-    if (!words.authority.empty() && access(words.authority.c_str(), R_OK) != 0)
-        return Error{fmt::format("{}: --ca-file {}: {}", name_of(side), words.authority, std::strerror(errno))};
-    order.authority_file = words.authority;
-    return order;
 }
 
 }  // namespace
@@ -432,7 +388,7 @@ Result<Order> parse_arguments(std::span<const std::string> arguments) {
     }
     for (const auto side : {Scope::offer, Scope::attach}) {
         if (!(side == Scope::offer ? offer_app : attach_app)->parsed()) continue;
-        TRY_SET(auto order, check(side, side == Scope::offer ? offer : attach));
+        TRY_SET(auto order, TunnelOrder::check(side, side == Scope::offer ? offer : attach));
         return Order{std::move(order)};
     }
     TRY_SET(auto settings, check(serve));

@@ -84,12 +84,17 @@ struct TunnelUrl {
     static Result<TunnelUrl> parse(std::string_view text, Scope side);
 };
 
-// `netbridge offer` and `netbridge attach`
+// `netbridge offer` and `netbridge attach`, as they were said and as checked.
+struct TunnelWords {
+    std::string url, local, token, authority;
+};
 struct TunnelOrder {
     Scope side = Scope::attach;
     TunnelUrl url;
     LocalAddress local;
     std::string token, authority_file;  // empty: none; the system's
+
+    static Result<TunnelOrder> check(Scope side, const TunnelWords& words);
 };
 // Help, or the version.
 struct PrintOrder {

@@ -1,7 +1,8 @@
-// Tokens: who may enter which room, use streams, offer or attach to which tunnel, until when. A token is a text that its holder shows:
-// VERSION.SCOPE.NAME.EXPIRY.MAC, with HMAC-SHA256 (RFC 2104, FIPS 180-4) in base64url (RFC 4648 section 5) over what is
-// before the last dot. Promises: the comparison takes the same time wherever two MACs differ; nothing of a token is
-// believed before its MAC has been found right; a token says nothing that its holder may not know.
+// Tokens: who may enter which room, use streams, offer or attach to which tunnel, until when. A token is a text that
+// its holder shows: VERSION.SCOPE.NAME.EXPIRY.MAC, with HMAC-SHA256 (RFC 2104, FIPS 180-4) in base64url (RFC 4648
+// section 5) over what is before the last dot. Promises: the comparison takes the same time wherever two MACs differ;
+// nothing of a token is believed before its MAC has been found right; a token says nothing that its holder may not
+// know.
 #pragma once
 
 #include <string>

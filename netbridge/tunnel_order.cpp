@@ -1,9 +1,13 @@
 // What `netbridge offer` and `netbridge attach` are told. See settings.h.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 
+#include "netbridge/secret_file.h"
 #include "netbridge/settings.h"
 
 namespace viv::netbridge {
@@ -53,6 +57,25 @@ Result<TunnelUrl> TunnelUrl::parse(std::string_view text, Scope side) {
     if (host.empty() || host.size() > 253 || !good) return wrong();
     url.host = host;
     return url;
+}
+
+Result<TunnelOrder> TunnelOrder::check(Scope side, const TunnelWords& words) {
+    TunnelOrder order;
+    order.side = side;
+    TRY_SET(order.url, TunnelUrl::parse(words.url, side));
+    const auto option = fmt::format("{}: {}", name_of(side), side == Scope::offer ? "--connect" : "--listen");
+    TRY_SET(order.local, LocalAddress::parse(option, words.local));
+    if (side == Scope::attach && order.local.path.empty() && !order.local.tcp.address.is_loopback())
+        return Error{
+            fmt::format("{} {}: whoever reaches that address would have the machine; a loopback address or unix:PATH",
+                        option, words.local)};
+    if (!words.token.empty()) {
+        TRY_SET(order.token, read_line(fmt::format("{}: --token-file", name_of(side)), words.token));
+    }
+    if (!words.authority.empty() && access(words.authority.c_str(), R_OK) != 0)
+        return Error{fmt::format("{}: --ca-file {}: {}", name_of(side), words.authority, std::strerror(errno))};
+    order.authority_file = words.authority;
+    return order;
 }
 
 }  // namespace viv::netbridge

@@ -152,6 +152,30 @@ TEST(Settings, TokenOrders) {
     EXPECT_NE(problem({"token", "--secret-file", empty.path, "--room", "a"}).find("5 bytes"), std::string::npos);
 }
 
+TEST(Settings, TunnelOrders) {
+    const auto order = parse({"offer", "wss://[::1]:9/tunnel/m", "--connect", "unix:/run/gdb"});
+    ASSERT_TRUE(order.ok()) << order.error().message;
+    const auto& offer = *std::get_if<TunnelOrder>(&*order);
+    EXPECT_TRUE(offer.url.secure);
+    EXPECT_EQ(offer.url.host, "::1");
+    EXPECT_EQ(offer.url.port, 9);
+    EXPECT_EQ(offer.url.path, "/tunnel/m/offer");
+    EXPECT_EQ(offer.local.path, "/run/gdb");
+    const auto other = parse({"attach", "ws://a/tunnel/m", "--listen", "127.0.0.1:1234"});
+    ASSERT_TRUE(other.ok()) << other.error().message;
+    const auto& attach = *std::get_if<TunnelOrder>(&*other);
+    EXPECT_EQ(attach.url.port, 80);
+    EXPECT_EQ(attach.url.path, "/tunnel/m");
+    EXPECT_EQ(attach.local.tcp.port, 1234);
+    for (const auto* url : {"http://a/tunnel/m", "ws://a/m", "ws://a", "ws:///tunnel/m", "ws://a:0/tunnel/m",
+                            "ws://a:x/tunnel/m", "ws://b@a/tunnel/m", "ws://a/tunnel/m/offer", "ws://a/tunnel/m?x"})
+        EXPECT_NE(problem({"attach", url, "--listen", "127.0.0.1:1"}), "") << url;
+    for (const auto* where : {"0.0.0.0:1", "unix:", "1234", "localhost:1"})
+        EXPECT_NE(problem({"attach", "ws://a/tunnel/m", "--listen", where}), "") << where;
+    EXPECT_NE(problem({"attach", "ws://a/tunnel/m"}), "");
+    EXPECT_NE(problem({"offer", "ws://a/tunnel/m", "--connect", "127.0.0.1:1", "--token-file", "/nowhere"}), "");
+}
+
 TEST(Request, PathsAreRoomsAndPlaces) {
     using Kind = Request::Kind;
     EXPECT_EQ(parse_request("/")->name, "lobby");
