@@ -279,15 +279,14 @@ int RelayServer::judge(lws* wsi, Connection& connection) {
 
 // Null if there is no place for another one.
 std::unique_ptr<Service> RelayServer::service_for(lws* wsi, Client& client, const Request& request) {
+    using Side = TunnelService::Side;
     switch (request.kind) {
         case Request::Kind::wisp: {
             const bool two = std::string_view(lws_get_protocol(wsi)->name) == "wisp-v2";
             return std::make_unique<WispService>(client, *streams_, two ? wisp::Version::two : wisp::Version::one);
         }
-        case Request::Kind::offer:
-            return TunnelService::enter(client, tunnels_, request.name, TunnelService::Side::offer);
-        case Request::Kind::attach:
-            return TunnelService::enter(client, tunnels_, request.name, TunnelService::Side::attach);
+        case Request::Kind::offer: return TunnelService::enter(client, tunnels_, request.name, Side::offer);
+        case Request::Kind::attach: return TunnelService::enter(client, tunnels_, request.name, Side::attach);
         default: return RoomService::enter(client, rooms_, request.name);
     }
 }

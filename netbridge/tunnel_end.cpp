@@ -208,10 +208,7 @@ int End::Pair::far_said(std::span<const u8> bytes) {
             lws_rx_flow_control(pair.wsi_, 1);
         }
     });
-    if (failed != 0) {
-        delete write;
-        return -1;
-    }
+    if (failed != 0) return delete write, -1;
     if (!far_held_ && uv_stream_get_write_queue_size(&local_.stream) >= enough_bytes) {
         far_held_ = true;
         lws_rx_flow_control(wsi_, 0);
