@@ -223,6 +223,7 @@ std::string overview() {
         "  viv save --from WHERE FILE      save a running machine; viv run --restore FILE goes on\n"
         "  viv snapshot create --from WHERE NAME   keep this moment, disks included; also restore, delete, list\n"
         "  viv publish FILE DIR            make a folder for a web server of it; viv run --restore URL opens it\n"
+        "  viv lab FILE                    a network of several machines, started and stopped together\n"
         "  viv list machines|guests|devices\n"
         "  viv info host                   this host\n"
         "  viv info jit --from WHERE       what a running machine has translated, the hottest first\n"

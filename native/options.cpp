@@ -453,6 +453,29 @@ Result<Command> parse_publish(Arguments arguments) {
     return Command(std::move(options));
 }
 
+Result<Command> parse_lab(Arguments arguments) {
+    CommandLine line(
+        "lab",
+        "Starts the machines, switches and links that a file describes, and stops them together. Lines of standard\n"
+        "input go to the machines: h1 ping -c 3 h2");
+    std::optional<std::string> file, logs, timeout;
+    bool check = false, test = false, no_input = false;
+    line.positional("FILE", file, "The lab, in TOML (site/guide/labs.md)");
+    line.flag("--check", check, "Only say whether the file is right");
+    line.flag("--test", test, "Run its tests, and end; the exit code says whether all have passed");
+    line.flag("--no-input", no_input, "Leave standard input alone: the lab ends by a signal");
+    line.value("--logs", logs, "DIR", "Keep the machines' consoles there, as MACHINE.log; made if missing");
+    line.value("--timeout", timeout, "SECONDS", "End after this time, with exit code 124");
+    TRY_SET(auto help, parse(line, arguments));
+    if (help) return Command(std::move(*help));
+    if (!file || file->empty()) return Error{"lab: a file is missing, as in viv lab router.toml"};
+    if (logs && logs->empty()) return Error{"--logs: the name of a folder is missing"};
+    if (test && check) return Error{"lab: --check starts nothing; --test would have to"};
+    LabOptions options{*file, logs.value_or(""), on_off(check), on_off(test), on_off(!no_input), {}};
+    TRY_SET(options.timeout_ns, convert_seconds("--timeout", timeout));
+    return Command(std::move(options));
+}
+
 Result<Command> parse_list(Arguments arguments) {
     CommandLine line("list", "Lists the boards, the guests of the catalogue or the devices.");
     std::optional<std::string> what;
@@ -521,10 +544,10 @@ struct Verb {
     std::string_view name;
     Result<Command> (*parse)(Arguments);
 };
-constexpr Verb verbs[] = {{"run", parse_run},   {"exec", parse_exec},         {"lockstep", parse_lockstep},
-                          {"save", parse_save}, {"snapshot", parse_snapshot}, {"publish", parse_publish},
-                          {"list", parse_list}, {"info", parse_info},         {"version", parse_version},
-                          {"help", parse_help}};
+constexpr Verb verbs[] = {{"run", parse_run},         {"exec", parse_exec},         {"lockstep", parse_lockstep},
+                          {"save", parse_save},       {"snapshot", parse_snapshot}, {"publish", parse_publish},
+                          {"lab", parse_lab},         {"list", parse_list},         {"info", parse_info},
+                          {"version", parse_version}, {"help", parse_help}};
 
 const Verb* find_verb(std::string_view name) {
     const auto found =

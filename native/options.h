@@ -137,6 +137,15 @@ struct PublishOptions {
     std::string typed;  // in the rehearsal
 };
 
+// Machines, switches and links of one file.
+struct LabOptions {
+    std::string file, logs;
+    OnOff check = OnOff::off;  // the file only
+    OnOff test = OnOff::off;
+    OnOff input = OnOff::on;  // lines for the machines, from standard input
+    std::optional<u64> timeout_ns;
+};
+
 struct ListOptions {
     enum class What : u8 { machines, guests, devices } what = What::machines;
 };
@@ -156,7 +165,7 @@ struct HelpOptions {
 };
 
 using Command = std::variant<RunOptions, ExecOptions, LockstepOptions, SaveOptions, SnapshotOptions, PublishOptions,
-                             ListOptions, InfoOptions, VersionOptions, HelpOptions>;
+                             LabOptions, ListOptions, InfoOptions, VersionOptions, HelpOptions>;
 
 // `arguments` without the program's name.
 Result<Command> parse_command_line(std::span<const std::string> arguments);

@@ -12,6 +12,7 @@
 
 #include "native/exec.h"
 #include "native/info.h"
+#include "native/lab/lab.h"
 #include "native/listing.h"
 #include "native/lockstep.h"
 #include "native/options.h"
@@ -53,6 +54,7 @@ struct Dispatch {
     int operator()(const SaveOptions& options) const { return save(options); }
     int operator()(const SnapshotOptions& options) const { return snapshot(options); }
     int operator()(const PublishOptions& options) const { return publish(options); }
+    int operator()(const LabOptions& options) const { return run_lab(options); }
     int operator()(const ListOptions& options) const { return print(listing(options, GuestCatalog::of_this_user())); }
     int operator()(const InfoOptions& options) const {
         const auto text = information(options, GuestCatalog::of_this_user());

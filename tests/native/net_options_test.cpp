@@ -130,7 +130,7 @@ TEST(NetOptions, WrongOnesAreOneLine) {
         {"none,mac=1", "--net none,mac=1: mac is not known; there are "},
         {"null,hostfwd=tcp::1-:2",
          "--net null,hostfwd=tcp::1-:2: hostfwd is not known; there are capture, card, host_mtu, hub, id, mac, "
-         "model, offloads, queue-size"},
+         "model, offloads, packed, queue-size, queues"},
         {"user,restric=on", "did you mean restrict?"},
         {"user,restrict=yes", "--net user,restrict=yes: restrict=yes is neither on nor off"},
         {"user,ipv4=off,ipv6=off", "ipv4=off and ipv6=off leave nothing"},

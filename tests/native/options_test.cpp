@@ -246,7 +246,8 @@ TEST(Options, EveryMistakeHasItsLine) {
     } cases[] = {
         {{}, "a command is missing, as in viv run linux-riscv64; viv help lists them"},
         {{"rum"},
-         "rum: is no command; there are run, exec, lockstep, save, snapshot, publish, list, info, version, help; did "
+         "rum: is no command; there are run, exec, lockstep, save, snapshot, publish, lab, list, info, version, help; "
+         "did "
          "you mean run?"},
         {{"--kernel", "x"}, "--kernel: an option before the command; write viv run --kernel ..."},
         {{"run"}, "run: nothing to boot; name a guest (viv list guests), or give --kernel or --bios"},

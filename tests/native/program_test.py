@@ -92,7 +92,7 @@ class BadInputTest(ProgramTest):
 
     def test_options(self):
         self.refused("a command is missing")
-        self.refused("rum: is no command; there are run, exec, lockstep, save, snapshot, publish, list, info, version, help; did you mean run?",
+        self.refused("rum: is no command; there are run, exec, lockstep, save, snapshot, publish, lab, list, info, version, help; did you mean run?",
                      "rum")
         self.refused("run: unknown option --memroy; did you mean --memory?", "run", "--memroy", "1G")
         self.refused("--memory 1: a size needs a unit", *self.run_args(), "--memory", "1")
