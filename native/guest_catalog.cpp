@@ -12,11 +12,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include "native/host_posix.h"
+#include "native/toml.h"
 #include "native/user_files.h"
 #include "native/values.h"
 

@@ -11,13 +11,10 @@
 #include <optional>
 #include <set>
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include "native/host_posix.h"
 #include "native/lab/quality.h"
 #include "native/net_options.h"
+#include "native/toml.h"
 #include "native/user_files.h"
 #include "native/values.h"
 

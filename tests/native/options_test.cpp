@@ -200,6 +200,14 @@ TEST(Options, SaveListInfoVersion) {
     EXPECT_EQ(save.from.role, Endpoint::Role::connect);
     EXPECT_EQ(save.from.path, "vm.sock");
     EXPECT_EQ(save.file, "vm.saved");
+    const auto lab = parsed<LabOptions>({"lab", "--test", "--logs", "out", "--timeout", "60", "router.toml"});
+    EXPECT_EQ(lab.file, "router.toml");
+    EXPECT_EQ(lab.logs, "out");
+    EXPECT_EQ(lab.test, OnOff::on);
+    EXPECT_EQ(lab.check, OnOff::off);
+    EXPECT_EQ(lab.input, OnOff::on);
+    EXPECT_EQ(lab.timeout_ns, 60'000'000'000u);
+    EXPECT_EQ(parsed<LabOptions>({"lab", "--no-input", "router.toml"}).input, OnOff::off);
     const auto publish = parsed<PublishOptions>({"publish", "--type", "uname -a", "vm.saved", "public"});
     EXPECT_EQ(publish.from, "vm.saved");
     EXPECT_EQ(publish.folder, "public");
@@ -390,6 +398,8 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"list"}, "list: what? machines, guests or devices"},
         {{"save", "f", "--from", "stdio"}, "--from stdio: tcp:HOST:PORT or unix:PATH is needed"},
         {{"info"}, "info: what? host or jit"},
+        {{"lab"}, "lab: a file is missing, as in viv lab router.toml"},
+        {{"lab", "--test", "--check", "f"}, "lab: --check starts nothing; --test would have to"},
         {{"publish", "vm.saved"},
          "publish: a saved machine and a folder are needed, as in viv publish vm.saved public/vm"},
         {{"publish", "--name", "a/b", "vm.saved", "public"},
