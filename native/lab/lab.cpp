@@ -309,8 +309,7 @@ void Lab::follow_stop(u64 now_ns) {
 void Lab::live() {
     while (stage_ != Stage::over) {
         fabric_->turn();
-        const bool hear = hearing();
-        for (auto& member : members_) member->service(hear);
+        for (auto& member : members_) member->service([this] { return hearing(); });
         take_input();
         standard_->service();
         const u64 now_ns = EventLoop::now_ns();
@@ -320,10 +319,14 @@ void Lab::live() {
                              exit_timeout);
             stop();
         }
+        if (standard_->output_ended() && stage_ != Stage::stopping) {
+            code_ = 128 + SIGPIPE;
+            stop();
+        }
         if (stage_ == Stage::stopping) follow_stop(now_ns);
         if (stage_ == Stage::over) break;
         u64 wait_ns = fabric_->until_next_ns();
-        if (stage_ == Stage::stopping || !hear) wait_ns = std::min(wait_ns, second_ns / 10);
+        if (stage_ == Stage::stopping || !hearing()) wait_ns = std::min(wait_ns, second_ns / 10);
         if (options_.timeout_ns) wait_ns = std::min(wait_ns, second_ns);
         events_.poll(wait_ns);
     }

@@ -9,7 +9,7 @@ namespace viv::native {
 
 // The exit code of the program: 0; 1 if a machine did not start, its setup or a test failed; 2 for a bad file; 124
 // after
-// --timeout.
+// --timeout; 141 if nobody reads any more.
 int run_lab(const LabOptions& options);
 
 }  // namespace viv::native

@@ -112,13 +112,13 @@ void Member::run(std::string_view script, Done done) {
     unsent_ += fmt::format("sh -c {} </dev/null 2>&1; printf '\\n{}%d\\n' $?\n", quoted(script), mark_);
 }
 
-void Member::service(bool hear) {
+void Member::service(const Room& room) {
     if (shell_ == nullptr) return;
     unsent_.erase(0, shell_->write(bytes_of(unsent_)));
     shell_->service();
     console_stream_->service();
     take_console();
-    if (hear) take_lines();
+    take_lines(room);
     // The shell has read all that it will be given.
     if (finishing_ && unsent_.empty() && shell_->output_pending() == 0 && shell_in_) {
         shell_.reset();
@@ -140,8 +140,8 @@ void Member::take_console() {
     console_stream_->consume(bytes.size());
 }
 
-void Member::take_lines() {
-    while (true) {
+void Member::take_lines(const Room& room) {
+    while (room()) {
         const auto text = text_of(shell_->input());
         auto end = text.find('\n');
         if (end == std::string_view::npos && text.size() < longest_line && !shell_->input_closed()) return;
@@ -187,7 +187,7 @@ void Member::process_ended() {
     shell_->service();
     console_stream_->service();
     take_console();
-    take_lines();
+    take_lines([] { return true; });
     auto commands = std::exchange(commands_, {});
     for (const auto& done : commands) done(machine_gone);
     ended_();

@@ -25,6 +25,7 @@ public:
     // What a command's end is reported with if its machine has gone.
     static constexpr int machine_gone = -1;
     using Heard = std::function<void(std::string_view line)>;
+    using Room = std::function<bool()>;
     using Done = std::function<void(int exit_code)>;
 
     // `heard` gets what commands print; `ended` is called once, when the machine's process has.
@@ -38,8 +39,8 @@ public:
     Result<void> start(const std::vector<std::string>& arguments, const std::string& log);
     // A shell script, after those before it. It reads nothing, and its errors are output like the rest.
     void run(std::string_view script, Done done);
-    // Moves bytes; output is taken over only if `hear`.
-    void service(bool hear);
+    // Moves bytes; output is taken over only while there is `room` for it.
+    void service(const Room& room);
     bool running() const { return process_ > 0; }
     // No more commands: the shell ends, and the machine with it.
     void finish();
@@ -50,7 +51,7 @@ public:
     const std::string& last_words() const { return last_words_; }
 
 private:
-    void take_lines();
+    void take_lines(const Room& room);
     void take_line(std::string_view line);
     void take_console();
     void process_ended();

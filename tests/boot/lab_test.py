@@ -129,6 +129,21 @@ class Labs(unittest.TestCase):
             done = self.lab(path, "--no-input", "--timeout", "0.2")
             self.assertEqual((done.returncode, done.stderr), (124, "viv: lab: --timeout: 0.2 seconds are over\n"))
 
+    def test_much_output_comes_whole_and_a_reader_that_goes_ends_the_lab(self):
+        with lab_file() as path:
+            done = self.lab(path, lines="a seq 1 30000\na for i in $(seq 1 70000); do echo; done; echo end\n")
+            lines = done.stdout.splitlines()
+            self.assertEqual(lines[1:30001], [f"a| {number}" for number in range(1, 30001)])
+            self.assertEqual((lines[30001:-1], lines[-1]), (["a| "] * 70000, "a| end"))
+            process = subprocess.Popen([viv_process.VIV, "lab", str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment)
+            self.assertIn(b"ready", process.stdout.readline())
+            process.stdout.close()
+            process.stdin.write(b"a while :; do seq 1 1000; done\n")
+            process.stdin.flush()
+            self.assertEqual(process.wait(60 * viv_process.PATIENCE), 128 + signal.SIGPIPE)
+            process.stdin.close()
+        self.assertEqual(os.listdir(self.folder.name), [])
+
     def test_a_signal_ends_all(self):
         with lab_file() as path:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
