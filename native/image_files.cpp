@@ -34,6 +34,20 @@ Result<block::FileOpener::Opened> ImageFiles::open(const std::string& name, cons
     return open_named(path, block::Access::read_only);
 }
 
+Result<block::FileOpener::Opened> ImageFiles::open_part(const std::string& name, const std::string& image,
+                                                        block::Access access) {
+    const auto slash = image.rfind('/');
+    const auto folder = slash == std::string::npos ? std::string("./") : image.substr(0, slash + 1);
+    const auto path = slash == std::string::npos ? name : folder + name;
+    const bool inside = !name.empty() && name != "." && name != ".." &&
+                        name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+    // A link may lead out of the folder, too.
+    struct stat status {};
+    if (!inside || (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)))
+        return Error{fmt::format("{}: must be a file in the image's folder, and no link", name)};
+    return open_named(path, access);
+}
+
 Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path, block::Access access) {
     const FileAccess how = access == block::Access::read_write ? FileAccess::read_write
                            : locking_ == Locking::unlocked     ? FileAccess::read_only_unlocked

@@ -1,6 +1,6 @@
 // Disk images as files of the host: opening one with everything below it, and the rules for the files that images name.
 // Promises: a name inside an image is a path, relative to the image's folder, of a regular file or a block device, and
-// is opened for reading only; no other kind of name is followed.
+// is opened for reading only; no other kind of name is followed. Parts of an image are files of its own folder.
 #pragma once
 
 #include <string>
@@ -17,6 +17,7 @@ public:
 
     // As an image names it.
     Result<Opened> open(const std::string& name, const std::string& named_by) override;
+    Result<Opened> open_part(const std::string& name, const std::string& image, block::Access access) override;
     // As the user names it.
     Result<Opened> open_named(const std::string& path, block::Access access);
     // What open() would open.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <set>
 
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/raw.h"
@@ -51,10 +52,11 @@ constexpr FormatKind kinds[] = {
     {"qcow2", "QEMU's copy-on-write images, versions 2 and 3", is_qcow2, qcow2::open, qcow2::create,
      CreateOption::cluster_size | CreateOption::version | CreateOption::refcount_bits | CreateOption::lazy_refcounts |
          CreateOption::compression | CreateOption::backing},
-    {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat)},
+    {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat),
+     "monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat"},
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
     {"vpc", "Virtual PC's and Hyper-V's older images (VHD)", is_vhd, vhd::open, vhd::create,
-     CreateOption::subformat | CreateOption::exact_size, vhd::is_fixed},
+     CreateOption::subformat | CreateOption::exact_size, "dynamic fixed", vhd::is_fixed},
     {"vhdx", "Hyper-V's newer images", is_vhdx, nullptr, nullptr, 0},
     {"qcow", "QEMU's first copy-on-write images", is_qcow1, nullptr, nullptr, 0},
     {"qed", "images of QEMU's enhanced disk format", is_qed, nullptr, nullptr, 0},
@@ -127,6 +129,16 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         below.format = format;
         below.opener = options.opener;
         return open_level(std::move(*file), below, &level);
+    };
+    // One file twice would be two parts of the disk that are one, or a descriptor that its own guest writes.
+    context.open_part = [&options, image = opened.name, seen = std::set<std::string>{opened.identity}](
+                            const std::string& name) mutable -> Result<FileOpener::Opened> {
+        if (options.opener == nullptr)
+            return Error{fmt::format("{}: has a part in {}, and may not open others", image, name)};
+        auto part = options.opener->open_part(name, image, options.access);
+        if (!part.ok()) return Error{fmt::format("{}: its part {}", image, part.error().message)};
+        if (!seen.insert(part->identity).second) return Error{fmt::format("{}: names the file {} twice", image, name)};
+        return part;
     };
     return kind->open(std::move(opened.file), std::move(context));
 }

@@ -30,6 +30,8 @@ public:
     virtual ~FileOpener() = default;
     // `named_by`: Opened::name of the image that names it.
     virtual Result<Opened> open(const std::string& name, const std::string& named_by) = 0;
+    // A file that is a part of the image itself, in the image's folder and nowhere else.
+    virtual Result<Opened> open_part(const std::string& name, const std::string& image, Access access) = 0;
 };
 
 enum class Chain : u8 {
@@ -53,6 +55,9 @@ struct OpenContext {
     OpenOptions::Damage damage = OpenOptions::Damage::refused;
     // Null result: the chain is not wanted.
     std::function<Result<std::unique_ptr<Image>>(const std::string& name, const std::string& format)> open_backing;
+    // A file that is a part of the image, with the image's access; an error for one that it has been opened with
+    // already.
+    std::function<Result<FileOpener::Opened>(const std::string& name)> open_part;
 };
 
 enum class Compression : u8 { zlib, zstd };
@@ -64,8 +69,11 @@ struct CreateOptions {
     unsigned refcount_bits = 16;
     bool lazy_refcounts = false;
     Compression compression = Compression::zlib;
-    bool fixed = false;  // all of it allocated at once: VDI's static images, VHD's fixed ones
+    bool fixed = false;     // all of it allocated at once: VDI's static images
+    std::string subformat;  // one of the format's; empty: the usual
     std::string backing_file, backing_format;
+    // Makes an empty file beside the image, for formats of several files.
+    std::function<Result<std::unique_ptr<host::File>>(const std::string& name)> make_part;
     std::string file_name;        // without its folder, for formats that name their own file
     std::array<u8, 32> unique{};  // random: what tells this image from all others
 };
@@ -89,7 +97,8 @@ struct FormatKind {
     Result<std::unique_ptr<Image>> (*open)(std::unique_ptr<host::File> file, OpenContext context);  // null: cannot
     // Into an empty file. Null: cannot.
     Result<void> (*create)(host::File& file, const CreateOptions& options);
-    u16 create_options = 0;  // CreateOption
+    u16 create_options = 0;            // CreateOption
+    std::string_view subformats = {};  // names with spaces between, the usual first
     // For formats that show at the end of a file only. Null: it is not one.
     bool (*probe_end)(std::span<const u8, 512> tail) = nullptr;
     bool has(CreateOption option) const { return (create_options & static_cast<u16>(option)) != 0; }

@@ -87,6 +87,7 @@ public:
     virtual Result<Extent> extent(u64 offset, u64 length) = 0;
 
     virtual ImageDetails details() { return {}; }
+    virtual u64 allocated() { return file_->allocated(); }  // bytes that its files take on their host
     // The whole of one cluster (or the last, shorter one), compressed if that makes it smaller.
     virtual Result<void> write_compressed(u64 offset, std::span<const u8> in);
     virtual Result<void> resize(u64 size);

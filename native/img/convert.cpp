@@ -2,7 +2,6 @@
 // Promises: a target that was made for the copy is gone if the copy fails or is interrupted; one that was there before
 // is named as half-written.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -208,7 +207,7 @@ Result<int> convert(Arguments arguments) {
         options.size += image->size();
         sources.push_back(std::move(image));
     }
-    Made made = Made::over_another;
+    Made made;
     if (!no_create) {
         TRY(check_backing(wanted.target, true));
         TRY_SET(made, make(wanted.target));
@@ -216,10 +215,10 @@ Result<int> convert(Arguments arguments) {
     const Interruption interruption;
     const auto copied = copy_all(wanted, sources, options.size);
     if (copied.ok()) return exit_good;
-    if (made == Made::anew) unlink(wanted.target.path.c_str());
+    made.remove();
     const int signal = Interruption::signal();
-    const auto left = made == Made::anew ? fmt::format("{} is removed", wanted.target.path)
-                                         : fmt::format("{} is there half-written", wanted.target.path);
+    const auto left = made.anew ? fmt::format("{} is removed", wanted.target.path)
+                                : fmt::format("{} is there half-written", wanted.target.path);
     if (signal == 0) return Error{fmt::format("convert: {}; {}", copied.error().message, left)};
     complain(fmt::format("convert: interrupted; {}", left));
     return 128 + signal;

@@ -57,7 +57,7 @@ Result<Json> describe(block::Image& image) {
     json["filename"] = image.name();
     if (details.cluster_size != 0) json["cluster-size"] = details.cluster_size;
     json["format"] = image.format();
-    json["actual-size"] = image.file().allocated();
+    json["actual-size"] = image.allocated();
     if (!details.specific.empty()) {
         Json data;
         for (const auto& [key, value] : details.specific)
@@ -78,7 +78,7 @@ std::string human_text(block::Image& image) {
     const auto details = image.details();
     std::string text =
         fmt::format("image: {}\nfile format: {}\nvirtual size: {} ({} bytes)\ndisk size: {}\n", image.name(),
-                    image.format(), bytes_text(image.size()), image.size(), bytes_text(image.file().allocated()));
+                    image.format(), bytes_text(image.size()), image.size(), bytes_text(image.allocated()));
     if (details.cluster_size != 0) text += fmt::format("cluster_size: {}\n", details.cluster_size);
     if (details.dirty) text += "cleanly shut down: no\n";
     if (!details.backing_file.empty()) {
@@ -262,7 +262,9 @@ Result<int> map(Arguments arguments) {
             first = false;
         } else if (data) {
             text += fmt::format("{:<#16x}{:<#16x}{:<16}{}\n", row->start, extent.length,
-                                extent.file_offset ? fmt::format("{:#x}", *extent.file_offset) : "compressed",
+                                extent.file_offset  ? fmt::format("{:#x}", *extent.file_offset)
+                                : extent.compressed ? "compressed"
+                                                    : "another file",
                                 row->found.layer->name());
         }
         if (text.size() > 64 << 10) {

@@ -121,6 +121,15 @@ Result<bool> on_or_off(std::string_view key, std::string_view value) {
     return Error{fmt::format("-o {}={}: on or off is needed", key, value)};
 }
 
+std::vector<std::string_view> words_of(std::string_view text) {
+    std::vector<std::string_view> words;
+    while (!text.empty()) {
+        words.push_back(text.substr(0, text.find(' ')));
+        text.remove_prefix(std::min(text.size(), words.back().size() + 1));
+    }
+    return words;
+}
+
 Result<void> set_option(NewImage& image, const block::FormatKind& kind, const std::string& key,
                         const std::string& value) {
     using block::CreateOption;
@@ -162,11 +171,10 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         TRY_SET(options.fixed, on_or_off(key, value));
     } else if (key == "subformat") {
         TRY(has(CreateOption::subformat));
-        const std::string_view fixed = kind.name == "vpc" ? "fixed" : "",
-                               dynamic = kind.name == "vpc" ? "dynamic" : "monolithicSparse";
-        if (value != dynamic && (fixed.empty() || value != fixed))
-            return wrong(fixed.empty() ? std::string(dynamic) : fmt::format("{} or {}", dynamic, fixed));
-        options.fixed = value == fixed;
+        const auto known = words_of(kind.subformats);
+        if (std::find(known.begin(), known.end(), value) == known.end())
+            return wrong(fmt::format("{}", fmt::join(known, " or ")));
+        options.subformat = value;
     } else if (key == "force_size") {
         TRY(has(CreateOption::exact_size));
         TRY_SET(const bool on, on_or_off(key, value));
@@ -221,18 +229,32 @@ Result<Made> make(const NewImage& image) {
     TRY_SET(const auto* kind, block::find_format(image.format));
     if (kind->create == nullptr)
         return Error{fmt::format("{}: such images cannot be made by this version", image.format)};
+    Made made;
+    const auto new_file = [&](const std::string& path) -> Result<std::unique_ptr<host::File>> {
+        const bool there = access(path.c_str(), F_OK) == 0;
+        TRY_SET(auto file, create_file(path));
+        if (!there) made.files.push_back(path);
+        return file;
+    };
     const bool there = access(image.path.c_str(), F_OK) == 0;
-    TRY_SET(auto file, create_file(image.path));
+    made.anew = !there;
+    TRY_SET(auto file, new_file(image.path));
     auto options = image.options;
     options.size = align_up(options.size, 512);
-    options.file_name = image.path.substr(image.path.rfind('/') + 1);
+    const auto name_at = image.path.rfind('/') + 1;
+    options.file_name = image.path.substr(name_at);
+    options.make_part = [&](const std::string& name) { return new_file(image.path.substr(0, name_at) + name); };
     PosixEntropy().fill(options.unique);
-    if (auto made = kind->create(*file, options); !made.ok()) {
+    if (auto done = kind->create(*file, options); !done.ok()) {
         file.reset();
-        if (!there) unlink(image.path.c_str());
-        return Error{fmt::format("{}: {}", image.path, made.error().message)};
+        made.remove();
+        return Error{fmt::format("{}: {}", image.path, done.error().message)};
     }
-    return there ? Made::over_another : Made::anew;
+    return made;
+}
+
+void Made::remove() const {
+    for (const auto& path : files) unlink(path.c_str());
 }
 
 Result<Output> parse_output(const std::optional<std::string>& text) {

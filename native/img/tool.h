@@ -68,8 +68,12 @@ struct NewImage {
     block::CreateOptions options;
 };
 Result<void> parse_create_options(const std::string& list, NewImage& image);
-// Makes the file and the image in it. Says whether the file is new.
-enum class Made : u8 { anew, over_another };
+// Makes the file, and others that the format wants beside it, and the image in them.
+struct Made {
+    bool anew = false;               // the file was not there before
+    std::vector<std::string> files;  // that were not there before
+    void remove() const;             // these
+};
 Result<Made> make(const NewImage& image);
 // Makes sure that the image below is there, and sets the size if none was given.
 Result<void> check_backing(NewImage& image, bool size_given);

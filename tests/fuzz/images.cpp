@@ -48,6 +48,9 @@ private:
 class Opener final : public block::FileOpener {
 public:
     explicit Opener(std::span<const u8> content) : content_(content) {}
+    Result<Opened> open_part(const std::string& name, const std::string& image, block::Access) override {
+        return open(name, image);
+    }
     Result<Opened> open(const std::string& name, const std::string&) override {
         Opened opened;
         opened.name = name;

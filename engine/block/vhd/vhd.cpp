@@ -115,7 +115,7 @@ Result<void> create(host::File& file, const CreateOptions& options) {
     if (options.size == 0 || options.size > most_bytes)
         return Error{fmt::format("a VHD image has a disk of 512 bytes to 2040 GiB; {} bytes cannot be", options.size)};
     const std::span<const u8, 16> unique(options.unique.data(), 16);
-    if (options.fixed) {
+    if (options.subformat == "fixed") {
         TRY(file.resize(options.size));
         return file.write_at(options.size, make_footer(fixed_type, no_offset, options.size, unique));
     }

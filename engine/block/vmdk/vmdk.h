@@ -1,6 +1,8 @@
-// VMware's images in one file: monolithicSparse read and written, streamOptimized read.
-// Promises: the grain directory and its tables are inside the file and bounded by it; a process that is killed leaves
-// grains that nobody uses, at worst. Specification: VMware's Virtual Disk Format 5.0, hosted sparse extents.
+// VMware's images: monolithicSparse, monolithicFlat and twoGbMaxExtentSparse and -Flat read and written,
+// streamOptimized read.
+// Promises: descriptors and the tables of grains are inside their files and bounded by them; extents are files of the
+// image's own folder, none of them twice and none the descriptor; a process that is killed leaves grains that nobody
+// uses, at worst. Specification: VMware's Virtual Disk Format 5.0.
 #pragma once
 
 #include "engine/block/catalog.h"
