@@ -18,6 +18,7 @@ using namespace viv::netbridge;
 struct FuzzWire final : Wire {
     void want_write() override {}
     void end(Ended why) override { ended = why; }
+    void hold(Hold) override {}
     std::optional<Ended> ended;
 };
 

@@ -17,6 +17,7 @@ constexpr u64 self = 0x0102030405060708;
 struct FuzzWire final : Wire {
     void want_write() override {}
     void end(Ended) override {}
+    void hold(Hold) override {}
 };
 
 struct FuzzBus final : Bus {
