@@ -2,7 +2,6 @@
 #include "native/lab/lab.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "native/host_posix.h"
 #include "native/lab/fabric.h"
 #include "native/lab/member.h"
+#include "native/lab/quality.h"
 #include "native/lab/scripts.h"
 #include "native/session.h"
 #include "native/terminal.h"
@@ -126,7 +126,7 @@ std::vector<std::string> Lab::arguments_of(const MachinePlan& machine) const {
         words.insert(words.end(), {"--net", Fabric::card_option(machine, card, folder_->path())});
     words.insert(words.end(), machine.options.begin(), machine.options.end());
     if (sets_up_cards(machine)) {
-        // The guests of the catalogue then leave their cards alone.
+        // linux-riscv64 then leaves its cards alone; the script stops other guests' managers.
         const auto append = std::find(words.begin(), words.end(), "--append");
         if (append == words.end())
             words.insert(words.end(), {"--append", "viv.net=manual"});
@@ -299,7 +299,7 @@ void Lab::follow_stop(u64 now_ns) {
         return;
     }
     const int wanted = now_ns - stop_ns_ > stop_patience_ns + kill_patience_ns ? SIGKILL
-                       : now_ns - stop_ns_ > stop_patience_ns || signal_       ? SIGTERM
+                       : now_ns - stop_ns_ > stop_patience_ns                  ? SIGTERM
                                                                                : 0;
     if (wanted == stop_signal_) return;
     stop_signal_ = wanted;

@@ -169,7 +169,10 @@ void Member::take_line(std::string_view line) {
     if (!line.empty()) heard_(line);
 }
 
-void Member::finish() { finishing_ = true; }
+void Member::finish() {
+    finishing_ = true;
+    if (!commands_.empty()) kill(SIGINT);
+}
 
 void Member::kill(int signal) {
     if (process_ > 0) ::kill(process_, signal);

@@ -42,7 +42,8 @@ public:
     // Moves bytes; output is taken over only while there is `room` for it.
     void service(const Room& room);
     bool running() const { return process_ > 0; }
-    // No more commands: the shell ends, and the machine with it.
+    // No more commands: one that runs is interrupted, the shell ends, and the machine with it, as after any command of
+    // viv exec.
     void finish();
     void kill(int signal);
 

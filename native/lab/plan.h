@@ -62,7 +62,4 @@ struct Plan {
 Result<Plan> read_plan(std::string_view text, const std::string& name);
 Result<Plan> read_plan_file(const std::string& path);
 
-// "latency=20ms,loss=1%": what a link's keys say, for changing one while it runs. "" is a perfect link.
-Result<net::LinkQuality> parse_quality(std::string_view text);
-
 }  // namespace viv::native::lab

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <optional>
 
-#include "native/lab/plan.h"
 #include "native/values.h"
 
 namespace viv::native::lab {

@@ -18,5 +18,7 @@ constexpr bool is_quality_key(std::string_view key) {
 
 // Takes over one of them; the error says what would be right.
 Result<void> set_quality(net::LinkQuality& quality, std::string_view key, std::string_view value);
+// "latency=20ms,loss=1%": all that is to be said of a link, for changing one while it runs. "" is a perfect one.
+Result<net::LinkQuality> parse_quality(std::string_view text);
 
 }  // namespace viv::native::lab

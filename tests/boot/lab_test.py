@@ -4,10 +4,10 @@ import contextlib
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
 import viv_process
@@ -150,7 +150,8 @@ class Labs(unittest.TestCase):
                 process = subprocess.Popen([viv_process.VIV, "lab", "--no-input", str(path)], stdout=subprocess.PIPE, text=True,
                                            env=self.environment)
                 self.assertIn("2 machines ready", process.stdout.readline())
-                children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                children = [os.pidfd_open(int(child))
+                            for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
                 self.assertEqual(len(children), 2)
                 process.send_signal(number)
                 process.wait(60 * viv_process.PATIENCE)
@@ -158,10 +159,26 @@ class Labs(unittest.TestCase):
                 self.assertEqual(process.returncode, -number)
                 if number != signal.SIGKILL:
                     self.assertEqual(os.listdir(self.folder.name), [])
-                deadline = time.monotonic() + 30 * viv_process.PATIENCE
-                while any(os.path.exists(f"/proc/{child}/exe") for child in children) and time.monotonic() < deadline:
-                    os.sched_yield()
-                self.assertEqual([child for child in children if os.path.exists(f"/proc/{child}/exe")], [])
+                for child in children:
+                    self.assertTrue(select.select([child], [], [], 30 * viv_process.PATIENCE)[0], "a machine has outlived its lab")
+                    os.close(child)
+
+    def test_an_interrupted_lab_powers_machines_off_that_keep_something(self):
+        with lab_file() as path:
+            disk = path.parent / "disk.img"
+            disk.write_bytes(bytes(1 << 20))
+            path.write_text(path.read_text().replace("[machine.a]", f'[machine.a]\ndisks = ["file={disk},format=raw"]'))
+            process = subprocess.Popen([viv_process.VIV, "lab", "--logs", str(path.parent / "logs"), str(path)], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, env=self.environment)
+            self.assertIn("2 machines ready", process.stdout.readline())
+            process.stdin.write("a echo begun; sleep 1000\n")
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), "a| begun\n")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(60 * viv_process.PATIENCE), -signal.SIGINT)
+            process.stdin.close()
+            process.stdout.close()
+            self.assertIn("Power down", (path.parent / "logs" / "a.log").read_text(errors="replace"))
 
 
 class Files(unittest.TestCase):

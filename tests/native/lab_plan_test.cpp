@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "native/lab/quality.h"
 #include "native/lab/scripts.h"
 
 namespace viv::native::lab {
