@@ -104,7 +104,7 @@ public:
                 if (kind.bus == DeviceBus::virtio_mmio && on_mmio++ >= 8) continue;
                 DeviceSpec spec;
                 spec.name = kind.name;
-                spec.properties["packed"] = "on";
+                if (kind.name.starts_with("virtio-")) spec.properties["packed"] = "on";
                 if (kind.name.find("blk") != std::string_view::npos)
                     spec.disk =
                         block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_write).value();

@@ -81,6 +81,8 @@ TEST(LabPlan, EachMistakeIsALineThatSaysWhatIsRight) {
     const auto link = [&](const std::string& keys) { return told(machine + "link = [{" + keys + "}]\n"); };
     EXPECT_EQ(told(""), "f:1: a lab needs a machine: [machine.NAME] with guest = \"linux-riscv64\"");
     EXPECT_EQ(told("x = [").substr(0, 4), "f:1:");
+    EXPECT_EQ(told("\u00e9 = 1").substr(0, 4), "f:1:") << "letters that no key may have";
+    EXPECT_EQ(told("title = \"\"\"\\\n  \u00e9t\u00e9\"\"\"\n" + machine), "(good)") << "and that any text may";
     EXPECT_EQ(told("[machine.a]\n"), "f:1: machine a: guest is missing; viv list guests shows them");
     EXPECT_EQ(told(machine + "memroy = \"1G\"\n"),
               "f:4: memroy is not known; a machine has guest, memory, cpus, append, disks, options, setup, link; did "
