@@ -8,23 +8,17 @@
 #include <string>
 #include <string_view>
 
+#include "engine/control/control_session.h"
 #include "native/stream_source.h"
 
 namespace viv::native {
-
-class ControlSession {
-public:
-    virtual ~ControlSession() = default;
-    virtual void receive(std::span<const u8> bytes) = 0;
-};
 
 class ControlPort {
 public:
     static constexpr usize reply_limit = 8 << 20;  // bytes that wait for a client
 
-    using Send = std::function<void(std::string_view)>;
     // Makes the session of a client that has just connected; it may send at once.
-    using Accept = std::function<std::unique_ptr<ControlSession>(Send send)>;
+    using Accept = std::function<std::unique_ptr<ControlSession>(ControlSession::Send send)>;
 
     ControlPort(std::unique_ptr<StreamSource> source, Accept accept);
     // On standard input and output; there is one client, and its end is ended().

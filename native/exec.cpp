@@ -261,8 +261,8 @@ void Exec::live() {
 }
 
 int Exec::execute() {
-    if (options_.qmp) controls_.push_back({"--qmp", *options_.qmp, ControlEndpoint::Protocol::qmp});
-    if (options_.gdb) controls_.push_back({"--gdb", *options_.gdb, ControlEndpoint::Protocol::gdb});
+    if (options_.qmp) controls_.push_back({"--qmp", *options_.qmp, ControlProtocol::qmp});
+    if (options_.gdb) controls_.push_back({"--gdb", *options_.gdb, ControlProtocol::gdb});
     if (auto good = check(); !good.ok()) return complain(good.error(), exit_bad_input);
     if (const int code = ensure_guest(catalog_, options_.machine.guest); code != 0)
         return code == exit_bad_input ? code : exit_exec_failed;

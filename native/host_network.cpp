@@ -1,4 +1,4 @@
-// Queue, pausing and the list of back ends. See host_network.h.
+// The list of back ends, and how each is opened. See host_network.h.
 #include "native/host_network.h"
 
 #include "engine/lang/check.h"
@@ -11,54 +11,18 @@
 
 namespace viv::native {
 
-HostNetwork::HostNetwork(Networks& networks) : networks_(networks) { networks_.open_.push_back(this); }
+HostNetwork::HostNetwork(Networks& networks) : networks_(networks), intake_([this] { flow_changed(); }) {
+    networks_.open_.push_back(this);
+}
 HostNetwork::~HostNetwork() { std::erase(networks_.open_, this); }
 
+// Only from here on flow_changed() can be called: the whole object is there.
 void HostNetwork::attach(net::NetDevice* device) {
-    queue_.attach(device);
-    update_flow();
+    intake_.attach(device);
+    intake_.set_running(networks_.running());
 }
 
-void HostNetwork::receive_ready() {
-    if (networks_.running()) queue_.deliver();
-    update_flow();
-}
-
-void HostNetwork::hand_on(std::span<const u8> frame, const net::Offload& offload) {
-    if (networks_.running())
-        queue_.put(frame, offload);
-    else
-        queue_.keep(frame, offload);
-    update_flow();
-}
-
-void HostNetwork::deliver(std::span<const u8> frame) {
-    const auto takes = device() != nullptr ? device()->takes() : net::NetDevice::Takes{};
-    const auto emit = [this](std::span<const u8> each, const net::Offload& offload) { hand_on(each, offload); };
-    if (takes.checked) return joiner_.add(frame, takes, emit);
-    joiner_.flush(emit);
-    hand_on(frame, {});
-}
-
-void HostNetwork::deliver_offloaded(std::span<u8> frame, const net::Offload& offload) {
-    flush();
-    const auto takes = device() != nullptr ? device()->takes() : net::NetDevice::Takes{};
-    if (net::is_taken(takes, frame, offload)) return hand_on(frame, offload);
-    net::finish_frame(frame, offload, [this](std::span<const u8> each) { hand_on(each, {}); });
-}
-
-void HostNetwork::flush() {
-    if (joiner_.empty()) return;
-    joiner_.flush([this](std::span<const u8> frame, const net::Offload& offload) { hand_on(frame, offload); });
-}
-
-void HostNetwork::update_flow() {
-    // Once it has been stopped, it goes on only when the queue is empty.
-    const bool now = networks_.running() && (flowing_ ? !queue_.half_full() : queue_.empty());
-    if (now == flowing_) return;
-    flowing_ = now;
-    flow_changed();
-}
+void HostNetwork::receive_ready() { intake_.device_ready(); }
 
 void Networks::flush() {
     for (HostNetwork* each : open_) each->flush();
@@ -71,12 +35,12 @@ void Networks::follow(Machine& machine) {
 
 void Networks::stopped(StopReason) {
     running_ = false;
-    for (HostNetwork* each : open_) each->update_flow();
+    for (HostNetwork* each : open_) each->intake_.set_running(false);
 }
 
 void Networks::resumed() {
     running_ = true;
-    for (HostNetwork* each : open_) each->receive_ready();
+    for (HostNetwork* each : open_) each->intake_.set_running(true);
 }
 
 Result<std::unique_ptr<net::NetBackend>> Networks::open(const NetOption& option) {

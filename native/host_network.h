@@ -1,7 +1,6 @@
 // What back ends of networks on this host have in common, and the list of those that a machine has.
-// Promises: frames for a guest that has no buffers wait in a bounded queue, and the back end is asked to slow its
-// source down; while the machine is paused nothing is handed over, so that its memory stays as it is. Everything is
-// called between slices, but for what devices call: that may come from a hart's thread while the main thread waits.
+// Promises: those of net/intake.h. Everything is called between slices, but for what devices call: that may come from a
+// hart's thread while the main thread waits.
 #pragma once
 
 #include <memory>
@@ -10,9 +9,8 @@
 
 #include "engine/control/machine.h"
 #include "engine/lang/log.h"
-#include "engine/net/frame_queue.h"
+#include "engine/net/intake.h"
 #include "engine/net/net.h"
-#include "engine/net/segments.h"
 #include "native/event_loop.h"
 #include "native/net_options.h"
 
@@ -65,26 +63,22 @@ public:
     void receive_ready() final;
 
 protected:
-    // A frame for the guest; it is dropped if the queue is full. TCP segments wait until flush() for more of their
-    // connection, if the card takes them joined.
-    void deliver(std::span<const u8> frame);
-    // The same of one that lacks something; it is the caller's own memory, and may be changed.
-    void deliver_offloaded(std::span<u8> frame, const net::Offload& offload);
-    void flush();
+    // As net::Intake's, of frames for the guest.
+    void deliver(std::span<const u8> frame) { intake_.deliver(frame); }
+    void deliver_offloaded(std::span<u8> frame, const net::Offload& offload) {
+        intake_.deliver_offloaded(frame, offload);
+    }
+    void flush() { intake_.flush(); }
     // Whether more frames are welcome now. When that changes, flow_changed() is called.
-    bool flowing() const { return flowing_; }
+    bool flowing() const { return intake_.flowing(); }
     virtual void flow_changed() = 0;
     EventLoop& events() { return networks_.events(); }
 
 private:
     friend class Networks;
-    void update_flow();
-    void hand_on(std::span<const u8> frame, const net::Offload& offload);
 
     Networks& networks_;
-    net::FrameQueue queue_;
-    net::SegmentJoiner joiner_;
-    bool flowing_ = false;
+    net::Intake intake_;
 };
 
 }  // namespace viv::native

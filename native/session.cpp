@@ -4,49 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "engine/control/gdbstub.h"
-#include "engine/control/monitor.h"
-#include "engine/control/qmp.h"
-
 namespace viv::native {
 
 namespace {
-
-using Protocol = ControlEndpoint::Protocol;
-
-class PromptClient final : public ControlSession {
-public:
-    PromptClient(Machine& machine, CommandHost& host, ControlPort::Send send)
-        : session_(machine, host, MonitorSession::Echo::off, std::move(send)) {
-        session_.start();
-    }
-    void receive(std::span<const u8> bytes) override { session_.receive(bytes); }
-
-private:
-    MonitorSession session_;
-};
-
-class QmpClient final : public ControlSession {
-public:
-    QmpClient(Machine& machine, CommandHost& host, ControlPort::Send send) : session_(machine, host, std::move(send)) {
-        session_.start();
-    }
-    void receive(std::span<const u8> bytes) override { session_.receive(bytes); }
-
-private:
-    QmpSession session_;
-};
-
-class GdbClient final : public ControlSession {
-public:
-    GdbClient(Machine& machine, CommandHost& host, ControlPort::Send send) : stub_(machine, host, std::move(send)) {
-        stub_.connected();
-    }
-    void receive(std::span<const u8> bytes) override { stub_.receive(bytes); }
-
-private:
-    GdbStub stub_;
-};
 
 constexpr u64 client_patience_ns = 2'000'000'000;
 
@@ -86,19 +46,10 @@ Result<void> Session::check_controls(const std::vector<ControlEndpoint>& control
     return {};
 }
 
-std::unique_ptr<ControlSession> Session::accept(Protocol protocol, ControlPort::Send send) {
-    switch (protocol) {
-        case Protocol::prompt: return std::make_unique<PromptClient>(*machine_, program, std::move(send));
-        case Protocol::qmp: return std::make_unique<QmpClient>(*machine_, program, std::move(send));
-        case Protocol::gdb: break;
-    }
-    return std::make_unique<GdbClient>(*machine_, program, std::move(send));
-}
-
 Result<void> Session::open_controls(const std::vector<ControlEndpoint>& controls) {
     for (const auto& control : controls) {
-        const auto make_client = [this, protocol = control.protocol](ControlPort::Send send) {
-            return accept(protocol, std::move(send));
+        const auto make_client = [this, protocol = control.protocol](ControlSession::Send send) {
+            return make_control_session(protocol, *machine_, program, std::move(send));
         };
         std::unique_ptr<ControlPort> port;
         if (control.endpoint.kind == Endpoint::Kind::stdio) {

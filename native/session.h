@@ -28,10 +28,9 @@ int complain(const Error& error, int code);
 int ensure_guest(const GuestCatalog& catalog, const std::string& name);
 
 struct ControlEndpoint {
-    enum class Protocol : u8 { prompt, qmp, gdb };
     std::string option;
     Endpoint endpoint;
-    Protocol protocol = Protocol::prompt;
+    ControlProtocol protocol = ControlProtocol::monitor;
 };
 
 class Session {
@@ -65,8 +64,6 @@ public:
     void drain_controls(const std::function<bool()>& go_on);
 
 private:
-    std::unique_ptr<ControlSession> accept(ControlEndpoint::Protocol protocol, ControlPort::Send send);
-
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<MachineLoop> loop_;
     std::vector<std::unique_ptr<ControlPort>> controls_;

@@ -12,7 +12,7 @@ namespace {
 // A session that answers in capitals.
 class Shouting final : public ControlSession {
 public:
-    explicit Shouting(ControlPort::Send send) : send_(std::move(send)) { send_("hello\n"); }
+    explicit Shouting(ControlSession::Send send) : send_(std::move(send)) { send_("hello\n"); }
     void receive(std::span<const u8> bytes) override {
         std::string text(bytes.begin(), bytes.end());
         for (char& letter : text) letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter;
@@ -21,7 +21,7 @@ public:
     static inline int repeat = 1;
 
 private:
-    ControlPort::Send send_;
+    ControlSession::Send send_;
 };
 
 class ControlPorts : public ::testing::Test {
@@ -38,7 +38,7 @@ protected:
         endpoint.path = folder + "/s";
         auto source = StreamSource::open(loop, "--qmp", endpoint);
         ASSERT_TRUE(source.ok());
-        port = std::make_unique<ControlPort>(std::move(*source), [this](ControlPort::Send send) {
+        port = std::make_unique<ControlPort>(std::move(*source), [this](ControlSession::Send send) {
             sessions++;
             return std::make_unique<Shouting>(std::move(send));
         });

@@ -51,11 +51,11 @@ class End(Relay):
 class Tunnel:
     """A relay that wants tokens, and both kinds of ends."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.stack = contextlib.ExitStack()
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         (self.folder / "secret").write_text(os.urandom(32).hex())
-        self.relay = self.stack.enter_context(Relay("--tunnels", "--secret-file", str(self.folder / "secret")))
+        self.relay = self.stack.enter_context(Relay("--tunnels", "--secret-file", str(self.folder / "secret"), *options))
 
     def __enter__(self):
         return self

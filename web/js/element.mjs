@@ -26,7 +26,7 @@ pre { max-height: 24rem; overflow: auto; background: Canvas; border-top: 1px sol
 `);
 
 // What an element's attributes say about its machine, as options of Vivarium.start().
-const texts = ["guest", "guests", "restore", "append", "jit"];
+const texts = ["guest", "guests", "restore", "append", "jit", "net"];
 const sizes = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
 export class VivariumElement extends HTMLElement {

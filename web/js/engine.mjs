@@ -37,6 +37,7 @@ class Machine {
   #handle;
   #source = 0;
   #saving;
+  #page = 0; // the page's own client of the QMP server
 
   constructor(module) {
     this.#module = module;
@@ -68,12 +69,12 @@ class Machine {
   }
 
   // description: {name, board, cpu, append, memory, cpus, seed, deterministic, jit, jitCache, kernel, initrd, bios,
-  // ports}; see
-  // web/worker/session.h.
+  // ports, net}; see web/worker/session.h.
   start(description) {
     const ok = this.#with(encoder.encode(JSON.stringify(description)), (at, length) =>
       this.#module._viv_start(this.#handle, at, length));
     if (!ok) throw problem(this.#text());
+    this.#page = this.openControl("qmp");
   }
 
   // A saved machine, to be opened by open(); the source is kept until free(). It is an object with
@@ -90,10 +91,11 @@ class Machine {
     const [identity, where] = this.#text().split(" ");
     return { identity, isPublished: where === "outside" };
   }
-  // Instead of start(), after look(): the machine goes on at once, and reads the source as it needs it. wishes: {jit, jitCache, ports}.
+  // Instead of start(), after look(): the machine goes on at once, and reads the source as it needs it. wishes: {jit, jitCache, ports, net}.
   open(wishes = {}) {
     const ok = this.#with(encoder.encode(JSON.stringify(wishes)), (at, length) => this.#module._viv_open(this.#handle, at, length));
     if (!ok) throw problem(this.#text(), LoadError);
+    this.#page = this.openControl("qmp");
   }
   // Saves the machine while it runs: calls of run() carry it on. A promise of a Blob, in the format of `viv save`.
   save() {
@@ -166,12 +168,42 @@ class Machine {
 
   // Text to the machine's QMP server; returns its answers, and takeEvents() what it has told since.
   qmp(text) {
-    this.#with(encoder.encode(text), (at, length) => this.#module._viv_qmp(this.#handle, at, length));
-    return this.#text();
+    this.tellControl(this.#page, encoder.encode(text));
+    return this.takeEvents();
   }
   takeEvents() {
-    this.#module._viv_take_events(this.#handle);
-    return this.#text();
+    return decoder.decode(this.takeControl(this.#page).bytes);
+  }
+
+  // A client of the machine's "monitor", "qmp" or "gdb" has come; returns its number.
+  openControl(protocol) {
+    const number = this.#with(encoder.encode(protocol), (at, length) => this.#module._viv_open_control(this.#handle, at, length));
+    if (number === 0) throw new MachineError(this.#text());
+    return number;
+  }
+  closeControl(number) {
+    this.#module._viv_close_control(this.#handle, number);
+  }
+  tellControl(number, bytes) {
+    this.#with(bytes, (at, length) => this.#module._viv_tell_control(this.#handle, number, at, length));
+  }
+  // What it has been told since the last call; whole: that is all of it.
+  takeControl(number) {
+    const whole = this.#module._viv_take_control(this.#handle, number) > 0;
+    return { bytes: this.#bytes(), whole };
+  }
+
+  // A frame for the guest's network card, and those that it has sent since the last call.
+  giveFrame(frame) {
+    this.#with(frame, (at, length) => this.#module._viv_give_frame(this.#handle, at, length));
+  }
+  takeFrames() {
+    this.#module._viv_take_frames(this.#handle);
+    const all = this.#bytes();
+    const view = new DataView(all.buffer);
+    const frames = [];
+    for (let at = 0, size; at < all.length; at += 4 + size) frames.push(all.subarray(at + 4, at + 4 + (size = view.getUint32(at, true))));
+    return frames;
   }
 
   // Calls use(place, length) with a copy of the bytes in the module's memory.

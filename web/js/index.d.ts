@@ -13,6 +13,26 @@ export interface Progress {
   total: number;
 }
 
+/** A relay's room: netbridge's URL, or several of which one is enough. */
+export type Net = string | URL | readonly (string | URL)[] | {
+  url: string | URL | readonly (string | URL)[];
+  /** As `netbridge token --room` prints it. */
+  token?: string;
+  /** The card's address, as 52:54:00:12:34:56; random if it is not given. */
+  mac?: string;
+};
+/** What clients of the machine's can be offered through a relay's tunnel. */
+export type Offered = "monitor" | "qmp" | "gdb";
+/** A tunnel's URL, as wss://relay.example.org/tunnel/NAME, and its token, as `netbridge token --offer` prints it. */
+export type Tunnel = string | URL | { url: string | URL; token?: string };
+export interface Relayed {
+  /** The machine's network card, or a tunnel. */
+  of: "net" | Offered;
+  connected: boolean;
+  /** Why it is not. It is tried again. */
+  problem?: string;
+}
+
 export interface Options {
   /** A guest's name, whose guest.json is in the folder `guests`; or the URL of a guest's folder. */
   guest?: string;
@@ -40,6 +60,10 @@ export interface Options {
   /** The console port of the guest's agent; empty: the guest has none. */
   agent?: string;
 
+  /** The machine has a network card, whose cable leads into a relay's room. */
+  net?: Net;
+  /** Tunnels for clients of the machine's, from the start. */
+  offers?: Partial<Record<Offered, Tunnel>>;
   /** Files that the guest gets before start() resolves, by their paths there. The guest needs an agent for that. */
   files?: Record<string, Data | Blob>;
   /** Typed at the serial console when the guest waits for a user (as its guest.json says), or at once if it is opened. */
@@ -50,6 +74,7 @@ export interface Options {
   onState?: (state: State) => void;
   onProgress?: (progress: Progress) => void;
   onError?: (error: Error) => void;
+  onRelay?: (relayed: Relayed) => void;
 }
 
 export interface ExecOptions {
@@ -75,6 +100,8 @@ export interface Events {
   serial: Uint8Array;
   progress: Progress;
   error: Error;
+  /** A relay has been reached, or lost. */
+  relay: Relayed;
 }
 
 export class Vivarium {
@@ -99,6 +126,10 @@ export class Vivarium {
   save(): Promise<Blob>;
   /** This machine becomes the saved one; what it was is gone. */
   restore(saved: string | URL | Blob): Promise<void>;
+  /** Whoever attaches to the tunnel is a client of the machine's debugger stub, QMP server or monitor, as long as the page is there. */
+  offer(protocol: Offered, tunnel: Tunnel): void;
+  /** The tunnel's clients are gone, and it has no end here any more. */
+  withdraw(protocol: Offered): void;
   /** No time passes in the guest until resume(). */
   pause(): void;
   resume(): void;

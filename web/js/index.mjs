@@ -5,12 +5,14 @@
 import { Agent, bytesOf } from "./agent.mjs";
 import { AgentError, LoadError, MachineError, unpackError } from "./errors.mjs";
 import { fetchJson } from "./fetching.mjs";
+import { offerUrl, relayUrl } from "./relay.mjs";
 
 export * from "./errors.mjs";
 
 const node = globalThis.process?.versions?.node;
 const usualAgent = "org.vivarium.agent.0";
 const blobs = ["kernel", "initrd", "bios"];
+const offered = ["monitor", "qmp", "gdb"];
 const fields = ["name", "board", "cpu", "append", "memory", "cpus", "seed", "deterministic", "jit", "jitCache"];
 
 const here = globalThis.document?.baseURI ?? import.meta.url;
@@ -32,8 +34,21 @@ async function makeWorker() {
   }
 }
 
+// Of the option `net`: the relays' URLs, and the card's address if one is given.
+function readNet(net) {
+  if (net === undefined) return {};
+  const plain = typeof net === "string" || net instanceof URL || Array.isArray(net);
+  const { url, token, mac } = plain ? { url: net } : net;
+  const urls = (Array.isArray(url) ? url : [url]).map((each) => relayUrl(each, { base: here, token }));
+  if (urls.length === 0) throw new LoadError("net: needs the URL of a relay's room");
+  return { urls, mac };
+}
+// Machines of many pages may meet in a room: two with one address would be a fault that nobody finds.
+const randomMac = () => ["52:54:00", ...Array.from(crypto.getRandomValues(new Uint8Array(3)), (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+
 // What is to be posted to a worker for a new machine; ready: what its console shows when it waits for a user.
-async function describe({ guest, guests = new URL("../guests/", import.meta.url), agent, ...options }) {
+async function describe({ guest, guests = new URL("../guests/", import.meta.url), agent, net, ...options }) {
+  const { urls, mac = randomMac() } = readNet(net);
   let folder = here;
   let published = {};
   if (guest !== undefined) {
@@ -46,6 +61,7 @@ async function describe({ guest, guests = new URL("../guests/", import.meta.url)
     const value = options[field] ?? published[field];
     if (value !== undefined) description[field] = value;
   }
+  if (urls) description.net = { mac };
   const files = {};
   for (const part of blobs) {
     const [given, base] = options[part] !== undefined ? [options[part], here] : [published[part], folder];
@@ -54,14 +70,16 @@ async function describe({ guest, guests = new URL("../guests/", import.meta.url)
     if (given instanceof Blob) files[part] = new Uint8Array(await given.arrayBuffer());
     else files[part] = typeof given === "string" || given instanceof URL ? absolute(given, base) : bytesOf(given);
   }
-  return { request: { do: "start", description, files }, ready: published.ready };
+  return { request: { do: "start", description, files, net: urls }, ready: published.ready };
 }
 
-function describeSaved(saved, { agent = usualAgent, jit, jitCache }) {
+function describeSaved(saved, { agent = usualAgent, jit, jitCache, net }) {
   const wishes = { ports: agent ? [agent] : [] };
+  const { urls } = readNet(net);
+  if (urls) wishes.net = {};
   if (jit !== undefined) wishes.jit = jit;
   if (jitCache !== undefined) wishes.jitCache = jitCache;
-  return { do: "open", wishes, ...(saved instanceof Blob ? { blob: saved } : { url: absolute(saved) }) };
+  return { do: "open", wishes, net: urls, ...(saved instanceof Blob ? { blob: saved } : { url: absolute(saved) }) };
 }
 
 export class Vivarium {
@@ -74,14 +92,16 @@ export class Vivarium {
   #listeners = new Map();
   #starting; // {done, failed} of the machine that is being started
   #saving = [];
+  #offers = new Map(); // of each protocol the tunnel's URL
 
   static async start(options = {}) {
-    const { signal, files = {}, onSerial, onProgress, onState, onError } = options;
+    const { signal, files = {}, offers = {}, onSerial, onProgress, onState, onError, onRelay } = options;
     signal?.throwIfAborted();
     const vm = new Vivarium();
     vm.#options = options;
-    for (const [event, listener] of Object.entries({ serial: onSerial, progress: onProgress, state: onState, error: onError }))
+    for (const [event, listener] of Object.entries({ serial: onSerial, progress: onProgress, state: onState, error: onError, relay: onRelay }))
       if (listener) vm.on(event, listener);
+    for (const [protocol, where] of Object.entries(offers)) vm.offer(protocol, where);
     const abort = () => vm.#end("off", signal.reason);
     signal?.addEventListener("abort", abort, { once: true });
     try {
@@ -145,6 +165,15 @@ export class Vivarium {
     await this.#launch(describeSaved(saved, this.#options));
   }
 
+  offer(protocol, where) {
+    if (!offered.includes(protocol)) throw new MachineError(`${protocol}: cannot be offered; there are ${offered.join(", ")}`);
+    const { url, token } = typeof where === "string" || where instanceof URL ? { url: where } : where;
+    this.#setOffer(protocol, offerUrl(url, { base: here, token }));
+  }
+  withdraw(protocol) {
+    this.#setOffer(protocol, undefined);
+  }
+
   pause() {
     this.#post({ do: "pause" });
     this.#become("paused");
@@ -160,6 +189,12 @@ export class Vivarium {
     this.#end("off", new MachineError("the machine has been stopped"));
   }
 
+  #setOffer(protocol, url) {
+    if (url === undefined) this.#offers.delete(protocol);
+    else this.#offers.set(protocol, url);
+    // A machine that is still to come gets all of them.
+    if (this.#worker && !this.#starting) this.#post({ do: "offer", protocol, url });
+  }
   // As soon as the console has shown `ready`.
   #typeAt(ready, text) {
     const decoder = new TextDecoder();
@@ -209,6 +244,7 @@ export class Vivarium {
       this.#starting = { done, failed };
       worker.postMessage(request);
     });
+    for (const [protocol, url] of this.#offers) this.#post({ do: "offer", protocol, url });
     this.#become("running");
   }
 
@@ -221,6 +257,7 @@ export class Vivarium {
     }
     if (data.event === "output") this.#tell("serial", data.bytes);
     if (data.event === "port") this.#hearPort(data, restored);
+    if (data.event === "relay") this.#tell("relay", { of: data.of, connected: data.connected, problem: data.problem });
     if (data.event === "saved") this.#saving.shift().done(data.blob);
     if (data.event === "unsaved") this.#saving.shift().failed(unpackError(data.error));
     if (data.event === "ended") {

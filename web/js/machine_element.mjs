@@ -1,4 +1,4 @@
-// <vivarium-machine guest="NAME" autostart poster="URL">: a machine with its terminal. Attributes: guest, guests, restore, append, memory (512M), cpus, jit,
+// <vivarium-machine guest="NAME" autostart poster="URL">: a machine with its terminal. Attributes: guest, guests, restore, append, memory (512M), cpus, jit, net,
 // cmd (typed when the guest waits for a user), autostart (as soon as it is on the screen), poster, label. Property `vm`: the machine, while there is one.
 // Events that bubble: "vivarium-state" (detail: the state) and "vivarium-error" (detail: the error).
 

@@ -1,14 +1,18 @@
 // A worker that is one machine, of a browser or of Node; index.mjs is its other end. It is posted one of
-//   {do: "start", description, files: {name: URL or Uint8Array}}, {do: "open", url} or {do: "open", blob}, with wishes: {jit, jitCache, ports},
-// and later  {do: "type", input, stream}, {do: "qmp", text}, {do: "save"}, {do: "pause"}, {do: "resume"}, {do: "reset"}
+//   {do: "start", description, files: {name: URL or Uint8Array}}, {do: "open", url} or {do: "open", blob}, with wishes: {jit, jitCache, ports,
+//   net}; each with net: [URL of a relay's room], if the machine's card leads there,
+// and later  {do: "type", input, stream}, {do: "qmp", text}, {do: "save"}, {do: "pause"}, {do: "resume"}, {do: "reset"},
+// {do: "offer", protocol, url} (a tunnel's end for clients of the machine's; without a URL: no longer)
 // and tells  {event: "progress", name, loaded, total}, {event: "started", ports: [boolean]} (which of the ports asked for exist),
 // {event: "output", bytes}, {event: "port", stream, open, bytes}, {event: "qmp", text}, {event: "saved", blob} or
-// {event: "unsaved", error}, {event: "ended", exitCode} and {event: "failed", error}, after which nothing more comes. Errors are
+// {event: "unsaved", error}, {event: "relay", of: "net" or a protocol, connected, problem}, {event: "ended", exitCode} and {event: "failed", error}, after which nothing more comes. Errors are
 // as packError() of errors.mjs makes them.
 
 import { loadEngine } from "./engine.mjs";
 import { MachineError, OutOfMemoryError, packError } from "./errors.mjs";
 import { fetchBytes, fetchFile } from "./fetching.mjs";
+import { Network } from "./network.mjs";
+import { Offers } from "./offers.mjs";
 import { openSaved } from "./opening.mjs";
 import { Slices } from "./slices.mjs";
 import factory from "./vivarium.mjs";
@@ -17,6 +21,8 @@ const outside = globalThis.process?.versions?.node ? (await import("node:worker_
 let machine;
 let slices;
 let arrival; // of a published machine
+let network;
+let offers;
 let over = false;
 const portsOpen = []; // by number of the stream, less 1
 
@@ -28,7 +34,11 @@ function end(message) {
   over = true;
   tell(message);
   slices?.stop();
+  network?.stop();
+  offers?.stop();
 }
+const wake = () => slices?.wake();
+const tellOfRelay = (of) => (connected, problem) => tell({ event: "relay", of, connected, problem });
 const fail = (error) => end({ event: "failed", error: packError(error) });
 
 function tellOfPort(stream) {
@@ -44,6 +54,8 @@ function afterSlice(ended) {
   portsOpen.forEach((_, index) => tellOfPort(index + 1));
   const text = machine.takeEvents();
   if (text) tell({ event: "qmp", text });
+  network?.service();
+  offers.service();
   arrival?.look();
   if (!ended) return;
   if (!machine.problem) return end({ event: "ended", exitCode: machine.exitCode });
@@ -58,9 +70,11 @@ async function makeMachine() {
   return (machine = engine.createMachine());
 }
 
-function run(ports = []) {
+function run(ports = [], urls) {
   const exist = ports.map((_, index) => machine.takePort(index + 1).exists);
   portsOpen.push(...ports.map(() => false));
+  if (urls) network = new Network(machine, urls, wake, tellOfRelay("net"));
+  offers = new Offers(machine, wake, tellOfRelay);
   slices = new Slices(machine, (ended) => {
     try {
       afterSlice(ended);
@@ -72,20 +86,20 @@ function run(ports = []) {
   slices.start();
 }
 
-async function start({ description, files }) {
+async function start({ description, files, net }) {
   await makeMachine();
   for (const [name, where] of Object.entries(files)) {
     const { size, chunks } = where instanceof Uint8Array ? { size: where.length, chunks: where } : await fetchFile(name, where, progress);
     await machine.addFile(name, chunks, size);
   }
   machine.start(description);
-  run(description.ports);
+  run(description.ports, net);
 }
 
 async function open(request) {
   const made = makeMachine();
   arrival = await openSaved(request, made, (url) => fetchBytes("the saved machine", url, progress));
-  run(request.wishes?.ports);
+  run(request.wishes?.ports, request.net);
 }
 
 function save() {
@@ -100,6 +114,7 @@ outside.onmessage = ({ data }) => {
     if (data.do === "type") machine.type(data.input, data.stream);
     else if (data.do === "qmp") tell({ event: "qmp", text: machine.qmp(data.text) });
     else if (data.do === "save") save();
+    else if (data.do === "offer") offers.set(data.protocol, data.url);
     else if (["pause", "resume", "reset"].includes(data.do)) machine[data.do]();
     else throw new MachineError(`${data.do}: is nothing that a machine can do`);
     slices.wake();

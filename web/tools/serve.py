@@ -22,6 +22,9 @@ import cache  # noqa: E402
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 TYPES = {".mjs": "text/javascript", ".wasm": "application/wasm", ".json": "application/json", "": "application/octet-stream"}
 
+# Relays may be anywhere; without TLS on this machine alone.
+POLICY = "default-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self' wss: ws://127.0.0.1:* ws://localhost:*"
+
 
 def guest_description(folder: pathlib.Path) -> dict:
     """guest.json as web/js/index.mjs wants it, out of a built guest's ready.toml."""
@@ -56,7 +59,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_header("Cross-Origin-Opener-Policy", "same-origin")
             self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-        self.send_header("Content-Security-Policy", "default-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'")
+        self.send_header("Content-Security-Policy", POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", self.cache_control())
         super().end_headers()

@@ -55,6 +55,16 @@ DeviceSpec console_with(const BoardKind& kind, const std::vector<Port>& ports) {
     return console;
 }
 
+// What the network's field says of the card. A saved machine's is what it was.
+Result<void> read_net(const Json& value, std::map<std::string, std::string>& properties) {
+    if (!value.is_object()) return wrong("net", "must be an object");
+    for (const auto& [field, given] : value.items()) {
+        if (field != "mac") return wrong("net", fmt::format("{}: is nothing to be said of a network card", field));
+        TRY(read_text(given, "net: mac", properties["mac"]));
+    }
+    return {};
+}
+
 // The fields that say how a machine is executed, which are no part of it. False: it is none of them.
 Result<bool> read_wish(const std::string& field, const Json& value, BoardConfig& board) {
     if (field == "jitCache") {
@@ -87,12 +97,13 @@ Result<void> check_saved_sizes(const BoardConfig& board) {
 }  // namespace
 
 Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
-                                       std::string& machine_name, std::vector<Port>& ports) {
+                                       std::string& machine_name, const PageEnds& ends) {
     const Json all = Json::parse(description, nullptr, false);
     if (!all.is_object()) return Error{"the machine's description: is no JSON object"};
     MachineConfig config;
     BoardConfig& board = config.board;
     board.jit_cache = usual_jit_cache;
+    DeviceSpec card;
     for (const auto& [field, value] : all.items()) {
         const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
             std::string file;
@@ -130,7 +141,10 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
         } else if (field == "bios") {
             TRY(take_file(board.bios));
         } else if (field == "ports") {
-            TRY(read_ports(value, field, ports));
+            TRY(read_ports(value, field, ends.ports));
+        } else if (field == "net") {
+            TRY(read_net(value, card.properties));
+            card.net = ends.network.make_plug();
         } else {
             TRY_SET(const bool wish, read_wish(field, value, board));
             if (!wish) return wrong(field, "is no field of a machine's description");
@@ -139,11 +153,16 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     if (board.cpus > kind->maximum_cpus)
         return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
-    if (!ports.empty()) board.devices.push_back(console_with(*kind, ports));
+    if (!ends.ports.empty()) board.devices.push_back(console_with(*kind, ends.ports));
+    if (card.net == nullptr) return config;
+    if (config.determinism == Determinism::deterministic)
+        return wrong("net", "a deterministic machine has none: what comes from it is not the same twice");
+    card.name = kind->net_device;
+    board.devices.push_back(std::move(card));
     return config;
 }
 
-Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, std::vector<Port>& ports) {
+Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, const PageEnds& ends) {
     TRY_SET(auto devices, plug_detached(head.devices, "a page"));
     MachineConfig config = config_of(std::move(head));
     BoardConfig& board = config.board;
@@ -155,7 +174,14 @@ Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view w
     if (!all.is_object()) return Error{"the wishes for the machine: are no JSON object"};
     for (const auto& [field, value] : all.items()) {
         if (field == "ports") {
-            TRY(read_ports(value, field, ports));
+            TRY(read_ports(value, field, ends.ports));
+            continue;
+        }
+        if (field == "net") {
+            const auto card = std::find_if(board.devices.begin(), board.devices.end(),
+                                           [](const DeviceSpec& each) { return each.net != nullptr; });
+            if (card == board.devices.end()) return wrong(field, "the saved machine has no network card");
+            card->net = ends.network.make_plug();
             continue;
         }
         TRY_SET(const bool wish, read_wish(field, value, board));
@@ -163,7 +189,7 @@ Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view w
     }
     for (DeviceSpec& device : board.devices)
         for (usize i = 1; i < device.ports.size(); i++)
-            for (const Port& port : ports)
+            for (const Port& port : ends.ports)
                 if (port.name == device.ports[i].name) device.ports[i].backend = port.stream.get();
     return config;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/control/machine.h"
+#include "web/worker/net_web.h"
 #include "web/worker/serial_web.h"
 
 namespace viv::web {
@@ -20,13 +21,19 @@ struct Port {
     std::unique_ptr<WebSerial> stream;  // outlives the machine
 };
 
+// JavaScript's ends of what is plugged in. They outlive the machine.
+struct PageEnds {
+    std::vector<Port>& ports;
+    WebNetwork& network;
+};
+
 // The description of Session::start(); files that it names are taken out of `files`, `machine_name` is set if it
-// has one, and `ports` get those that it asks for.
+// has one, and `ends` get what it asks for.
 Result<MachineConfig> read_description(std::string_view description, std::map<std::string, std::vector<u8>>& files,
-                                       std::string& machine_name, std::vector<Port>& ports);
+                                       std::string& machine_name, const PageEnds& ends);
 
 // A saved machine's, with the wishes of Session::open(). A port that is wished for and that the machine does not have
 // leads nowhere.
-Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, std::vector<Port>& ports);
+Result<MachineConfig> describe_saved(Machine::SavedHead head, std::string_view wishes, const PageEnds& ends);
 
 }  // namespace viv::web

@@ -112,12 +112,32 @@ EMSCRIPTEN_KEEPALIVE int viv_reset(Handle* handle) {
     return reset.ok();
 }
 
-EMSCRIPTEN_KEEPALIVE void viv_qmp(Handle* handle, const char* bytes, unsigned size) {
-    handle->session.qmp({bytes, size});
-    handle->text = handle->session.take_qmp();
+EMSCRIPTEN_KEEPALIVE void viv_give_frame(Handle* handle, const u8* bytes, unsigned size) {
+    handle->session.network().give({bytes, size});
 }
-// Events that no request has asked for.
-EMSCRIPTEN_KEEPALIVE void viv_take_events(Handle* handle) { handle->text = handle->session.take_qmp(); }
+// The text is the guest's frames, as WebNetwork::take_frames() has them.
+EMSCRIPTEN_KEEPALIVE void viv_take_frames(Handle* handle) {
+    const auto frames = handle->session.network().take_frames();
+    handle->text.assign(frames.begin(), frames.end());
+}
+
+// A client's number, or 0 and the text says why there is none.
+EMSCRIPTEN_KEEPALIVE unsigned viv_open_control(Handle* handle, const char* protocol, unsigned size) {
+    const auto opened = handle->session.open_control({protocol, size});
+    handle->text = opened.ok() ? std::string() : opened.error().message;
+    return opened.ok() ? *opened : 0;
+}
+EMSCRIPTEN_KEEPALIVE void viv_close_control(Handle* handle, unsigned number) {
+    handle->session.controls().close(number);
+}
+EMSCRIPTEN_KEEPALIVE void viv_tell_control(Handle* handle, unsigned number, const u8* bytes, unsigned size) {
+    handle->session.controls().receive(number, {bytes, size});
+}
+// The text is what the client has been told since the last call. 0: it has taken too little, and misses some of it.
+EMSCRIPTEN_KEEPALIVE int viv_take_control(Handle* handle, unsigned number) {
+    handle->text = handle->session.controls().take(number);
+    return !handle->session.controls().is_lost(number);
+}
 
 EMSCRIPTEN_KEEPALIVE void viv_hash(Handle* handle) { handle->text = handle->session.machine().hash().hex(); }
 

@@ -43,13 +43,12 @@ Result<void> Session::make(MachineConfig config) {
 void Session::connect() {
     serial_.attach(machine_->board().serial(0));
     for (const Port& port : ports_) port.stream->attach(machine_->board().console_port(port.name));
-    qmp_ = std::make_unique<QmpSession>(*machine_, *this, [this](std::string_view bytes) { answers_ += bytes; });
-    qmp_->start();
+    network_.follow(*machine_);
 }
 
 Result<void> Session::start(std::string_view description) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
-    TRY_SET(auto config, read_description(description, files_, name_, ports_));
+    TRY_SET(auto config, read_description(description, files_, name_, {ports_, network_}));
     TRY(make(std::move(config)));
     connect();
     return {};
@@ -65,7 +64,7 @@ Result<Hash128> Session::look(u32 number) {
 Result<void> Session::open(std::string_view wishes) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
     if (!head_) return Error{"the machine: there is no saved one to open"};
-    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes, ports_));
+    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes, {ports_, network_}));
     name_ = config.board.machine;
     TRY(make(std::move(config)));
     if (auto opened = machine_->open(std::move(source_)); !opened.ok()) {
@@ -96,6 +95,7 @@ Result<void> Session::begin_save() {
 
 double Session::run(double milliseconds, u64 last_instruction) {
     const u64 end_ns = clock_.monotonic_ns() + static_cast<u64>(std::max(milliseconds, 0.0) * 1e6);
+    network_.flush();
     const bool deterministic = machine_->config().determinism == Determinism::deterministic;
     while (true) {
         if (machine_->state() == RunState::powered_off) return -1;

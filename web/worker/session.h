@@ -12,9 +12,10 @@
 
 #include "engine/control/commands/command.h"
 #include "engine/control/machine.h"
-#include "engine/control/qmp.h"
+#include "web/worker/controls_web.h"
 #include "web/worker/description.h"
 #include "web/worker/host_web.h"
+#include "web/worker/net_web.h"
 #include "web/worker/saved_web.h"
 #include "web/worker/serial_web.h"
 
@@ -33,12 +34,14 @@ public:
     //   board, cpu, append: strings; memory (bytes), cpus, seed: numbers; deterministic: boolean;
     //   jit: "off", the default, "quick" or "full"; jitCache: bytes for translations of each CPU, a multiple of 4096;
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up;
-    //   ports: names of console ports (virtio-serial) that JavaScript is at.
+    //   ports: names of console ports (virtio-serial) that JavaScript is at;
+    //   net: an object; the machine has a network card, and JavaScript is at its cable. mac: the card's address.
     Result<void> start(std::string_view description);
 
     // The saved machine behind this number (open_source); what JavaScript has put down there stays until the session
     // ends. Returns the identity of all that is in it. Then open() makes the machine, which goes on at once; `wishes`
-    // is an object with any of jit, jitCache and ports, as above; of ports those that the machine was saved with.
+    // is an object with any of jit, jitCache, ports and net, as above: of ports those that the machine was saved with,
+    // and its first network card.
     Result<Hash128> look(u32 number);
     bool is_published() const { return source_ != nullptr && source_->reach == state::Source::Reach::far; }
     Result<void> open(std::string_view wishes);
@@ -55,9 +58,10 @@ public:
     Machine& machine() { return *machine_; }
     // 0: the first serial port; from 1 on the ports asked for, in their order. Null: there are not so many.
     WebSerial* stream(unsigned number);
-    // Bytes to the machine's QMP server, and its answers and events since the last call.
-    void qmp(std::string_view bytes) { qmp_->receive({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}); }
-    std::string take_qmp() { return std::exchange(answers_, {}); }
+    WebNetwork& network() { return network_; }
+    // A client of the machine's, for WebControls::open().
+    Result<u32> open_control(std::string_view protocol) { return controls_.open(protocol, *machine_, *this); }
+    WebControls& controls() { return controls_; }
 
     // Of a machine that ended because the page has lost a part of it: why.
     const std::string& problem() const { return log_.last_error(); }
@@ -80,12 +84,12 @@ private:
     std::vector<Port> ports_;
     std::map<std::string, std::vector<u8>> files_;
     std::string name_;
-    std::string answers_;
     std::shared_ptr<state::Source> source_;  // between look() and open()
     std::optional<Machine::SavedHead> head_;
     SavedOutput saved_;
+    WebNetwork network_;
     std::unique_ptr<Machine> machine_;
-    std::unique_ptr<QmpSession> qmp_;
+    WebControls controls_;
 };
 
 }  // namespace viv::web
