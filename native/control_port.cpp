@@ -33,9 +33,10 @@ void ControlPort::service() {
         session_->receive(input);
         stream()->consume(input.size());
     }
+    if (replies_.empty()) session_->service();
     hand_over();
     stream()->service();
-    const bool over = stream()->output_ended() || (stream()->input_ended() && replies_.empty());
+    const bool over = session_->ended() || stream()->output_ended() || (stream()->input_ended() && replies_.empty());
     if (!over && replies_.size() <= reply_limit) return;
     session_.reset();
     if (source_)

@@ -1,4 +1,4 @@
-// A monitor, QMP or gdb endpoint: hands each client a session of its own and carries its bytes.
+// A monitor, QMP, gdb or VNC endpoint: hands each client a session of its own and carries its bytes.
 // Promises: one client at a time; what a session says is kept until the client reads it, up to a limit, at which the
 // client is dropped; a client that does not read is not listened to.
 #pragma once

@@ -17,6 +17,7 @@ std::string_view expected(EndpointUse use) {
         case EndpointUse::serial: return "stdio, null, file:F, tcp:HOST:PORT[,server] or unix:PATH[,server]";
         case EndpointUse::monitor: return "stdio, tcp:HOST:PORT or unix:PATH";
         case EndpointUse::debugger: return "stdio, [tcp:]HOST:PORT or unix:PATH";
+        case EndpointUse::viewer: return "[tcp:]HOST:PORT or unix:PATH";
         case EndpointUse::running_viv: return "tcp:HOST:PORT or unix:PATH";
     }
     return {};
@@ -58,7 +59,7 @@ Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, 
     endpoint.text = text;
     const bool connects = use == EndpointUse::serial || use == EndpointUse::running_viv;
     endpoint.role = connects ? Endpoint::Role::connect : Endpoint::Role::listen;
-    if (text == "stdio" && use != EndpointUse::running_viv) {
+    if (text == "stdio" && use != EndpointUse::running_viv && use != EndpointUse::viewer) {
         endpoint.kind = Endpoint::Kind::stdio;
         return endpoint;
     }
@@ -70,7 +71,8 @@ Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, 
         if (rest.empty()) return wrong(option, text, use);
         return endpoint;
     }
-    if (use != EndpointUse::debugger || rest.starts_with("tcp:") || rest.starts_with("unix:")) {
+    const bool plain = use == EndpointUse::debugger || use == EndpointUse::viewer;  // tcp: may be left out
+    if (!plain || rest.starts_with("tcp:") || rest.starts_with("unix:")) {
         const bool tcp = take_prefix(rest, "tcp:");
         if (!tcp && !take_prefix(rest, "unix:")) return wrong(option, text, use);
         TRY_SET(auto list, parse_properties(option, rest, Head::required));

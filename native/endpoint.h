@@ -23,8 +23,8 @@ struct Endpoint {
     bool operator==(const Endpoint&) const = default;
 };
 
-// What an option takes. Monitors and debug stubs always listen; where a running viv has one, we connect.
-enum class EndpointUse : u8 { serial, monitor, debugger, running_viv };
+// What an option takes. Monitors, debug stubs and displays always listen; where a running viv has one, we connect.
+enum class EndpointUse : u8 { serial, monitor, debugger, viewer, running_viv };
 Result<Endpoint> parse_endpoint(std::string_view option, std::string_view text, EndpointUse use);
 
 }  // namespace viv::native

@@ -124,6 +124,11 @@ constexpr Topic topics[] = {
      "CPUs are threads; break- and watchpoints, single steps and Ctrl-C work; `monitor help` lists viv's own "
      "commands.\n"
      "With --gdb stdio gdb starts viv itself: target remote | viv run GUEST --serial null --gdb stdio\n"},
+    {"vnc", "the guest's display, by a VNC viewer",
+     "viv run GUEST --vnc :5900, and in any viewer: 127.0.0.1:0, or 127.0.0.1:5900; unix:PATH is for tunnels.\n"
+     "Where no --device is a display, virtio-gpu-pci, virtio-keyboard-pci and virtio-tablet-pci are plugged in. Linux\n"
+     "shows its console there with --append console=tty0, too. One viewer at a time, without a password: who reaches\n"
+     "the port has the guest's keyboard.\n"},
     {"deterministic", "runs that repeat exactly",
      "--deterministic makes guest time a function of the executed instructions, and random numbers one of --seed. The "
      "same\n"

@@ -116,6 +116,16 @@ Result<void> merge_saved(MachineOptions& saved, const MachineOptions& given, con
     return {};
 }
 
+void add_display(std::vector<DeviceOption>& devices, const BoardKind& kind) {
+    const auto is_display = [](const DeviceOption& device) { return device.name.starts_with("virtio-gpu"); };
+    if (std::any_of(devices.begin(), devices.end(), is_display)) return;
+    for (const std::string_view name : kind.display_devices) {
+        DeviceOption device;
+        device.text = device.name = name;
+        devices.push_back(std::move(device));
+    }
+}
+
 }  // namespace
 
 u64 host_memory_bytes() {
@@ -171,6 +181,7 @@ Result<Launch> prepare_launch(const MachineOptions& options, const GuestCatalog&
     if (options.append) append_words(board.append, *options.append);
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     TRY(check_sizes(board, *kind));
+    if (options.display == OnOff::on) add_display(launch.options.devices, *kind);
     const auto load = [&](const char* option, const std::string& given, const std::string& guests,
                           std::optional<Blob>& into) -> Result<void> {
         const auto& path = given.empty() ? guests : given;

@@ -51,6 +51,9 @@ public:
                     "A serial port's other end: stdio, null, file:F, tcp:HOST:PORT[,server], unix:PATH[,server] "
                     "(default stdio)");
         line.value("--monitor", monitor_, "WHERE", "Monitor with a prompt: stdio, tcp:HOST:PORT or unix:PATH");
+        line.value("--vnc", vnc_, "WHERE",
+                   "The display for a VNC viewer: [tcp:]HOST:PORT or unix:PATH; plugs in a display, a keyboard and a "
+                   "tablet if there is no display");
         control_.declare(line);
         line.group("Course");
         line.flag("--paused", paused_, "Wait for a debugger or monitor before the first instruction");
@@ -75,6 +78,8 @@ public:
             options.serials.push_back(std::move(endpoint));
         }
         TRY_SET(options.monitor, convert_endpoint("--monitor", monitor_, EndpointUse::monitor));
+        TRY_SET(options.vnc, convert_endpoint("--vnc", vnc_, EndpointUse::viewer));
+        options.machine.display = on_off(options.vnc.has_value());
         TRY_SET(options.qmp, convert_endpoint("--qmp", control_.qmp, EndpointUse::monitor));
         TRY_SET(options.gdb, convert_endpoint("--gdb", control_.gdb, EndpointUse::debugger));
         options.paused = on_off(paused_);
@@ -147,7 +152,7 @@ private:
     MachineArguments machine_;
     ControlArguments control_;
     std::vector<std::string> serials_;
-    std::optional<std::string> monitor_, timeout_, maximum_, save_, restore_, snapshots_, point_;
+    std::optional<std::string> monitor_, vnc_, timeout_, maximum_, save_, restore_, snapshots_, point_;
     bool paused_ = false, no_reboot_ = false, print_hash_ = false, verbose_ = false;
 };
 

@@ -61,6 +61,7 @@ struct MachineOptions {
     std::optional<std::vector<NetOption>> nets;  // one card each; empty: none is wanted
     std::vector<ShareOption> shares;
     std::vector<DeviceOption> devices;
+    OnOff display = OnOff::off;  // one is there, with keyboard and pointer, if `devices` has none
     OnOff deterministic = OnOff::off;
     std::optional<u64> seed;
     OnOff parallel_harts = OnOff::off;
@@ -72,7 +73,7 @@ struct MachineOptions {
 struct RunOptions {
     MachineOptions machine;
     std::vector<Endpoint> serials;  // none given: standard input and output
-    std::optional<Endpoint> monitor, qmp, gdb;
+    std::optional<Endpoint> monitor, qmp, gdb, vnc;
     OnOff paused = OnOff::off;
     OnOff no_reboot = OnOff::off;
     std::string restore, save_at_end;  // files; restore may be a folder or a URL

@@ -353,6 +353,7 @@ bool Run::console_wanted() const {
 int Run::execute() {
     if (options_.monitor) controls_.push_back({"--monitor", *options_.monitor, ControlProtocol::monitor});
     if (options_.qmp) controls_.push_back({"--qmp", *options_.qmp, ControlProtocol::qmp});
+    if (options_.vnc) controls_.push_back({"--vnc", *options_.vnc, ControlProtocol::vnc});
     if (options_.gdb) controls_.push_back({"--gdb", *options_.gdb, ControlProtocol::gdb});
     for (const auto& endpoint : options_.serials) serials_.push_back({endpoint, nullptr});
     if (serials_.empty()) {

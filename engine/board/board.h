@@ -13,6 +13,8 @@
 
 #include "engine/dev/device.h"
 #include "engine/dev/device_spec.h"
+#include "engine/dev/display/surface.h"
+#include "engine/dev/input/events.h"
 #include "engine/dev/ports.h"
 #include "engine/host/code_memory.h"
 #include "engine/host/memory.h"
@@ -129,6 +131,9 @@ public:
     // The device ends of BoardConfig::serials and of console ports by name; null if there is none.
     virtual ByteDevice* serial(unsigned index) = 0;
     virtual ByteDevice* console_port(std::string_view name) = 0;
+    // Display adapters; keyboards, mice and tablets: in the order in which they were plugged in.
+    virtual std::span<display::DisplayDevice* const> displays() { return {}; }
+    virtual std::span<input::InputDevice* const> inputs() { return {}; }
     // State beyond CPUs, devices and RAM (wiring that a guest can change).
     virtual void state(Archive& a) = 0;
     // After restored() of all CPUs, then of all devices.
@@ -145,6 +150,7 @@ struct BoardKind {
     std::string_view net_device;
     std::string_view share_device;
     std::string_view console_device;
+    std::array<std::string_view, 3> display_devices;  // what a viewer needs: a display, a keyboard, a pointer
     // Not yet powered on.
     Result<std::unique_ptr<Board>> (*create)(BoardConfig config, const BoardServices& services);
 };

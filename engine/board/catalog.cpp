@@ -11,8 +11,16 @@ namespace viv {
 
 std::span<const BoardKind> board_catalog() {
     static constexpr std::array boards{
-        BoardKind{"riscv-virt", "RISC-V, 32 and 64 bit, with QEMU's virt memory map", "rv64", 8, "virtio-blk-pci",
-                  "virtio-net-pci", "virtio-9p-pci", "virtio-serial-pci", RiscvVirt::create},
+        BoardKind{"riscv-virt",
+                  "RISC-V, 32 and 64 bit, with QEMU's virt memory map",
+                  "rv64",
+                  8,
+                  "virtio-blk-pci",
+                  "virtio-net-pci",
+                  "virtio-9p-pci",
+                  "virtio-serial-pci",
+                  {"virtio-gpu-pci", "virtio-keyboard-pci", "virtio-tablet-pci"},
+                  RiscvVirt::create},
     };
     return boards;
 }

@@ -241,6 +241,8 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     TRY_SET(auto function,
             virtio::create(spec, virtio::Wiring{dma_, services_.timers, services_.inlet, services_.log}));
     functions_.push_back(function.get());
+    if (auto* const display = function->display()) displays_.push_back(display);
+    if (auto* const input = function->input()) inputs_.push_back(input);
     if (kind->bus == DeviceBus::pci)
         return plug_pci(std::make_unique<virtio::PciTransport>(std::move(function), kind->name));
     if (mmio_slots_.size() == virtio_slots)

@@ -66,6 +66,8 @@ public:
     bool press_power_button() override { return false; }
     ByteDevice* serial(unsigned index) override { return index == 0 ? uart_.get() : nullptr; }
     ByteDevice* console_port(std::string_view name) override;
+    std::span<display::DisplayDevice* const> displays() override { return displays_; }
+    std::span<input::InputDevice* const> inputs() override { return inputs_; }
     void state(Archive&) override {}
     void restored() override {}
 
@@ -109,6 +111,8 @@ private:
     std::unique_ptr<pci::HostBridge> pci_;
     std::vector<std::unique_ptr<virtio::MmioTransport>> mmio_slots_;
     std::vector<virtio::Function*> functions_;
+    std::vector<display::DisplayDevice*> displays_;
+    std::vector<input::InputDevice*> inputs_;
     std::vector<NamedDevice> devices_;
 };
 

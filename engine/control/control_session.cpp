@@ -4,6 +4,7 @@
 #include "engine/control/gdbstub.h"
 #include "engine/control/monitor.h"
 #include "engine/control/qmp.h"
+#include "engine/control/rfb/session.h"
 
 namespace viv {
 
@@ -43,6 +44,19 @@ private:
     GdbStub stub_;
 };
 
+class VncClient final : public ControlSession {
+public:
+    VncClient(Machine& machine, CommandHost& host, Send send)
+        : session_({machine.board().displays(), machine.board().inputs()}, std::string(host.machine_name()),
+                   std::move(send)) {}
+    void receive(std::span<const u8> bytes) override { session_.receive(bytes); }
+    void service() override { session_.service(); }
+    bool ended() const override { return session_.ended(); }
+
+private:
+    rfb::Session session_;
+};
+
 }  // namespace
 
 std::unique_ptr<ControlSession> make_control_session(ControlProtocol protocol, Machine& machine, CommandHost& host,
@@ -50,9 +64,10 @@ std::unique_ptr<ControlSession> make_control_session(ControlProtocol protocol, M
     switch (protocol) {
         case ControlProtocol::monitor: return std::make_unique<MonitorClient>(machine, host, std::move(send));
         case ControlProtocol::qmp: return std::make_unique<QmpClient>(machine, host, std::move(send));
-        case ControlProtocol::gdb: break;
+        case ControlProtocol::gdb: return std::make_unique<GdbClient>(machine, host, std::move(send));
+        case ControlProtocol::vnc: break;
     }
-    return std::make_unique<GdbClient>(machine, host, std::move(send));
+    return std::make_unique<VncClient>(machine, host, std::move(send));
 }
 
 }  // namespace viv

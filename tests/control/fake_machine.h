@@ -168,7 +168,7 @@ private:
     std::vector<NamedDevice> devices_;
 };
 
-inline constexpr BoardKind fake_kind{"fake", "for tests", "tiny", 8, "", "", "", "", &FakeBoard::create};
+inline constexpr BoardKind fake_kind{"fake", "for tests", "tiny", 8, "", "", "", "", {}, &FakeBoard::create};
 
 // Host memory from the heap.
 class HeapMemory final : public host::Memory {

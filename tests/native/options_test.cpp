@@ -102,10 +102,16 @@ TEST(Options, DevicesKeepTheirPropertiesAndLoseTheHosts) {
 }
 
 TEST(Options, EndpointsOfEveryKind) {
-    const auto options =
-        parsed<RunOptions>({"run", "g", "--serial", "stdio", "--serial", "file:out.txt", "--serial",
-                            "tcp:localhost:7000,server", "--serial", "unix:/tmp/s=1", "--serial", "null", "--qmp",
-                            "unix:q.sock", "--gdb", "[::1]:1234", "--monitor", "tcp::4444"});
+    const auto options = parsed<RunOptions>({"run",       "g",
+                                             "--serial",  "stdio",
+                                             "--serial",  "file:out.txt",
+                                             "--serial",  "tcp:localhost:7000,server",
+                                             "--serial",  "unix:/tmp/s=1",
+                                             "--serial",  "null",
+                                             "--qmp",     "unix:q.sock",
+                                             "--gdb",     "[::1]:1234",
+                                             "--monitor", "tcp::4444",
+                                             "--vnc",     ":5900"});
     ASSERT_EQ(options.serials.size(), 5u);
     EXPECT_EQ(options.serials[0].kind, Endpoint::Kind::stdio);
     EXPECT_EQ(options.serials[1].path, "out.txt");
@@ -121,6 +127,10 @@ TEST(Options, EndpointsOfEveryKind) {
     EXPECT_EQ(options.gdb->port, 1234);
     EXPECT_EQ(options.monitor->host, "");
     EXPECT_EQ(options.monitor->port, 4444);
+    EXPECT_EQ(options.vnc->role, Endpoint::Role::listen);
+    EXPECT_EQ(options.vnc->port, 5900);
+    EXPECT_EQ(options.machine.display, OnOff::on);
+    EXPECT_EQ(parsed<RunOptions>({"run", "g"}).machine.display, OnOff::off);
 }
 
 TEST(Options, QemusWordsForAListenerThatDoesNotWait) {
@@ -320,6 +330,8 @@ TEST(Options, EveryMistakeHasItsLine) {
          "--serial tcp:h:7,wait=on: wait=on is not understood; only server may follow the address"},
         {{"run", "g", "--qmp", "file:x"}, "--qmp file:x: stdio, tcp:HOST:PORT or unix:PATH is needed"},
         {{"run", "g", "--gdb", "1234"}, "--gdb 1234: stdio, [tcp:]HOST:PORT or unix:PATH is needed"},
+        {{"run", "g", "--vnc", "stdio"}, "--vnc stdio: [tcp:]HOST:PORT or unix:PATH is needed"},
+        {{"run", "g", "--vnc", "5900"}, "--vnc 5900: [tcp:]HOST:PORT or unix:PATH is needed"},
         {{"run", "g", "--serial", "stdio", "--monitor", "stdio"},
          "--serial stdio and --monitor stdio: standard input can serve one only; on a terminal Ctrl-A c reaches a "
          "monitor anyway"},

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import struct
+import struct
 import subprocess
 import sys
 import tempfile
@@ -372,6 +373,21 @@ class ControlTest(ProgramTest):
         client.sendall(b"+$?#3f")
         self.assertIn(b"$T05", self.read_until(client, b"#"))
         client.sendall(b"+$k#6b")
+        self.assertEqual(process.wait(TIME), 0)
+
+    def test_vnc(self):
+        process = self.start_listening("--serial", "null", "--vnc", "unix:v", "--qmp", "unix:q")
+        for hello, expected in ((b"RFB 003.008\n\1\1", b"vivarium"), (b"GET / HTTP/1.1\r\n\r\n", None), (b"RFB 003.008\n\1\1", b"vivarium")):
+            client = self.connect("v")
+            self.assertEqual(self.read_until(client, b"\n"), b"RFB 003.008\n")
+            client.sendall(hello)
+            if expected:
+                self.assertIn(struct.pack(">HH", 640, 480), self.read_until(client, struct.pack(">HH", 640, 480)))
+            else:
+                self.assertEqual(client.recv(100), b"")  # no viewer
+            client.close()
+        client = self.connect("q")
+        client.sendall(b'{"execute":"qmp_capabilities"}{"execute":"quit"}')
         self.assertEqual(process.wait(TIME), 0)
 
     def test_save_and_restore(self):

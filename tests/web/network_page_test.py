@@ -1,5 +1,5 @@
 """Machines of a page behind a relay, in headless Chromium: two of them in a room, one that is opened from a file, a lost relay; and
-gdb-multiarch, QMP and a monitor on a machine in the page, by tunnels with tokens.
+gdb-multiarch, QMP, a monitor and VNC viewers on a machine in the page, by tunnels with tokens.
 
 Run by ./dev web test, which sets VIV_WEB_SITE to the built site and NETBRIDGE to the relay.
 """
@@ -18,6 +18,7 @@ import browser
 
 sys.path.insert(0, str(ROOT / "tests" / "netbridge"))
 from tunnel_ends_test import GDB, Tunnel  # noqa: E402
+from vnc_client import Viewer, snapshot  # noqa: E402
 from websocket_client import Relay  # noqa: E402
 
 START = """async (number, options) => {
@@ -105,7 +106,7 @@ class Room(unittest.TestCase):
             "net: { url: 'ws://127.0.0.1:1/room', mac: '01:00:00:00:00:00' }": "is a group address",
             "net: 'ws://127.0.0.1:1/room', deterministic: true": "a deterministic machine has none",
             "offers: { gdb: 'ws://127.0.0.1:1/room' }": "wss://relay.example.org/tunnel/NAME",
-            "offers: { vnc: 'ws://127.0.0.1:1/tunnel/a' }": "cannot be offered",
+            "offers: { console: 'ws://127.0.0.1:1/tunnel/a' }": "cannot be offered",
         }
         with Served(False) as site, browser.Page(site, PATIENCE) as page:
             for options, expected in wrong.items():
@@ -162,6 +163,23 @@ class Clients(unittest.TestCase):
                 self.assertIn(b"QMP", user.recv(65536))
                 page.evaluate("machines[0].withdraw('qmp')")
                 self.assertEqual(user.recv(65536), b"")
+
+    def test_a_vnc_viewer(self):
+        with Served(False) as site, Tunnel(*origin(site)) as tunnel, browser.Page(site, PATIENCE) as page:
+            boots(page, 0, display=True, offers=offers(tunnel, "vnc"))
+            shell(page, 0, "echo 0 > /sys/class/graphics/fbcon/cursor_blink; setsid sh -c 'exec sh -i </dev/tty1 >/dev/tty1 2>&1' >/dev/null 2>&1 &")
+            port = tunnel.attach("vnc").port
+            with Viewer(port) as viewer:
+                viewer.type('X=7; echo "$((6 * X))!" > /tmp/typed; seq 30\n')
+                self.assertEqual(shell(page, 0, "until grep . /tmp/typed 2>/dev/null; do usleep 10000; done"), "42!\n")
+                before = None
+                while (picture := viewer.picture()) != before or hashlib.sha256(picture).hexdigest() not in shell(page, 0, "sha256sum < /dev/fb0"):
+                    before = picture
+                width, height, data = snapshot(port)  # both at once
+            self.assertEqual((width, height), (1280, 800))
+            light = [at for at in range(0, len(picture), 4) if picture[at] > 128]
+            self.assertGreater(len(light), 1000)
+            self.assertTrue(all(data[at // 4 * 3] > 64 for at in light))
 
 
 if __name__ == "__main__":

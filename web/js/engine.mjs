@@ -175,7 +175,7 @@ class Machine {
     return decoder.decode(this.takeControl(this.#page).bytes);
   }
 
-  // A client of the machine's "monitor", "qmp" or "gdb" has come; returns its number.
+  // A client of the machine's "monitor", "qmp", "gdb" or "vnc" has come; returns its number.
   openControl(protocol) {
     const number = this.#with(encoder.encode(protocol), (at, length) => this.#module._viv_open_control(this.#handle, at, length));
     if (number === 0) throw new MachineError(this.#text());
@@ -187,10 +187,10 @@ class Machine {
   tellControl(number, bytes) {
     this.#with(bytes, (at, length) => this.#module._viv_tell_control(this.#handle, number, at, length));
   }
-  // What it has been told since the last call; whole: that is all of it.
+  // What it has been told since the last call; over: there is nothing more to come.
   takeControl(number) {
-    const whole = this.#module._viv_take_control(this.#handle, number) > 0;
-    return { bytes: this.#bytes(), whole };
+    const over = this.#module._viv_take_control(this.#handle, number) === 0;
+    return { bytes: this.#bytes(), over };
   }
 
   // A frame for the guest's network card, and those that it has sent since the last call.

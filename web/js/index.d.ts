@@ -22,7 +22,7 @@ export type Net = string | URL | readonly (string | URL)[] | {
   mac?: string;
 };
 /** What clients of the machine's can be offered through a relay's tunnel. */
-export type Offered = "monitor" | "qmp" | "gdb";
+export type Offered = "monitor" | "qmp" | "gdb" | "vnc";
 /** A tunnel's URL, as wss://relay.example.org/tunnel/NAME, and its token, as `netbridge token --offer` prints it. */
 export type Tunnel = string | URL | { url: string | URL; token?: string };
 export interface Relayed {
@@ -51,6 +51,8 @@ export interface Options {
   cpus?: number;
   board?: string;
   cpu?: string;
+  /** The machine has a display, a keyboard and a tablet, for VNC viewers (offers). */
+  display?: boolean;
   name?: string;
   jit?: "off" | "quick" | "full";
   /** Bytes for translated code, of each CPU. */
@@ -126,7 +128,7 @@ export class Vivarium {
   save(): Promise<Blob>;
   /** This machine becomes the saved one; what it was is gone. */
   restore(saved: string | URL | Blob): Promise<void>;
-  /** Whoever attaches to the tunnel is a client of the machine's debugger stub, QMP server or monitor, as long as the page is there. */
+  /** Whoever attaches to the tunnel is a client of the machine's debugger stub, QMP server, monitor or display, as long as the page is there. */
   offer(protocol: Offered, tunnel: Tunnel): void;
   /** The tunnel's clients are gone, and it has no end here any more. */
   withdraw(protocol: Offered): void;

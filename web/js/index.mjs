@@ -12,8 +12,8 @@ export * from "./errors.mjs";
 const node = globalThis.process?.versions?.node;
 const usualAgent = "org.vivarium.agent.0";
 const blobs = ["kernel", "initrd", "bios"];
-const offered = ["monitor", "qmp", "gdb"];
-const fields = ["name", "board", "cpu", "append", "memory", "cpus", "seed", "deterministic", "jit", "jitCache"];
+const offered = ["monitor", "qmp", "gdb", "vnc"];
+const fields = ["display", "name", "board", "cpu", "append", "memory", "cpus", "seed", "deterministic", "jit", "jitCache"];
 
 const here = globalThis.document?.baseURI ?? import.meta.url;
 const absolute = (url, base = here) => {

@@ -1,5 +1,5 @@
-// The machine's ends of tunnels (netbridge --tunnels): whoever attaches there is a client of its gdb stub, its QMP server or its
-// monitor. Promises: a debugger is alone, of the others a few at a time; whoever does not take what is said is dropped; when the
+// The machine's ends of tunnels (netbridge --tunnels): whoever attaches there is a client of its gdb stub, its QMP server, its
+// monitor or its display. Promises: a debugger is alone, of the others a few at a time; whoever does not take what is said is dropped; when the
 // relay is lost its clients have gone, and the tunnel is offered again.
 
 import { RelayLine } from "./relay.mjs";
@@ -62,17 +62,16 @@ class Offer {
     try {
       end.client = this.#machine.openControl(this.#protocol);
     } catch {
-      return end.line.renew(); // a debugger is there, by another tunnel
+      return end.line.renew(); // a debugger is there, by another tunnel; or there is no display
     }
     this.#wait();
   }
   #say(end) {
-    const { bytes, whole } = this.#machine.takeControl(end.client);
-    if (!whole || end.line.waiting + bytes.length > mostWaiting) {
-      this.#drop(end);
-      return this.#wait();
-    }
+    const { bytes, over } = this.#machine.takeControl(end.client);
     for (let at = 0; at < bytes.length; at += largestMessage) end.line.send(bytes.subarray(at, at + largestMessage));
+    if (!over && end.line.waiting < mostWaiting) return;
+    this.#drop(end);
+    this.#wait();
   }
   #drop(end) {
     this.#ends.delete(end);

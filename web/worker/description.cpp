@@ -104,6 +104,7 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     BoardConfig& board = config.board;
     board.jit_cache = usual_jit_cache;
     DeviceSpec card;
+    bool display = false;
     for (const auto& [field, value] : all.items()) {
         const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
             std::string file;
@@ -142,6 +143,9 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
             TRY(take_file(board.bios));
         } else if (field == "ports") {
             TRY(read_ports(value, field, ends.ports));
+        } else if (field == "display") {
+            if (!value.is_boolean()) return wrong(field, "must be true or false");
+            display = value.get<bool>();
         } else if (field == "net") {
             TRY(read_net(value, card.properties));
             card.net = ends.network.make_plug();
@@ -154,6 +158,12 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     if (board.cpus > kind->maximum_cpus)
         return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
     if (!ends.ports.empty()) board.devices.push_back(console_with(*kind, ends.ports));
+    for (const std::string_view name : kind->display_devices) {
+        if (!display) break;
+        DeviceSpec device;
+        device.name = name;
+        board.devices.push_back(std::move(device));
+    }
     if (card.net == nullptr) return config;
     if (config.determinism == Determinism::deterministic)
         return wrong("net", "a deterministic machine has none: what comes from it is not the same twice");

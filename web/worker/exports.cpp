@@ -133,10 +133,10 @@ EMSCRIPTEN_KEEPALIVE void viv_close_control(Handle* handle, unsigned number) {
 EMSCRIPTEN_KEEPALIVE void viv_tell_control(Handle* handle, unsigned number, const u8* bytes, unsigned size) {
     handle->session.controls().receive(number, {bytes, size});
 }
-// The text is what the client has been told since the last call. 0: it has taken too little, and misses some of it.
+// The text is what the client has been told since the last call. 0: that is the last of it (WebControls::is_over).
 EMSCRIPTEN_KEEPALIVE int viv_take_control(Handle* handle, unsigned number) {
     handle->text = handle->session.controls().take(number);
-    return !handle->session.controls().is_lost(number);
+    return !handle->session.controls().is_over(number);
 }
 
 EMSCRIPTEN_KEEPALIVE void viv_hash(Handle* handle) { handle->text = handle->session.machine().hash().hex(); }

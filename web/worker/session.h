@@ -35,6 +35,7 @@ public:
     //   jit: "off", the default, "quick" or "full"; jitCache: bytes for translations of each CPU, a multiple of 4096;
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up;
     //   ports: names of console ports (virtio-serial) that JavaScript is at;
+    //   display: boolean; the machine has a display, a keyboard and a pointer;
     //   net: an object; the machine has a network card, and JavaScript is at its cable. mac: the card's address.
     Result<void> start(std::string_view description);
 
