@@ -63,7 +63,7 @@ def fetch(recipe: dict, steps: cache.Steps, refresh: bool) -> tuple[debian_archi
     if refresh:
         archive.update()
     kernels = [package for package in archive.resolve([build["kernel"]], closure=True)
-               if re.fullmatch(r"linux-image-\d\S*", package.name)]
+               if re.fullmatch(r"linux-image-\d\S*", package.name) and package.name != build["kernel"]]
     if len(kernels) != 1:
         raise cache.UserError(f"{build['kernel']}: names no kernel, or more than one")
     kernel, = archive.installed([f"{kernels[0].name}={kernels[0].version}"], closure=False)

@@ -29,6 +29,7 @@ import real_programs
 import report
 import published
 import saved
+import tabs
 
 GUEST = "linux-riscv64"
 ARCHITECTURE = "riscv64"
@@ -50,6 +51,8 @@ def arguments() -> argparse.Namespace:
                         help="length of one run of a C program (default 1)")
     parser.add_argument("--quick", action="store_true", help="one round of short runs; nothing is written")
     parser.add_argument("--no-qemu", action="store_true", help="without QEMU")
+    parser.add_argument("--web", action="store_true", help="instead of all that: the C programs in tabs of Chromium, against v86 and the native JIT")
+    parser.add_argument("--site", type=pathlib.Path, default=programs.ROOT / "build/web/site", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=pathlib.Path, default=programs.ROOT / "site" / "bench", metavar="FOLDER",
                         help="where the tables go (default site/bench)")
     parser.add_argument("--viv", type=pathlib.Path, default=programs.ROOT / "build/release/bin/viv",
@@ -62,6 +65,9 @@ def arguments() -> argparse.Namespace:
     # In the order of the table, each once.
     options.tier = [tier for tier in engines.TIERS if not options.tier or tier in options.tier]
     options.parts = [name for name in options.only or PARTS if not getattr(options, f"no_{name}")]
+    options.tabs = options.tier if options.web else []
+    if options.web:
+        options.parts, options.no_qemu, options.tier = ["programs"], True, list(engines.TIERS)[-1:]
     if not options.parts:
         parser.error(f"nothing is left to be measured; there are {', '.join(PARTS)}")
     return options
@@ -78,14 +84,16 @@ def processor() -> str:
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores seen"
 
 
-def versions(viv: pathlib.Path, with_qemu: bool) -> dict[str, str]:
-    found = {"viv": output_of(str(viv), "version"), "processor": processor(),
+def versions(options) -> dict[str, str]:
+    found = {"viv": output_of(str(options.viv), "version"), "processor": processor(),
              "host kernel": platform.release().partition("-")[0]}
-    if with_qemu:
+    if not options.no_qemu:
         qemu = peers.build(cache.Steps("peers")) / "bin" / "qemu-system-riscv64"
         found["QEMU"] = output_of(str(qemu), "--version").splitlines()[0].removeprefix("QEMU emulator version ")
     found["guest"] = ", ".join(f"{row['name']} {row['version']}" for row in engines.ready_of(GUEST)["package"])
-    for architecture in (programs.HOST, ARCHITECTURE):
+    if options.web:
+        found |= tabs.versions()
+    for architecture in (programs.HOST, ARCHITECTURE, *([tabs.V86_ARCHITECTURE] if options.web else [])):
         found[f"compiler, {architecture}"] = f"{programs.compiler_version(architecture)} {' '.join(programs.OPTIONS)}"
     return found
 
@@ -109,7 +117,10 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
     if options.program and not wanted and not real and "footprint" not in options.parts:
         raise cache.UserError(f"--program {' '.join(options.program)}: in none of the parts that are to run")
     native, guest_program = engines.Native(programs.build(programs.HOST)), programs.build(ARCHITECTURE)
-    if wanted:
+    if wanted and options.web:
+        with tabs.Site(options.site, tabs.places(steps)) as address:
+            interleave.programs(options, wanted, native, guest_program, GUEST, result, steps, tabs.makers(address, options.tabs))
+    elif wanted:
         interleave.programs(options, wanted, native, guest_program, GUEST, result, steps)
     if "footprint" in options.parts:
         footprint.measure_all(options, GUEST, result["footprints"], steps)
@@ -127,6 +138,8 @@ def measure(options, result: dict, steps: cache.Steps) -> None:
 
 def main() -> int:
     options = arguments()
+    if options.web and not (options.site / "vivarium" / "vivarium.wasm").exists():
+        raise cache.UserError(f"{options.site}: holds no built site; ./dev web build makes one")
     if not options.viv.exists():
         raise cache.UserError(f"{options.viv}: not built; ./dev build builds it")
     steps = cache.Steps("bench")
@@ -137,9 +150,10 @@ def main() -> int:
         "commit": output_of("git", "rev-parse", "--short=9", "HEAD") or "unknown",
         "changed": bool(output_of("git", "status", "--porcelain", "--untracked-files=no", "--",
                                   "engine", "native", "guests")),
-        "versions": versions(options.viv, not options.no_qemu), "load": load, "rounds": options.rounds,
+        "versions": versions(options), "load": load, "rounds": options.rounds,
         "seconds": options.seconds, "guest": GUEST,
-        "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"])],
+        "engines": ["native", *map(engines.name_of, options.tier), *([] if options.no_qemu else ["qemu"]),
+                    *map(tabs.name_of, options.tabs), *([report.V86] if options.web else [])],
         "programs": [], "footprints": {}, "saved": {}, "published": [], "network": {}, "disks": {}, "conversions": {}, "scaling": {}, "boots": {}, "real": [],
     }
     measure(options, result, steps)

@@ -123,6 +123,25 @@ def of_publishing(result: dict, judge: Judge) -> None:
     judge.at_most("published machine: its second opening, in the first's time,", second / first, 0.6)
 
 
+def of_tabs(result: dict, judge: Judge) -> None:
+    """The best tier in a tab, against v86, against the best one of this machine's own, and against the interpreter."""
+    ours = report.tabs_of(result)
+    if not ours or report.V86 not in result["engines"]:
+        return
+    best, native = ours[-1], best_tier(result)
+    faster = report.ratios(result["programs"], report.V86, best)
+    judge.at_least(f"{best}: C programs faster than v86, geometric mean,", mean_of(faster), 3)
+    judge.each_at_least(f"{best}: every C program faster than v86", faster, 1.5)
+    if native:
+        slower = report.ratios(result["programs"], best, native)
+        judge.at_most(f"{best}: C programs, in the time of {native}, geometric mean,", mean_of(slower), 2.5)
+    slow = f"tab {engines.BASELINE}"
+    if slow in ours and best != slow:
+        loops = {row["name"] for row in result["programs"] if row["group"] in ("integer", "memory")}
+        speeds = {name: value for name, value in report.ratios(result["programs"], slow, best).items() if name in loops}
+        judge.each_at_least(f"{best}: loops faster than the interpreter in a tab", speeds, 6)
+
+
 def judged(result: dict) -> list[dict]:
     judge = Judge()
     engine = best_tier(result)
@@ -140,4 +159,5 @@ def judged(result: dict) -> list[dict]:
     of_publishing(result, judge)
     of_networks(result, judge)
     of_disks(result, judge)
+    of_tabs(result, judge)
     return judge.found

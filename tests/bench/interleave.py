@@ -55,14 +55,14 @@ def rounds(count: int, rows: list[dict], machines: list, steps: cache.Steps, run
 
 
 def programs(options, wanted: list[tuple[str, str]], native: engines.Native, guest_program: pathlib.Path, guest: str,
-             result: dict, steps: cache.Steps) -> None:
-    """Fills result["programs"]."""
+             result: dict, steps: cache.Steps, more: list = ()) -> None:
+    """Fills result["programs"]. `more`: makers of other machines that take part."""
     setup = engines.Setup(guest, program=guest_program)
     rows = result["programs"]
     iterations: dict[tuple[str, str], int] = {}
     with contextlib.ExitStack() as stack:
         with steps.step("booting the guests"):
-            booted = engines.boot_together(engines.machines_of(options, setup), stack)
+            booted = engines.boot_together([*engines.machines_of(options, setup), *more], stack)
         machines = [native, *booted]
         note_extensions(result, booted)
         for name, group in wanted:

@@ -17,6 +17,8 @@ import cache  # noqa: E402
 
 SOURCES = ROOT / "guests" / "payloads"
 OPTIONS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-static"]
+# Of these alone: floating point as the others have it, not x87's.
+MORE_OPTIONS = {"i386": ["-msse2", "-mfpmath=sse"]}
 HOST = "host"
 
 
@@ -36,14 +38,15 @@ def compiler_version(architecture: str) -> str:
 def build(architecture: str, name: str = "bench") -> pathlib.Path:
     """`architecture`: Debian's name of the guest's, or HOST. Returns the program's path in the cache."""
     files = sorted((SOURCES / name).glob("*.[ch]"))
-    key = cache.key_of(architecture, compiler_version(architecture), *OPTIONS, *(path.read_bytes() for path in files))
+    chosen = [*OPTIONS, *MORE_OPTIONS.get(architecture, [])]
+    key = cache.key_of(architecture, compiler_version(architecture), *chosen, *(path.read_bytes() for path in files))
     program = cache.directory("bench") / f"{name}-{architecture}-{key}"
     if program.exists():
         return program
     steps = cache.Steps("bench")
     with cache.scratch() as folder, steps.step(f"compiling the programs with {compiler(architecture)}"):
         made = folder / name
-        command = [compiler(architecture), *OPTIONS, "-o", str(made), *(str(path) for path in files if path.suffix == ".c")]
+        command = [compiler(architecture), *chosen, "-o", str(made), *(str(path) for path in files if path.suffix == ".c")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise cache.UserError(f"{name} does not compile: {done.stderr.strip().splitlines()[0]}")

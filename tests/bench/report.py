@@ -13,6 +13,7 @@ import cache
 import network
 
 FORMAT = 1
+V86 = "tab v86"
 # Rows that are averaged: title -> groups.
 MEANS = {
     "integer": ("integer",),
@@ -113,6 +114,11 @@ def tiers_of(result: dict) -> list[str]:
     return [engine for engine in result["engines"] if engine.startswith("viv ")]
 
 
+def tabs_of(result: dict) -> list[str]:
+    """Ours, slowest first."""
+    return [engine for engine in result["engines"] if engine.startswith("tab ") and engine != V86]
+
+
 def markdown(result: dict) -> str:
     changed = " with changes" if result["changed"] else ""
     text = f"# Benchmark of {result['date']}, commit {result['commit']}{changed}\n\n"
@@ -133,6 +139,8 @@ def programs_text(result: dict) -> str:
     pairs = [(engine, "native") for engine in others]
     if "qemu" in others:
         pairs += [("qemu", tier) for tier in tiers_of(result)]
+    if V86 in others:
+        pairs += [(V86, tab) for tab in tabs_of(result)]
     head = [f"{engine} / {base}" for engine, base in pairs]
     native = {name: times["native"] for name, times in medians(result["programs"]).items()}
     columns = [ratios(result["programs"], engine, base) for engine, base in pairs]
