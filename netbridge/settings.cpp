@@ -73,7 +73,12 @@ struct ServeWords {
 
 void declare(CLI::App& app, ServeWords& words) {
     const auto many = [&](const char* name, auto& into, const char* form, const char* help, const char* group) {
-        app.add_option(name, into, help)->type_name(form)->expected(1)->allow_extra_args(false)->group(group);
+        app.add_option(name, into, help)
+            ->type_name(form)
+            ->expected(1)
+            ->allow_extra_args(false)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+            ->group(group);
     };
     const auto one = [&](const char* name, auto& into, const char* form, const char* help, const char* group) {
         app.add_option(name, into, help)->type_name(form)->expected(1)->group(group);

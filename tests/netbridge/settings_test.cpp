@@ -104,6 +104,27 @@ TEST(Settings, Limits) {
     EXPECT_FALSE(given.sandbox);
 }
 
+TEST(Settings, OptionsThatMayBeRepeated) {
+    const SecretFile secret(std::string(32, 's'));
+    const auto given = settings({"--listen",   "127.0.0.1:1",    "--listen",      "127.0.0.1:2", "--secret-file",
+                                 secret.path,  "--secret-file",  secret.path,     "--origin",    "https://a",
+                                 "--origin",   "https://b",      "--nat",         "a",           "--nat",
+                                 "b",          "--allow",        "10.0.0.1",      "--allow",     "10.0.0.2",
+                                 "--deny",     "10.0.0.3",       "--deny",        "10.0.0.4",    "--metrics-from",
+                                 "10.0.0.0/8", "--metrics-from", "192.168.0.0/16"});
+    EXPECT_EQ(given.listen.size(), 2u);
+    EXPECT_TRUE(given.origins.allow("https://a") && given.origins.allow("https://b"));
+    EXPECT_TRUE(given.has_nat("a") && given.has_nat("b"));
+    EXPECT_FALSE(given.has_nat("c"));
+    const auto permits = [&](const char* address) {
+        return given.rules.permits({*Address::parse(address), Transport::tcp, 80});
+    };
+    EXPECT_TRUE(permits("10.0.0.1") && permits("10.0.0.2"));
+    EXPECT_FALSE(permits("10.0.0.3") || permits("10.0.0.5"));
+    EXPECT_EQ(given.metrics_from.size(), 2u);
+    EXPECT_NE(problem({"--nat", "a", "b"}), "");
+}
+
 TEST(Settings, Backplane) {
     const SecretFile secret("relay:a:b\n");
     EXPECT_TRUE(settings({}).backplane.servers.empty());
