@@ -115,6 +115,8 @@ Backplane::Backplane(u64 self, Rooms& rooms, Bus& bus, Journal& journal, Metrics
 Backplane::~Backplane() = default;
 
 void Backplane::opened(Room& room) {
+    // Two relays with the same LAN would be a loop, or everything twice.
+    if (room.has_lan()) return;
     auto uplink = std::make_unique<Uplink>(*this, room);
     room.plug(*uplink);
     bus_.subscribe(uplink->to_all);
@@ -125,6 +127,7 @@ void Backplane::opened(Room& room) {
 
 void Backplane::closing(Room& room) {
     const auto found = uplinks_.find(room.name());
+    if (found == uplinks_.end()) return;
     say(found->second->to_all, BackplaneMessage::Kind::bye);
     bus_.unsubscribe(found->second->to_all);
     bus_.unsubscribe(subject_of_room(room.name(), self_));

@@ -2,8 +2,9 @@
 // subject. Promises: a relay's own message, or one that it has had from another relay, is never said again; a frame for
 // a station behind one relay is said to that relay alone; stations of a relay that leaves, falls silent or cannot be
 // heard any more are forgotten, so that they may come back elsewhere; any bytes are a legal message, and what is
-// remembered of other relays is bounded. Nothing here knows of sockets or clocks. Whoever may write to the bus is
-// trusted as a relay is: tokens, rates and rules were the business of the relay that a client came to.
+// remembered of other relays is bounded; a room with a LAN is not shared. Nothing here knows of sockets or clocks.
+// Whoever may write to the bus is trusted as a relay is: tokens, rates and rules were the business of the relay that a
+// client came to.
 #pragma once
 
 #include <map>

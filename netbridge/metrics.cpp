@@ -12,7 +12,7 @@ namespace {
 constexpr std::array<std::string_view, static_cast<usize>(Refusal::count)> refusals = {
     "connections", "rate", "origin", "token", "path", "rooms", "tunnels"};
 constexpr std::array<std::string_view, static_cast<usize>(Dropped::count)> drops = {
-    "queue_full", "spoofed", "bad_size", "outside_refused", "backplane_full", "backplane_malformed"};
+    "queue_full", "spoofed", "bad_size", "outside_refused", "outside_full", "backplane_full", "backplane_malformed"};
 constexpr std::array<std::string_view, static_cast<usize>(Ended::count)> ends = {
     "by_client", "oversize", "malformed", "idle", "stalled", "expired", "shutdown", "far_end"};
 
@@ -77,6 +77,8 @@ std::string prometheus_text(const Metrics& metrics) {
     one("frames_forwarded_total", "counter", "Frames that went to one port.", metrics.forwarded);
     one("frames_flooded_total", "counter", "Frames that went to all ports of a room.", metrics.flooded);
     one("pauses_total", "counter", "Times that a client had to wait for its rate.", metrics.paused);
+    one("tap_sent_total", "counter", "Frames to TAP interfaces.", metrics.tap_sent);
+    one("tap_received_total", "counter", "Frames of TAP interfaces.", metrics.tap_received);
     one("backplane_sent_total", "counter", "Messages to other relays.", metrics.backplane_sent);
     one("backplane_received_total", "counter", "Messages of other relays.", metrics.backplane_received);
     durations("loop_late_seconds", "By how much the relay came too late to a time of its own, ten times a second.",

@@ -10,7 +10,16 @@
 namespace viv::netbridge {
 
 enum class Refusal : u8 { connections, rate, origin, token, path, rooms, tunnels, count };
-enum class Dropped : u8 { queue_full, spoofed, bad_size, outside_refused, backplane_full, backplane_malformed, count };
+enum class Dropped : u8 {
+    queue_full,
+    spoofed,
+    bad_size,
+    outside_refused,
+    outside_full,
+    backplane_full,
+    backplane_malformed,
+    count
+};
 enum class Ended : u8 { by_client, oversize, malformed, idle, stalled, expired, shutdown, far_end, count };
 
 // How many durations there were of which length, as Prometheus' histograms have it.
@@ -31,6 +40,7 @@ struct Metrics {
     u64 frames_in = 0, bytes_in = 0, frames_out = 0, bytes_out = 0;
     u64 forwarded = 0, flooded = 0;
     u64 paused = 0;
+    u64 tap_sent = 0, tap_received = 0;
     u64 backplane_sent = 0, backplane_received = 0;
     Durations late;  // the loop
     std::array<u64, static_cast<usize>(Refusal::count)> refused{};

@@ -14,6 +14,8 @@ bool may_pass(const Port& from, const Port& to) {
     return from.kind() == PortKind::client || to.kind() == PortKind::client;
 }
 
+bool is_outside(const Port& port) { return port.kind() == PortKind::outside || port.kind() == PortKind::lan; }
+
 }  // namespace
 
 void Room::unplug(Port& port) {
@@ -44,9 +46,9 @@ void Room::forget(Port& port, u64 behind, std::span<const net::MacAddress> addre
     }
 }
 
-usize Room::clients() const {
+usize Room::count(PortKind kind) const {
     return static_cast<usize>(
-        std::count_if(ports_.begin(), ports_.end(), [](const Port* port) { return port->kind() == PortKind::client; }));
+        std::count_if(ports_.begin(), ports_.end(), [kind](const Port* port) { return port->kind() == kind; }));
 }
 
 void Room::forget_old(u64 now_ns) {
@@ -60,11 +62,13 @@ void Room::forget_old(u64 now_ns) {
 // False if the address may not be this port's.
 bool Room::learn(const net::MacAddress& address, Port& port, u64 behind, u64 now_ns) {
     const auto known = stations_.find(address);
+    // Who is outside is the administrator's business, and there no client has a say.
+    const bool believed = check_ == SpoofCheck::off || is_outside(port);
     if (known != stations_.end()) {
         auto& station = known->second;
         if (station.port != &port || station.behind != behind) {
             const bool held = now_ns - station.heard_ns < station_age_ns;
-            if (check_ == SpoofCheck::on && held && port.kind() != PortKind::outside) return false;
+            if (held && !believed) return false;
             station.port->stations_--;
             port.stations_++;
             station.port = &port;
@@ -73,9 +77,13 @@ bool Room::learn(const net::MacAddress& address, Port& port, u64 behind, u64 now
         station.heard_ns = now_ns;
         return true;
     }
-    if (port.kind() == PortKind::client && port.stations_ >= most_stations_of_client) return check_ == SpoofCheck::off;
-    if (stations_.size() >= most_stations) forget_old(now_ns);
-    if (stations_.size() >= most_stations) return check_ == SpoofCheck::off;
+    if (port.kind() == PortKind::client && port.stations_ >= most_stations_of_client) return believed;
+    const auto full = [&] {
+        return stations_.size() >= most_stations ||
+               (port.kind() == PortKind::lan && port.stations_ >= most_stations_of_lan);
+    };
+    if (full()) forget_old(now_ns);
+    if (full()) return believed;
     stations_.emplace(address, Station{&port, behind, now_ns});
     port.stations_++;
     return true;

@@ -2,8 +2,9 @@
 // Promises: a frame for a station that has been heard goes to its port alone, any other to all but the one it came
 // from; what is remembered of stations is bounded for a room and for each port; with the check on, a port cannot take
 // another port's address while that one is in use; a port that is given a frame never delays another; what came from
-// other relays never goes back to them, nor to the way out, which is for this relay's own clients. A room lives as long
-// as somebody is in it. Times are nanoseconds of any monotonic clock.
+// other relays never goes back to them, nor to the way out, which is for this relay's own clients; the stations of a
+// LAN leave room for those of clients. A room lives as long as a client is in it. Times are nanoseconds of any
+// monotonic clock.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,8 @@ namespace viv::netbridge {
 
 enum class SpoofCheck : u8 { off, on };
 // What plugs into a room: it is there for its clients.
-enum class PortKind : u8 { client, outside, backplane };
+// A LAN's stations are as many as it has.
+enum class PortKind : u8 { client, outside, lan, backplane };
 
 class Port {
 public:
@@ -41,7 +43,7 @@ private:
 
 class Room {
 public:
-    static constexpr usize most_stations = 1024, most_stations_of_client = 64;
+    static constexpr usize most_stations = 1024, most_stations_of_client = 64, most_stations_of_lan = 512;
     static constexpr u64 station_age_ns = 300'000'000'000;
 
     enum class Outcome : u8 { forwarded, flooded, nowhere, bad_size, spoofed };
@@ -59,7 +61,8 @@ public:
     void forget(Port& port, u64 behind, std::span<const net::MacAddress> addresses);
 
     const std::string& name() const { return name_; }
-    usize clients() const;
+    usize clients() const { return count(PortKind::client); }
+    bool has_lan() const { return count(PortKind::lan) != 0; }
     usize stations() const { return stations_.size(); }
 
 private:
@@ -68,6 +71,7 @@ private:
         u64 behind;
         u64 heard_ns;
     };
+    usize count(PortKind kind) const;
     bool learn(const net::MacAddress& address, Port& port, u64 behind, u64 now_ns);
     void forget_old(u64 now_ns);
 

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -34,10 +35,9 @@ constexpr int allowed[] = {
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(pipe2),
     // Descriptors, and files for reading: /etc/resolv.conf, /etc/hosts and what the resolver loads.
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
-    SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(ioctl), SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(stat),
-    SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-    SCMP_SYS(readlink), SCMP_SYS(uname), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
-    SCMP_SYS(sysinfo), SCMP_SYS(prlimit64)};
+    SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(newfstatat),
+    SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(uname),
+    SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(sysinfo), SCMP_SYS(prlimit64)};
 
 }  // namespace
 
@@ -71,9 +71,14 @@ Result<void> close_sandbox() {
         // Some are not there on every architecture.
         if (problem == 0 && call >= 0) problem = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
     constexpr scmp_arg_cmp for_reading{2, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY};
+    // Of what ioctl() does, the requests of sockets: a TAP interface has others.
+    constexpr scmp_arg_cmp requests[] = {{1, SCMP_CMP_MASKED_EQ, 0xffffffff, FIONBIO},
+                                         {1, SCMP_CMP_MASKED_EQ, 0xffffffff, FIONREAD}};
     constexpr scmp_arg_cmp to_name_a_thread{0, SCMP_CMP_EQ, PR_SET_NAME, 0};
     if (problem == 0) problem = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &for_reading);
     if (problem == 0) problem = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, &to_name_a_thread);
+    for (const auto& request : requests)
+        if (problem == 0) problem = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &request);
     if (problem == 0) problem = seccomp_load(filter);
     seccomp_release(filter);
     if (problem != 0) return failed(problem);

@@ -14,10 +14,10 @@
 #include "netbridge/connection.h"
 #include "netbridge/listener.h"
 #include "netbridge/nats_bus.h"
-#include "netbridge/outside.h"
 #include "netbridge/sandbox.h"
 #include "netbridge/streams.h"
 #include "netbridge/tunnel.h"
+#include "netbridge/ways_out.h"
 #include "netbridge/websockets.h"
 
 namespace viv::netbridge {
@@ -76,7 +76,7 @@ private:
     lws_context* context_ = nullptr;
     lws_vhost* host_ = nullptr;
     lws_retry_bo_t liveliness_{};
-    std::map<Room*, std::unique_ptr<Outside>> outsides_;
+    std::unique_ptr<WaysOut> ways_out_;
     std::unique_ptr<Streams> streams_;
     std::unique_ptr<NatsBus> bus_;
     std::unique_ptr<Backplane> backplane_;
@@ -147,20 +147,14 @@ Result<void> RelayServer::open() {
         listeners_.push_back(std::move(listener));
     }
     if (settings_.wisp) streams_ = std::make_unique<Streams>(&loop_, settings_.rules);
+    ways_out_ = std::make_unique<WaysOut>(&loop_, settings_, journal_, metrics_, now_ns_);
+    TRY(ways_out_->open_taps());
     rooms_.on_opened([this](Room& room) {
         journal_.client("room_opened", {{"room", room.name()}});
-        if (!settings_.has_nat(room.name())) return;
-        auto outside = Outside::open(&loop_, room, settings_.rules, settings_.outside, metrics_, now_ns_);
-        if (!outside) return journal_.event("nat_failed", {{"room", room.name()}});
-        room.plug(*outside);
-        outsides_.emplace(&room, std::move(outside));
+        ways_out_->opened(room);
     });
     rooms_.on_closing([this](Room& room) {
-        const auto found = outsides_.find(&room);
-        if (found != outsides_.end()) {
-            room.unplug(*found->second);
-            outsides_.erase(found);
-        }
+        ways_out_->closing(room);
         journal_.client("room_closed", {{"room", room.name()}});
     });
     ticker_ = std::make_unique<Timer>(&loop_, [this] { tick(); });
@@ -380,6 +374,7 @@ RelayServer::~RelayServer() {
     drain_.reset();
     // Rooms and streams go before the library does: their handles are in the same loop.
     for (const auto& [key, connection] : connections_) closed(*connection);
+    ways_out_.reset();
     if (backplane_) backplane_->bye();
     bus_.reset();
     if (context_ != nullptr) lws_context_destroy(context_);

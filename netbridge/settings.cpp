@@ -2,6 +2,7 @@
 #include "netbridge/settings.h"
 
 #include <fmt/format.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -62,9 +63,9 @@ Result<void> add_keys(TokenKeys& keys, const std::vector<std::string>& files) {
 
 // Everything as text; what it means is said by check().
 struct ServeWords {
-    std::vector<std::string> listen, secrets, origins, allow, deny, nat, metrics_from;
+    std::vector<std::string> listen, secrets, origins, allow, deny, nat, taps, metrics_from;
     std::string certificate, private_key, user, nat_first;
-    std::string backplane, backplane_user, backplane_token, backplane_authority;
+    BackplaneWords backplane;
     std::string connections, connections_per_address, attempts, frame_rate, byte_rate, frame_rate_address,
         byte_rate_address, queue, queue_total, streams, rooms;
     std::string handshake, ping, hang_up, idle, stall;
@@ -101,18 +102,22 @@ void declare(CLI::App& app, ServeWords& words) {
         "The first of the 16 addresses that the NAT's DHCP gives (10.0.2.15); relays of a backplane need different "
         "ones",
         what);
+    many(
+        "--tap", words.taps, "ROOM=INTERFACE",
+        "This room is bridged to a TAP interface of this host: --allow and --deny are not asked there. May be repeated",
+        what);
     app.add_flag("--wisp", words.wisp, "TCP and UDP streams (WISP) at /wisp/")->group(what);
     app.add_flag("--tunnels", words.tunnels, "Streams of machines (gdb, monitor, VNC) at /tunnel/NAME")->group(what);
     many("--allow", words.allow, "RULE", "Destinations that are not public: NETWORK[,tcp|udp|icmp][,port=N[-M]]", what);
     many("--deny", words.deny, "RULE", "Destinations that nobody may go to; stronger than --allow", what);
     const char* backplane = "Other relays";
-    one("--backplane", words.backplane, "URL[,URL...]",
+    one("--backplane", words.backplane.servers, "URL[,URL...]",
         "NATS servers, as nats://HOST:PORT or tls://HOST:PORT: rooms are shared with all other relays there",
         backplane);
-    one("--backplane-user-file", words.backplane_user, "FILE", "Who to be there, as USER:PASSWORD in one line",
+    one("--backplane-user-file", words.backplane.user, "FILE", "Who to be there, as USER:PASSWORD in one line",
         backplane);
-    one("--backplane-token-file", words.backplane_token, "FILE", "Or a token, in one line", backplane);
-    one("--backplane-ca", words.backplane_authority, "FILE", "Authorities to trust for tls:// (PEM), not the system's",
+    one("--backplane-token-file", words.backplane.token, "FILE", "Or a token, in one line", backplane);
+    one("--backplane-ca", words.backplane.authority, "FILE", "Authorities to trust for tls:// (PEM), not the system's",
         backplane);
     const char* limits = "Limits";
     app.add_flag("--check-spoofing", words.spoof, "A station's address belongs to the client that used it first")
@@ -169,54 +174,6 @@ Result<void> check_limits(const ServeWords& words, Settings& settings) {
     return {};
 }
 
-Result<void> check_backplane(const ServeWords& words, NatsSettings& backplane) {
-    const auto wrong = [&](std::string_view problem) {
-        return Error{fmt::format("--backplane {}: {}", words.backplane, problem)};
-    };
-    if (words.backplane.empty()) {
-        for (const auto* other : {&words.backplane_user, &words.backplane_token, &words.backplane_authority})
-            if (!other->empty()) return Error{"--backplane URL is needed for the other options of it"};
-        return {};
-    }
-    if (words.backplane.find('@') != std::string::npos)
-        return Error{"--backplane: other users of this host could read a password there; --backplane-user-file FILE"};
-    constexpr usize most_servers = 16;
-    for (usize at = 0; at <= words.backplane.size();) {
-        const auto end = std::min(words.backplane.find(',', at), words.backplane.size());
-        const auto url = words.backplane.substr(at, end - at);
-        const bool secure = url.starts_with("tls://");
-        if (!secure && !url.starts_with("nats://")) return wrong("nats://HOST:PORT or tls://HOST:PORT is needed");
-        const auto place = std::string_view(url).substr(secure ? 6 : 7);
-        const auto colon = place.rfind(':');
-        const auto port = colon == std::string_view::npos ? std::nullopt : number(place.substr(colon + 1));
-        const bool named = colon != std::string_view::npos && colon > 0 && colon <= 255 &&
-                           std::all_of(place.begin(), place.end(),
-                                       [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != '?' && c != '#'; });
-        if (!named || !port || *port == 0 || *port > 65535) return wrong("HOST:PORT is needed after //");
-        backplane.servers.push_back(url);
-        if (secure != backplane.is_secure()) return wrong("either all servers are tls:// or none");
-        if (backplane.servers.size() > most_servers) return wrong("has too many servers");
-        at = end + 1;
-    }
-    if (!words.backplane_user.empty() && !words.backplane_token.empty())
-        return Error{"--backplane-token-file: not together with --backplane-user-file"};
-    if (!words.backplane_user.empty()) {
-        TRY_SET(const auto line, read_line("--backplane-user-file", words.backplane_user));
-        const auto colon = line.find(':');
-        if (colon == std::string::npos || colon == 0)
-            return Error{fmt::format("--backplane-user-file {}: has to hold USER:PASSWORD", words.backplane_user)};
-        backplane.user = line.substr(0, colon);
-        backplane.password = line.substr(colon + 1);
-    }
-    if (!words.backplane_token.empty()) {
-        TRY_SET(backplane.token, read_line("--backplane-token-file", words.backplane_token));
-    }
-    if (!words.backplane_authority.empty() && !backplane.is_secure())
-        return Error{"--backplane-ca: is for servers that are given as tls://"};
-    backplane.authority_file = words.backplane_authority;
-    return {};
-}
-
 Result<void> check_nat(const ServeWords& words, Settings& settings) {
     for (const auto& room : words.nat) {
         if (!is_name(room)) return Error{fmt::format("--nat {}: is no room's name", room)};
@@ -230,6 +187,24 @@ Result<void> check_nat(const ServeWords& words, Settings& settings) {
         return Error{fmt::format("--nat-first {}: an address from 10.0.2.{} to 10.0.2.{} is needed", words.nat_first,
                                  least, most)};
     settings.outside.first_lease = *first;
+    return {};
+}
+
+// Behind check_nat(): a room has one way out.
+Result<void> check_taps(const ServeWords& words, Settings& settings) {
+    constexpr usize longest_name = IFNAMSIZ - 1;
+    std::set<std::string> interfaces;
+    for (const auto& text : words.taps) {
+        const auto wrong = [&](std::string_view problem) { return Error{fmt::format("--tap {}: {}", text, problem)}; };
+        const auto equals = std::min(text.find('='), text.size());
+        const auto room = text.substr(0, equals), interface = text.substr(std::min(equals + 1, text.size()));
+        if (!is_name(room) || interface.empty() || interface.size() > longest_name)
+            return wrong("ROOM=INTERFACE is needed, as in lab=tap0");
+        if (room == "any") return wrong("a TAP interface is for one room, which has to be named");
+        if (settings.nat_rooms.contains(room)) return wrong("this room has a way out already, by --nat");
+        if (!interfaces.insert(interface).second) return wrong("this interface is another room's already");
+        if (!settings.taps.emplace(room, interface).second) return wrong("this room has an interface already");
+    }
     return {};
 }
 
@@ -270,7 +245,8 @@ Result<Settings> check(const ServeWords& words) {
         settings.metrics_from.push_back(*network);
     }
     TRY(check_nat(words, settings));
-    TRY(check_backplane(words, settings.backplane));
+    TRY(check_taps(words, settings));
+    TRY_SET(settings.backplane, check_backplane(words.backplane));
     TRY(check_limits(words, settings));
     settings.wisp = words.wisp;
     settings.tunnels = words.tunnels;
@@ -328,6 +304,10 @@ CLI::App* declare(CLI::App& app, Scope side, TunnelWords& words) {
 }
 
 }  // namespace
+
+bool Settings::has_nat(const std::string& room) const {
+    return !taps.contains(room) && (nat_rooms.contains("any") || nat_rooms.contains(room));
+}
 
 bool Settings::serves(Request::Kind kind) const {
     switch (kind) {

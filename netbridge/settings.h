@@ -3,6 +3,7 @@
 // has the safe default. Errors name the option and what would be right.
 #pragma once
 
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -50,7 +51,8 @@ struct Settings {
     SpoofCheck spoof_check = SpoofCheck::off;
     usize most_rooms = 1024;
     u64 queue_total = 512 << 20;
-    std::set<std::string> nat_rooms;  // "any": all
+    std::set<std::string> nat_rooms;          // "any": all without a TAP
+    std::map<std::string, std::string> taps;  // interfaces by room
     OutsideNetwork outside;
     NatsSettings backplane;  // no servers: this relay is alone
     bool wisp = false, tunnels = false;
@@ -59,8 +61,14 @@ struct Settings {
 
     // By websocket.
     bool serves(Request::Kind kind) const;
-    bool has_nat(const std::string& room) const { return nat_rooms.contains("any") || nat_rooms.contains(room); }
+    bool has_nat(const std::string& room) const;
 };
+
+// The options of the backplane as they were said; files are named.
+struct BackplaneWords {
+    std::string servers, user, token, authority;
+};
+Result<NatsSettings> check_backplane(const BackplaneWords& words);
 
 // `netbridge token`
 struct TokenOrder {

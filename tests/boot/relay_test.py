@@ -111,6 +111,36 @@ class Room(unittest.TestCase):
                 self.assertIn(whole, other.shell("cat /sum"))
                 self.assertEqual(second.metric("clients"), 2)
 
+    def test_a_room_on_the_kernels_network(self):
+        """A TAP interface in namespaces of our own: a guest fetches from a server of the host."""
+        probe = subprocess.run(["unshare", "-Urn", "sh", "-c", "ip tuntap add dev probe0 mode tap"], capture_output=True, text=True, check=False)
+        if probe.returncode != 0:
+            self.skipTest(f"this host lets no TAP interface be made: {probe.stderr.strip()}")
+        done = subprocess.run(["unshare", "-Urn", sys.executable, __file__, "tap"], capture_output=True, text=True, check=False,
+                              timeout=300 * viv_process.PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(lan_test.DIGEST, done.stdout)
+
+
+def tap():
+    for command in ("ip link set lo up", "ip tuntap add dev tap0 mode tap", "ip addr add 10.77.0.1/24 dev tap0", "ip link set tap0 up"):
+        subprocess.run(command.split(), check=True)
+    as_root = [] if websocket_client.SANITIZED else ["--user", "root"]  # nobody else is in the namespace
+    with tempfile.TemporaryDirectory() as folder, Relay(*as_root, "--tap", "lan=tap0") as relay:
+        (pathlib.Path(folder) / "numbers").write_bytes(NUMBERS)
+        port = lan_test.free_port()
+        with subprocess.Popen([sys.executable, "-m", "http.server", "--bind", "10.77.0.1", "-d", folder, str(port)], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as server:
+            done = viv_process.run("exec", "--net", f"websocket,url=ws://127.0.0.1:{relay.port}/lan", GUEST, "--", "sh", "-c",
+                                   "killall udhcpc; ip link set eth0 up; ip addr flush dev eth0; ip addr add 10.77.0.2/24 dev eth0; "
+                                   "until ping -c 1 -W 1 10.77.0.1 >/dev/null; do :; done; "
+                                   f"wget -q -O - http://10.77.0.1:{port}/numbers | sha256sum")
+            server.kill()
+        print(done.stdout, done.stderr)
+        return done.returncode
+
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["tap"]:
+        sys.exit(tap())
     unittest.main(verbosity=2)

@@ -49,14 +49,22 @@ struct Switchboard {
 };
 
 struct TestRelay {
-    TestRelay(Switchboard& board, u64 self, SpoofCheck check = SpoofCheck::off)
-        : rooms(check, 100),
+    // `lan` is in its rooms before the backplane hears of them, as in the relay.
+    TestRelay(Switchboard& board, u64 self, SpoofCheck check = SpoofCheck::off, Port* lan = nullptr)
+        : rooms(rooms_with(check, lan)),
           journal([](std::string_view) { return true; }, [] { return u64{1}; }),
           backplane(self, rooms, line, journal, world.metrics, world.now_ns) {
         line.board = &board;
         line.events = &backplane;
         board.lines.push_back(&line);
         backplane.connected("test");
+    }
+    static Rooms rooms_with(SpoofCheck check, Port* lan) {
+        Rooms rooms(check, 100);
+        if (lan == nullptr) return rooms;
+        rooms.on_opened([lan](Room& room) { room.plug(*lan); });
+        rooms.on_closing([lan](Room& room) { room.unplug(*lan); });
+        return rooms;
     }
     std::unique_ptr<test::TestClient> enter(const std::string& room) {
         auto client = std::make_unique<test::TestClient>(world);
@@ -207,6 +215,27 @@ TEST(Backplane, ByeIsTheEndOfItsStations) {
     two.line.said.clear();
     b->say(frame(mac(1), mac(2)));
     EXPECT_EQ(two.line.said, std::vector{subject_of_room("lab", 0)});
+}
+
+TEST(Backplane, ARoomWithALanIsNotShared) {
+    struct Lan final : Port {
+        Lan() : Port(PortKind::lan) {}
+        void give(const SharedMessage&, u64) override { got++; }
+        usize got = 0;
+    } lan;
+    Switchboard board;
+    TestRelay one(board, 1, SpoofCheck::off, &lan), two(board, 2);
+    one.line.said.clear(), two.line.said.clear();
+    auto a = one.enter("lab");
+    const auto b = two.enter("lab");
+    a->say(frame(everybody, mac(1)));
+    EXPECT_EQ(lan.got, 1u);
+    b->say(frame(everybody, mac(2)));
+    EXPECT_EQ(lan.got, 1u);
+    EXPECT_TRUE(a->taken().empty());
+    EXPECT_TRUE(b->taken().empty());
+    a.reset();
+    EXPECT_TRUE(one.line.said.empty());
 }
 
 TEST(Backplane, AWayOutIsForItsOwnRelaysClients) {

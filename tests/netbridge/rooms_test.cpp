@@ -158,6 +158,28 @@ TEST(Room, WhatIsRememberedIsBounded) {
     EXPECT_EQ(strict.stations(), 0u);
 }
 
+TEST(Room, ALansStationsLeaveRoomForClients) {
+    Room room("r", SpoofCheck::on);
+    Plug a, lan(PortKind::lan);
+    room.plug(a), room.plug(lan);
+    for (u32 i = 0; i < 5000; i++) {
+        Mac source = {2, 0, 0, 0, static_cast<u8>(i >> 8), static_cast<u8>(i)};
+        EXPECT_EQ(room.forward(lan, frame(everybody, source), i), Outcome::flooded);
+    }
+    EXPECT_EQ(room.stations(), Room::most_stations_of_lan);
+    EXPECT_EQ(room.forward(a, frame(everybody, mac(1)), 5000), Outcome::flooded);
+    EXPECT_EQ(room.forward(lan, frame(mac(1), mac(9)), 5000), Outcome::forwarded);
+    // Those of long ago make place for others.
+    const u64 later = Room::station_age_ns + 10'000;
+    EXPECT_EQ(room.forward(lan, frame(everybody, mac(8)), later), Outcome::flooded);
+    lan.got.clear();
+    EXPECT_EQ(room.forward(a, frame(mac(8), mac(1)), later), Outcome::forwarded);
+    EXPECT_EQ(lan.got.size(), 1u);
+    // A client cannot play one of them, one of them may be where a client was.
+    EXPECT_EQ(room.forward(a, frame(everybody, mac(8)), later), Outcome::spoofed);
+    EXPECT_EQ(room.forward(lan, frame(everybody, mac(1)), later), Outcome::flooded);
+}
+
 TEST(Rooms, OpenWithTheFirstAndCloseWithTheLast) {
     Rooms rooms(SpoofCheck::off, 2);
     std::vector<std::string> told;

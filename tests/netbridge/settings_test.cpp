@@ -69,6 +69,15 @@ TEST(Settings, WrongWordsAreOneLineWithTheOption) {
         {"--cert", "/nowhere"},
         {"--metrics-from", "here"},
         {"--queue", "5"},
+        {"--tap", "lab"},
+        {"--tap", "lab="},
+        {"--tap", "=tap0"},
+        {"--tap", "a/b=tap0"},
+        {"--tap", "any=tap0"},
+        {"--tap", "lab=an-interface-name-too-long"},
+        {"--tap", "lab=tap0", "--nat", "lab"},
+        {"--tap", "lab=tap0", "--tap", "lab=tap1"},
+        {"--tap", "lab=tap0", "--tap", "den=tap0"},
         {"--nat-first", "10.0.2.250"},
         {"--nat-first", "10.0.3.15"},
         {"--backplane", "127.0.0.1:4222"},
@@ -123,6 +132,13 @@ TEST(Settings, OptionsThatMayBeRepeated) {
     EXPECT_FALSE(permits("10.0.0.3") || permits("10.0.0.5"));
     EXPECT_EQ(given.metrics_from.size(), 2u);
     EXPECT_NE(problem({"--nat", "a", "b"}), "");
+}
+
+TEST(Settings, WaysOut) {
+    const auto given = settings({"--tap", "lab=tap0", "--tap", "den=tap-of-15-bytes", "--nat", "any"});
+    EXPECT_EQ(given.taps, (std::map<std::string, std::string>{{"den", "tap-of-15-bytes"}, {"lab", "tap0"}}));
+    EXPECT_FALSE(given.has_nat("lab"));
+    EXPECT_TRUE(given.has_nat("lobby"));
 }
 
 TEST(Settings, Backplane) {

@@ -150,9 +150,9 @@ UNCONFINED = ["--no-sandbox"] + (["--user", "root"] if os.geteuid() == 0 else []
 class Relay:
     """The program, with its log as a list of objects. A context manager; the process never outlives it."""
 
-    def __init__(self, *options, listen="127.0.0.1:0", **more):
+    def __init__(self, *options, listen="127.0.0.1:0", prefix=(), **more):
         options = (*UNCONFINED, *options)
-        self.process = subprocess.Popen([NETBRIDGE, "--listen", listen, *options], stderr=subprocess.PIPE, **more)
+        self.process = subprocess.Popen([*prefix, NETBRIDGE, "--listen", listen, *options], stderr=subprocess.PIPE, **more)
         self.log = []
         self.rest = b""
         started = self.wait_for("listening")
