@@ -5,6 +5,7 @@
 #include "native/net_capture.h"
 #include "native/net_datagram.h"
 #include "native/net_stream.h"
+#include "native/net_vde.h"
 #include "native/net_websocket.h"
 #include "native/slirp.h"
 #include "native/tap.h"
@@ -50,6 +51,7 @@ Result<std::unique_ptr<net::NetBackend>> Networks::open(const NetOption& option)
     if (const auto* datagram = std::get_if<DatagramNet>(&option.back_end))
         return open_datagram_network(*this, option.where, *datagram);
     if (const auto* tap = std::get_if<TapNet>(&option.back_end)) return open_tap_network(*this, option.where, *tap);
+    if (const auto* vde = std::get_if<VdeNet>(&option.back_end)) return open_vde_network(*this, option.where, *vde);
     if (const auto* websocket = std::get_if<WebsocketNet>(&option.back_end))
         return open_websocket_network(*this, option.where, *websocket);
     return open_repeatable(option);

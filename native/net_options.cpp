@@ -2,11 +2,13 @@
 #include "native/net_options.h"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <net/if.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <tuple>
 
@@ -406,6 +408,35 @@ Result<TapNet> take_tap(Properties& properties) {
     return net;
 }
 
+// What libvdeplug would not take for the characters of a path is refused: it knows ports in brackets and quotes.
+Result<VdeNet> take_vde(Properties& properties) {
+    constexpr usize longest_path = sizeof(sockaddr_un::sun_path) - sizeof "/ctl";
+    VdeNet net;
+    properties.take_into("sock", net.path);
+    if (net.path.size() > longest_path)
+        return properties.error("sock", net.path, fmt::format("is longer than {} characters", longest_path));
+    if (net.path.find_first_of("[]%\\'\"") != std::string::npos)
+        return properties.error("sock", net.path, "has brackets, quotes, % or \\, which libvdeplug reads as its own");
+    if (net.path.find("://") != std::string::npos)
+        return properties.error("sock", net.path, "is no folder of a vde_switch; of libvdeplug's networks that is all");
+    if (const auto port = properties.take("port")) {
+        const auto number = parse_port(*port);
+        if (!number) return properties.error("port", *port, "is no port of a switch, which are counted from 1");
+        net.port = *number;
+    }
+    properties.take_into("group", net.group);
+    if (!net.group.empty() && getgrnam(net.group.c_str()) == nullptr)
+        return properties.error("group", net.group, "is no group of this host");
+    if (const auto mode = properties.take("mode")) {
+        u32 bits = 0;
+        const auto [end, problem] = std::from_chars(mode->data(), mode->data() + mode->size(), bits, 8);
+        if (problem != std::errc{} || end != mode->data() + mode->size() || bits > 0777)
+            return properties.error("mode", *mode, "is no mode in octal, as in 0660");
+        net.mode = bits;
+    }
+    return net;
+}
+
 // ws://HOST[:PORT][/PATH]; a token does not belong into a URL, which other users of this host can see.
 Result<WebsocketUrl> parse_url(const Properties& properties, const std::string& text) {
     const auto wrong = [&](std::string_view problem) { return properties.error("url", text, problem); };
@@ -449,11 +480,11 @@ Result<WebsocketNet> take_websocket(Properties& properties) {
     return net;
 }
 
-constexpr std::array<std::string_view, 11> kinds{"none",  "null",   "loopback", "hub",     "user",     "stream",
-                                                 "dgram", "socket", "tap",      "hubport", "websocket"};
+constexpr std::array<std::string_view, 12> kinds{"none",  "null",   "loopback", "hub", "user",    "stream",
+                                                 "dgram", "socket", "tap",      "vde", "hubport", "websocket"};
 constexpr std::string_view kinds_help =
     "user (NAT, the default), none, null (a cable to nowhere), loopback (every frame comes back), hub, stream, dgram, "
-    "socket, tap or websocket";
+    "socket, tap, vde or websocket";
 
 // What every kind takes.
 Result<void> take_common(Properties& properties, NetOption& net) {
@@ -512,6 +543,8 @@ Result<std::optional<NetOption>> parse_net(std::string_view option, std::string_
         TRY(take_socket(properties, net));
     } else if (kind == "tap") {
         TRY_SET(net.back_end, take_tap(properties));
+    } else if (kind == "vde") {
+        TRY_SET(net.back_end, take_vde(properties));
     } else if (kind == "websocket") {
         TRY_SET(net.back_end, take_websocket(properties));
     } else if (kind != "null") {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <sys/types.h>
 
 #include <map>
 #include <optional>
@@ -88,6 +89,13 @@ struct TapNet {
     std::string interface, bridge;  // empty: any new one; none
 };
 
+// A port of a vde_switch.
+struct VdeNet {
+    std::string path, group;  // empty: libvdeplug's usual switch; the user's own
+    u16 port = 0;             // 0: any
+    mode_t mode = 0700;       // of the socket
+};
+
 // A relay's room.
 struct WebsocketUrl {
     std::string text, host, path;
@@ -107,7 +115,7 @@ struct NetOption {
     std::string hub;      // both ends are plugged into this one; empty: into each other
     bool card = true;     // off: the back end alone is plugged into the hub
     std::string capture;  // a file for all that passes; empty: none
-    std::variant<NullNet, LoopbackNet, HubNet, UserNet, StreamNet, DatagramNet, TapNet, WebsocketNet> back_end;
+    std::variant<NullNet, LoopbackNet, HubNet, UserNet, StreamNet, DatagramNet, TapNet, VdeNet, WebsocketNet> back_end;
 
     // Does it depend on nothing but the machine?
     bool repeatable() const { return back_end.index() <= 2; }

@@ -171,6 +171,44 @@ class Wires(unittest.TestCase):
         self.assertGreaterEqual(received, 3)
 
 
+@contextlib.contextmanager
+def vde_switch(folder):
+    """Its folder and process; it listens."""
+    where = os.path.join(folder, "switch")
+    with subprocess.Popen(["vde_switch", "-s", where, "-n", "4"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as switch:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                while switch.poll() is None and probe.connect_ex(os.path.join(where, "ctl")) != 0:
+                    pass
+            yield where, switch
+        finally:
+            switch.kill()
+
+
+class Vde(unittest.TestCase):
+    def setUp(self):
+        if not shutil.which("vde_switch"):
+            self.skipTest("there is no vde_switch here")
+
+    def test_two_guests_on_one_switch(self):
+        with tempfile.TemporaryDirectory() as folder, vde_switch(folder) as (where, switch):
+            with Viv("--net", f"vde,sock={where}") as one, Viv("--net", f"vde,sock={where},port=3,mode=0660,mac=52:54:00:00:00:02") as other:
+                for machine in (one, other):
+                    machine.expect(r"~ # ")
+                Wires.talk(self, one, other)
+                switch.kill()
+                one.expect("the switch has gone")
+                # They go on without.
+                one.shell("true")
+                other.shell("true")
+
+    def test_what_the_switch_has_not(self):
+        with tempfile.TemporaryDirectory() as folder, vde_switch(folder) as (where, _):
+            done = viv_process.run("run", GUEST, "--net", f"vde,sock={where},port=99")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertEqual(done.stderr, f"viv: --net vde: {where}: the switch does not answer; has it a port 99?\n")
+
+
 class Tap(unittest.TestCase):
     def test_the_kernel_at_the_other_end(self):
         """In namespaces of our own, where we may make an interface and give it an address."""

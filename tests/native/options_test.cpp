@@ -304,7 +304,7 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
         {{"run", "g", "--net", "lopback"},
          "--net lopback: is no network; use user (NAT, the default), none, null (a cable to nowhere), loopback "
-         "(every frame comes back), hub, stream, dgram, socket, tap or websocket; did you mean loopback?"},
+         "(every frame comes back), hub, stream, dgram, socket, tap, vde or websocket; did you mean loopback?"},
         {{"run", "g", "--net", "none", "--net", "user"}, "--net none: is given together with another --net"},
         {{"run", "g", "--deterministic", "--net", "user"},
          "--net user: brings what no run repeats; --deterministic takes none, null, loopback and hub only"},
