@@ -127,6 +127,10 @@ class Guest:
             raise cache.UserError(f"{self.name}: {name} has failed; it printed: {' '.join(lines)[-200:] or 'nothing'}")
         return [parse(line, name, iterations, self.name) for line in lines]
 
+    def programs(self) -> set[str]:
+        """Those that there are for its instruction set."""
+        return {line.split()[0] for line in self.command("/tmp/bench list").splitlines()}
+
     def start_clock(self) -> None:
         # The agent may begin to answer long after the prompt was there.
         self.command(":")

@@ -65,7 +65,8 @@ def programs(options, wanted: list[tuple[str, str]], native: engines.Native, gue
             booted = engines.boot_together([*engines.machines_of(options, setup), *more], stack)
         machines = [native, *booted]
         note_extensions(result, booted)
-        for name, group in wanted:
+        everywhere = set.intersection(*(machine.programs() for machine in booted))
+        for name, group in [row for row in wanted if row[0] in everywhere]:
             with steps.step(f"{name}: how many iterations"):
                 for machine in machines:
                     iterations[machine.name, name] = calibrate(machine, name, options.seconds)
