@@ -48,14 +48,39 @@ class End(Relay):
         self.port = int(started.get("address", ":0").rpartition(":")[2])
 
 
+def make_authority(folder):
+    """An authority of the test's own, and what it says of localhost: its certificate, the chain and the key of the relay."""
+    authority, key, request, chain = (str(folder / name) for name in ("authority", "key", "request", "chain"))
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+    (folder / "names").write_text("subjectAltName=DNS:localhost")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=the test", "-keyout", str(folder / "authority-key"),
+            "-out", authority)
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-days", "2", "-CA", authority, "-CAkey", str(folder / "authority-key"), "-CAcreateserial", "-extfile",
+            str(folder / "names"), "-out", chain)
+    return authority, chain, key
+
+
 class Tunnel:
     """A relay that wants tokens, and both kinds of ends."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, secure=False):
         self.stack = contextlib.ExitStack()
         self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         (self.folder / "secret").write_text(os.urandom(32).hex())
-        self.relay = self.stack.enter_context(Relay("--tunnels", "--secret-file", str(self.folder / "secret"), *options))
+        self.relay_options = "--tunnels", "--secret-file", str(self.folder / "secret"), *options
+        self.place, self.trust = "ws://127.0.0.1", ()
+        if secure:
+            authority, chain, key = make_authority(self.folder)
+            self.place, self.trust = "wss://localhost", ("--ca-file", authority)
+            self.relay_options += "--cert", chain, "--key", key
+        self.start_relay()
+
+    def start_relay(self, **where):
+        self.relay = self.stack.enter_context(Relay(*self.relay_options, **where))
 
     def __enter__(self):
         return self
@@ -67,7 +92,7 @@ class Tunnel:
         path = self.folder / f"{side}-{name}"
         with open(path, "wb") as file:
             subprocess.run([NETBRIDGE, "token", "--secret-file", str(self.folder / "secret"), f"--{side}", name], stdout=file, check=True)
-        return side, f"ws://127.0.0.1:{self.relay.port}/tunnel/{name}", "--token-file", str(path)
+        return side, f"{self.place}:{self.relay.port}/tunnel/{name}", "--token-file", str(path), *self.trust
 
     def offer(self, name, where):
         return self.stack.enter_context(End(*self.options("offer", name), "--connect", where, until="joined"))
@@ -84,6 +109,35 @@ class Ends(unittest.TestCase):
 
     def connect(self, tunnel, port):
         return tunnel.stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30 * PATIENCE))
+
+    def test_wss_and_a_relay_that_comes_back(self):
+        """With an authority of our own; whoever does not trust it does not get there."""
+        with Tunnel(secure=True) as tunnel:
+            server, where = self.service(tunnel)
+            offer = tunnel.offer("m", where)
+            attach = tunnel.attach("m")
+
+            def talk():
+                with self.connect(tunnel, attach.port) as user:
+                    user.sendall(b"hello")
+                    machine, _ = server.accept()
+                    with machine:
+                        machine.settimeout(30 * PATIENCE)
+                        self.assertEqual(machine.recv(5, socket.MSG_WAITALL), b"hello")
+                        machine.sendall(b"there")
+                        self.assertEqual(user.recv(5, socket.MSG_WAITALL), b"there")
+
+            talk()
+            stranger = tunnel.options("offer", "other")[:4]
+            with End(*stranger, "--connect", where, until="left") as end:
+                self.assertEqual([line for line in end.log if line["event"] == "joined"], [])
+            before = tunnel.relay
+            before.process.kill()
+            before.process.wait()
+            tunnel.start_relay(listen=f"127.0.0.1:{before.port}")
+            tunnel.relay.wait_for("joined", **{"as": "offer", "place": "m"})
+            talk()
+            self.assertIsNone(offer.process.poll())
 
     def test_large_streams_and_several(self):
         with Tunnel() as tunnel:
