@@ -4,7 +4,7 @@ frames a second, how long a frame is under way. Not a test that ctest runs: `tes
 it went well.
 
 One client of each room sends at a rate, the others receive. A tenth of the rooms has a client that never reads, and is sent more
-than its queue holds. Every ten seconds a process with some clients is killed, some clients fall silent as if their machine had
+than its queue holds. Some clients have a WISP stream from a server that always has more, and take little. Every ten seconds a process with some clients is killed, some clients fall silent as if their machine had
 been unplugged, and some connections never say a word. The measuring clients are this one process, which may be held up itself:
 the kernel's time of arrival is what counts, not when a frame is read here; and how long each of the two has waited for a
 processor is printed beside it."""
@@ -26,12 +26,15 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from outside_test import DATA, Wisp, allowed, server  # noqa: E402
 from websocket_client import EVERYBODY, PING, PONG, SANITIZED, Client, Relay, frame, mac  # noqa: E402
 
 MEASURED, FLOOD, OTHER = b"\x88\xb5", b"\x88\xb6", b"\x88\xb7"
 FRAME, FLOOD_FRAME = 500, 30_000
 QUEUE = 256 << 10
 PERIOD, HANG_UP = 10, 12  # seconds
+STREAMS = 20
+PATTERN = bytes(range(251)) * 600
 KILLED, UNPLUGGED, SPEECHLESS = 10, 5, 5  # in each period
 SO_ATTACH_FILTER, SO_TIMESTAMPNS = 26, 35
 SECOND = 1_000_000_000
@@ -138,6 +141,30 @@ class SlowMember:
         return f"has got {len(self.numbers)} of {self.sent} frames, {kept} of them before the first gap"
 
 
+def pour(connection):
+    while True:
+        connection.sendall(PATTERN)
+
+
+class SlowReader:
+    """A client with a WISP stream that always has more for it; it takes a message now and then."""
+
+    def __init__(self, port, source):
+        self.client = Wisp(port, receive_buffer=8192)
+        self.client.open(1, "127.0.0.1", source)
+        self.got = 0
+
+    def read(self):
+        self.client.send(b"", opcode=PONG)  # a ping is long under way behind what waits
+        kind, _, payload = self.client.packet()
+        if kind != DATA:
+            sys.exit("a stream has ended")
+        at = self.got % 251
+        if payload != PATTERN[at:at + len(payload)]:
+            sys.exit(f"a stream has something else behind {self.got} bytes")
+        self.got += len(payload)
+
+
 def unplug(client):
     """From here on its kernel hears nothing for it, and so answers nothing: neither data nor pings, nor is anything ended."""
     drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
@@ -217,9 +244,15 @@ class Report:
 
 
 class Soak:
-    def __init__(self, options, relay):
+    def __init__(self, options, relay, source):
         self.options, self.relay = options, relay
         self.wrong = []
+        # The first stream of all makes the library open /dev/null, once.
+        first = SlowReader(relay.port, source)
+        first.read()
+        first.client.socket.close()
+        while relay.metric("clients") > 0:
+            time.sleep(0.01)
         self.descriptors = Usage(relay.process.pid).descriptors()
         self.report = Report(relay)
         self.select = selectors.DefaultSelector()
@@ -229,9 +262,10 @@ class Soak:
         self.spoke = 0.0
         for room in range(options.rooms):
             self.fill(room)
+        self.readers = [SlowReader(relay.port, source) for _ in range(STREAMS)]
         self.whole = relay.metric("clients")
         self.trouble = Trouble(relay, options.rooms)
-        print(f"{self.whole} clients in {relay.metric('rooms')} rooms, {len(self.members)} read; {options.rate:g} frames/s and room", flush=True)
+        print(f"{self.whole} clients in {relay.metric('rooms')} rooms, {len(self.members)} read, {STREAMS} have a stream; {options.rate:g} frames/s and room", flush=True)
 
     def fill(self, room):
         slow = room % 10 == 0
@@ -256,6 +290,8 @@ class Soak:
             self.spoke = time.monotonic()
             for slow_one in self.slow_ones.values():
                 slow_one.speak()
+            for reader in self.readers:
+                reader.read()
 
     def send(self, room):
         source = mac(room * 100)
@@ -290,7 +326,7 @@ class Soak:
     def everybody_is_noticed(self):
         """Who has gone, in whatever way, is no client any more, and has no descriptor."""
         metric = self.relay.metric
-        right = (self.whole, self.descriptors + self.whole)
+        right = (self.whole, self.descriptors + self.whole + STREAMS)
         end = time.monotonic() + HANG_UP + 10
         while (found := (metric("clients"), Usage(self.relay.process.pid).descriptors())) != right and time.monotonic() < end:
             self.read(1)
@@ -299,6 +335,12 @@ class Soak:
         gone = metric('ended_total{reason="by_client"}')
         print(f"gone: {gone} clients, of those that were killed or unplugged")
 
+    def streams_go_on(self):
+        got = [reader.got for reader in self.readers]
+        print(f"streams: {self.relay.metric('streams')} are open, {min(got)} to {max(got)} bytes were taken of each")
+        if self.relay.metric("streams") != STREAMS or min(got) == 0:
+            self.wrong.append("a stream has ended, or stands still")
+
     def slow_ones_are_slow(self):
         metric = self.relay.metric
         dropped = metric('dropped_total{reason="queue_full"}')
@@ -306,6 +348,8 @@ class Soak:
         slow_select = selectors.DefaultSelector()
         for slow_one in self.slow_ones.values():
             slow_select.register(slow_one.client.socket, selectors.EVENT_READ, slow_one)
+        for reader in self.readers:
+            reader.client.socket.close()  # what waits for them is no slow member's
         while (ready := slow_select.select(1)) or metric("queued_bytes") > 0:
             for key, _ in ready:
                 key.data.read()
@@ -345,12 +389,13 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limits = ("--connections", "8192", "--connections-per-address", "8192", "--attempts-per-address", "10000", "--queue", str(QUEUE),
               "--stall", "7200", "--ping", str(HANG_UP // 2), "--hang-up", str(HANG_UP))
-    with Relay(*limits) as relay:
-        soak = Soak(options, relay)
+    with server(pour) as source, Relay(*limits, "--wisp", *allowed(source)) as relay:
+        soak = Soak(options, relay, source)
         soak.run()
         soak.nobody_is_delayed()
         soak.everybody_is_noticed()
         soak.memory_is_flat()
+        soak.streams_go_on()
         soak.slow_ones_are_slow()
         code = relay.stop()
         if code != 0:
