@@ -557,5 +557,24 @@ const history_of_runs = [
   "real": {},
   "boots": {},
   "disk_boots": {}
+ },
+ {
+  "date": "2026-11-23",
+  "commit": "e4c1ab805",
+  "file": "2026-11-23-e4c1ab805",
+  "means": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {},
+   "qemu": {}
+  },
+  "against_qemu": {
+   "viv interpreter": {},
+   "viv quick": {},
+   "viv full": {}
+  },
+  "real": {},
+  "boots": {},
+  "disk_boots": {}
  }
 ];
