@@ -56,6 +56,7 @@ Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path
     TRY_SET(opened.file, open_file(path, how));
     opened.name = path;
     opened.identity = identity_of(path);
+    if (access == block::Access::read_write) PosixEntropy().fill(opened.unique);
     return opened;
 }
 

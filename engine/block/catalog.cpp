@@ -12,6 +12,7 @@
 #include "engine/block/raw.h"
 #include "engine/block/vdi/vdi.h"
 #include "engine/block/vhd/vhd.h"
+#include "engine/block/vhdx/vhdx.h"
 #include "engine/block/vmdk/vmdk.h"
 #include "engine/lang/bytes.h"
 #include "engine/lang/nearest.h"
@@ -57,7 +58,8 @@ constexpr FormatKind kinds[] = {
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
     {"vpc", "Virtual PC's and Hyper-V's older images (VHD)", is_vhd, vhd::open, vhd::create,
      CreateOption::subformat | CreateOption::exact_size, "dynamic fixed", vhd::is_fixed},
-    {"vhdx", "Hyper-V's newer images", is_vhdx, nullptr, nullptr, 0},
+    {"vhdx", "Hyper-V's newer images", is_vhdx, vhdx::open, vhdx::create,
+     CreateOption::subformat | CreateOption::block_size, "dynamic fixed"},
     {"qcow", "QEMU's first copy-on-write images", is_qcow1, nullptr, nullptr, 0},
     {"qed", "images of QEMU's enhanced disk format", is_qed, nullptr, nullptr, 0},
     {"parallels", "images of Parallels", is_parallels, nullptr, nullptr, 0},
@@ -118,6 +120,7 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
     context.name = opened.name;
     context.access = options.access;
     context.damage = options.damage;
+    context.unique = opened.unique;
     context.open_backing = [&options, &level, image = opened.name](
                                const std::string& name, const std::string& format) -> Result<std::unique_ptr<Image>> {
         if (options.chain == Chain::first_only) return std::unique_ptr<Image>();

@@ -26,6 +26,8 @@ public:
         std::unique_ptr<host::File> file;
         std::string name;      // for messages, and for names relative to it
         std::string identity;  // the same for two names of one file
+        // Random where the file is opened for writing: formats mark with it what they change.
+        std::array<u8, 16> unique{};
     };
     virtual ~FileOpener() = default;
     // `named_by`: Opened::name of the image that names it.
@@ -53,6 +55,7 @@ struct OpenContext {
     std::string name;
     Access access = Access::read_only;
     OpenOptions::Damage damage = OpenOptions::Damage::refused;
+    std::array<u8, 16> unique{};  // as in FileOpener::Opened
     // Null result: the chain is not wanted.
     std::function<Result<std::unique_ptr<Image>>(const std::string& name, const std::string& format)> open_backing;
     // A file that is a part of the image, with the image's access; an error for one that it has been opened with
@@ -64,7 +67,7 @@ enum class Compression : u8 { zlib, zstd };
 
 struct CreateOptions {
     u64 size = 0;          // bytes, a multiple of 512
-    u64 cluster_size = 0;  // bytes; 0: as the format has it
+    u64 cluster_size = 0;  // bytes, or those of a block; 0: as the format has it
     unsigned version = 0;  // of the format; 0: the newest
     unsigned refcount_bits = 16;
     bool lazy_refcounts = false;
@@ -89,6 +92,7 @@ enum class CreateOption : u16 {
     backing = 1 << 6,
     subformat = 1 << 7,
     exact_size = 1 << 8,
+    block_size = 1 << 9,
 };
 
 struct FormatKind {

@@ -147,6 +147,10 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         TRY(has(CreateOption::cluster_size));
         TRY_SET(options.cluster_size, parse_bytes("-o cluster_size", value));
         if (options.cluster_size == 0) return wrong("a power of two");
+    } else if (key == "block_size") {
+        TRY(has(CreateOption::block_size));
+        TRY_SET(options.cluster_size, parse_bytes("-o block_size", value));
+        if (options.cluster_size == 0) return wrong("a power of two");
     } else if (key == "compat") {
         TRY(has(CreateOption::version));
         if (value != "0.10" && value != "v2" && value != "1.1" && value != "v3") return wrong("0.10 or 1.1");
@@ -184,7 +188,8 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
     } else {
         constexpr std::string_view known[] = {"size",          "cluster_size",     "compat",       "lazy_refcounts",
                                               "refcount_bits", "compression_type", "backing_file", "backing_fmt",
-                                              "static",        "subformat",        "force_size",   "preallocation"};
+                                              "static",        "subformat",        "force_size",   "preallocation",
+                                              "block_size"};
         return Error{fmt::format("-o {}: is no option of a {} image{}", key, kind.name, suggestion(key, known))};
     }
     return {};

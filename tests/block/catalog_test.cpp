@@ -148,10 +148,10 @@ TEST_F(CatalogTest, AFileThatOnlyEndsAsAnImageIsAskedAbout) {
 
 TEST_F(CatalogTest, FormatsThatCannotBeOpenedAreNamed) {
     files.contents["disk"].bytes.resize(4096);
-    std::copy_n("vhdxfile", 8, files.contents["disk"].bytes.begin());
+    std::copy_n("QED", 4, files.contents["disk"].bytes.begin());
     const auto image = open("disk");
     ASSERT_FALSE(image.ok());
-    EXPECT_NE(image.error().message.find("is a vhdx image"), std::string::npos);
+    EXPECT_NE(image.error().message.find("is a qed image"), std::string::npos);
     EXPECT_FALSE(open("disk", "qcow2").ok());
     EXPECT_TRUE(open("disk", "raw").ok());
     EXPECT_NE(find_format("qcw2").error().message.find("did you mean qcow2?"), std::string::npos);

@@ -1,9 +1,11 @@
 // Disk images of any origin: opened by their content or as each format, read, written, checked, mended and resized. The
 // first bytes choose what is done; the rest is the file.
 #include <algorithm>
+#include <cstring>
 
 #include "engine/block/catalog.h"
 #include "engine/block/vhd/footer.h"
+#include "engine/block/vhdx/layout.h"
 #include "engine/lang/bytes.h"
 
 using namespace viv;
@@ -77,6 +79,40 @@ void mend_vhd(std::vector<u8>& file) {
     mend(sector, 2 * sector, 36);
 }
 
+// The parts of a VHDX image that say something, from where they are in the input to where they are in an image, with
+// the checksums that they must have.
+std::vector<u8> spread_vhdx(std::span<const u8> parts) {
+    using namespace block::vhdx;
+    constexpr u64 log = unit, metadata = 2 * unit, table = 3 * unit;
+    struct Part {
+        u64 length, place;
+    };
+    std::vector<u8> file(6 * unit);
+    std::copy_n("vhdxfile", 8, file.begin());
+    for (const auto& [length, place] :
+         {Part{128, header_places[0]}, Part{128, header_places[1]}, Part{256, region_places[0]}, Part{512, metadata},
+          Part{64, metadata + (64 << 10)}, Part{1024, table}, Part{unit, log}}) {
+        const auto part = parts.first(std::min<u64>(parts.size(), length));
+        std::copy(part.begin(), part.end(), file.begin() + static_cast<std::ptrdiff_t>(place));
+        parts = parts.subspan(part.size());
+    }
+    const std::span all(file);
+    const auto mend = [&](u64 start, u64 length) {
+        const auto part = all.subspan(start, length);
+        store_le<u32>(&part[4], checksum(part, 4));
+    };
+    for (const u64 place : header_places) mend(place, page);
+    mend(region_places[0], region_table_bytes);
+    for (u64 at = log; at < log + unit;) {
+        const u64 length = load_le<u32>(&file[at + 8]);
+        const bool entry = std::memcmp(&file[at], "loge", 4) == 0 && length % page == 0 && length != 0 &&
+                           range_fits(at, length, log + unit);
+        if (entry) mend(at, length);
+        at += entry ? length : page;
+    }
+    return file;
+}
+
 void use(block::Image& image, u8 choice) {
     (void)image.details();
     const u64 size = image.size();
@@ -122,6 +158,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     const auto formats = block::formats();
     const usize format = (data[0] & 0x1f) % (formats.size() + 1);
     if (format < formats.size() && formats[format].name == "vpc" && (data[0] & 0x20) != 0) mend_vhd(content);
+    if (format < formats.size() && formats[format].name == "vhdx" && (data[0] & 0x20) != 0)
+        content = spread_vhdx(content);
     Opener opener(content);
     if (format < formats.size() && formats[format].open != nullptr) options.format = formats[format].name;
     options.access = (data[0] & 0x80) != 0 ? block::Access::read_write : block::Access::read_only;
