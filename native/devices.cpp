@@ -121,6 +121,13 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
     how.format = disk.format;
     how.access = access;
     how.opener = disk.backing == OnOff::on ? &files : nullptr;
+    block::FileOpener::Opened data;
+    if (!disk.data_file.empty()) {
+        auto opened = files.open_named(disk.data_file, access);
+        if (!opened.ok()) return with_option(option, opened.error());
+        data = std::move(*opened);
+        how.data_file = &data;
+    }
     auto image = block::open_image(std::move(*file), how);
     if (!image.ok()) return with_option(option, image.error());
     const u64 size = (*image)->format() == "raw" ? (*image)->file().size() : (*image)->size();

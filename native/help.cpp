@@ -47,6 +47,10 @@ constexpr Topic topics[] = {
      "VHD\n"
      "                image (vpc) shows at its end only and is opened when its format is said\n"
      "  backing=off   an image that names another file below it is refused\n"
+     "  data-file=D   the file that has a qcow2 image's data, which may be anywhere; what the image itself names must "
+     "be "
+     "in\n"
+     "                the image's folder\n"
      "  serial=TEXT   the serial number that the guest sees\n"
      "The first --disk is the first disk of the guest, after those that a guest of the catalogue brings along.\n"},
     {"share", "sharing a host folder",

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 namespace viv::native {
 
 namespace {
@@ -38,9 +40,14 @@ Result<block::FileOpener::Opened> ImageFiles::open_part(const std::string& name,
                                                         block::Access access) {
     const auto slash = image.rfind('/');
     const auto folder = slash == std::string::npos ? std::string("./") : image.substr(0, slash + 1);
-    const auto path = slash == std::string::npos ? name : folder + name;
-    const bool inside = !name.empty() && name != "." && name != ".." &&
-                        name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+    // A path to the image's own folder names nothing but what is in it.
+    const auto cut = name.rfind('/') + 1;
+    std::error_code none;
+    const auto above = cut == 0 ? folder : name.front() == '/' ? name.substr(0, cut) : folder + name.substr(0, cut);
+    const auto plain = name.substr(cut);
+    const auto path = slash == std::string::npos ? plain : folder + plain;
+    const bool inside = !plain.empty() && plain != "." && plain != ".." && name.find('\0') == std::string::npos &&
+                        (cut == 0 || std::filesystem::equivalent(above, folder, none));
     // A link may lead out of the folder, too.
     struct stat status {};
     if (!inside || (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)))

@@ -29,7 +29,7 @@ Result<OnOff> take_switch(Properties& properties, std::string_view option, const
     return on ? OnOff::on : OnOff::off;
 }
 
-// format, snapshot, readonly and backing of a disk; `file` has been taken already.
+// format, snapshot, readonly, backing and data-file of a disk; `file` has been taken already.
 Result<DiskOption> take_disk(Properties& properties, std::string_view option, std::string file) {
     DiskOption disk;
     disk.file = std::move(file);
@@ -49,6 +49,10 @@ Result<DiskOption> take_disk(Properties& properties, std::string_view option, st
         TRY_SET(const bool on, parse_switch(option, "backing", *backing));
         disk.backing = on ? OnOff::on : OnOff::off;
     }
+    if (const auto data = take(properties, "data-file")) {
+        if (data->empty()) return Error{fmt::format("{} {}: data-file= needs a file", option, disk.file)};
+        disk.data_file = *data;
+    }
     return disk;
 }
 
@@ -65,6 +69,7 @@ std::string disk_argument(const DiskOption& disk) {
     if (disk.snapshot == OnOff::on) text += ",snapshot=on";
     if (disk.read_only == OnOff::on) text += ",readonly=on";
     if (disk.backing == OnOff::off) text += ",backing=off";
+    if (!disk.data_file.empty()) text += ",data-file=" + escaped(disk.data_file);
     for (const auto& [key, value] : disk.device_properties) text += fmt::format(",{}={}", key, escaped(value));
     return text;
 }
@@ -87,11 +92,12 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (file->empty())
         return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "serial"};
+    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "data-file", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
             return Error{
-                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing and serial are{}",
+                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing, data-file and serial "
+                            "are{}",
                             option, text, key, suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;

@@ -24,14 +24,15 @@ namespace viv::native {
 
 enum class OnOff : u8 { off, on };
 
-// --disk [file=]F,format=qcow2,snapshot=on,readonly=on,backing=off; what remains are properties of the device
-// (serial=...).
+// --disk [file=]F,format=qcow2,snapshot=on,readonly=on,backing=off,data-file=D; what remains are properties of the
+// device (serial=...).
 struct DiskOption {
     std::string file;
     std::string format;  // of engine/block/catalog.h; empty: by content
     OnOff snapshot = OnOff::off;
     OnOff read_only = OnOff::off;
     OnOff backing = OnOff::on;  // off: an image that names another below it is refused
+    std::string data_file;      // where the image's data is; empty: as the image says
     std::map<std::string, std::string> device_properties;
 };
 

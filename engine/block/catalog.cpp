@@ -52,7 +52,7 @@ constexpr FormatKind kinds[] = {
     {"raw", "the disk's bytes and nothing else", no_probe, open_named_raw, create_raw, 0},
     {"qcow2", "QEMU's copy-on-write images, versions 2 and 3", is_qcow2, qcow2::open, qcow2::create,
      CreateOption::cluster_size | CreateOption::version | CreateOption::refcount_bits | CreateOption::lazy_refcounts |
-         CreateOption::compression | CreateOption::backing},
+         CreateOption::compression | CreateOption::backing | CreateOption::data_file},
     {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat),
      "monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat"},
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
@@ -143,7 +143,22 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         if (!seen.insert(part->identity).second) return Error{fmt::format("{}: names the file {} twice", image, name)};
         return part;
     };
-    return kind->open(std::move(opened.file), std::move(context));
+    context.open_data_file = [&options, image = opened.name, identity = opened.identity,
+                              part = context.open_part](const std::string& name) -> Result<FileOpener::Opened> {
+        if (options.data_file == nullptr || options.data_file->file == nullptr) {
+            if (!name.empty()) return part(name);
+            return Error{fmt::format("{}: does not say which file has its data; data-file=FILE does", image)};
+        }
+        if (options.data_file->identity == identity)
+            return Error{fmt::format("{}: cannot be its own data file", image)};
+        return std::move(*options.data_file);
+    };
+    const std::string image_name = opened.name;
+    TRY_SET(auto image, kind->open(std::move(opened.file), std::move(context)));
+    if (options.data_file != nullptr && options.data_file->file != nullptr)
+        return Error{
+            fmt::format("{}: has its data in no other file, and cannot use {}", image_name, options.data_file->name)};
+    return image;
 }
 
 }  // namespace

@@ -48,6 +48,9 @@ struct OpenOptions {
     FileOpener* opener = nullptr;  // null: images with others below them are refused
     // Opened by a check that will repair it: marks of damage do not matter.
     enum class Damage : u8 { refused, expected } damage = Damage::refused;
+    // The file with the image's data, where the user names it; taken from here by an image that has its data in
+    // another file, an error if this one has not.
+    FileOpener::Opened* data_file = nullptr;
 };
 
 // What a format's open() is called with.
@@ -61,6 +64,8 @@ struct OpenContext {
     // A file that is a part of the image, with the image's access; an error for one that it has been opened with
     // already.
     std::function<Result<FileOpener::Opened>(const std::string& name)> open_part;
+    // The part with all of the data: the file that the user has named, else the one that the image names.
+    std::function<Result<FileOpener::Opened>(const std::string& name)> open_data_file;
 };
 
 enum class Compression : u8 { zlib, zstd };
@@ -77,6 +82,8 @@ struct CreateOptions {
     std::string backing_file, backing_format;
     // Makes an empty file beside the image, for formats of several files.
     std::function<Result<std::unique_ptr<host::File>>(const std::string& name)> make_part;
+    std::string data_file;        // of make_part(), for the data; empty: it is in the image
+    bool data_file_raw = false;   // and that file alone is a raw disk
     std::string file_name;        // without its folder, for formats that name their own file
     std::array<u8, 32> unique{};  // random: what tells this image from all others
 };
@@ -93,6 +100,7 @@ enum class CreateOption : u16 {
     subformat = 1 << 7,
     exact_size = 1 << 8,
     block_size = 1 << 9,
+    data_file = 1 << 10,
 };
 
 struct FormatKind {

@@ -15,7 +15,7 @@ Result<int> create(Arguments arguments) {
     line.value("-f,--format", format, "FORMAT", "The format of the new image (raw)");
     line.value("-o,--options", list, "KEY=VALUE,...",
                "cluster_size, compat, lazy_refcounts, refcount_bits, "
-               "compression_type, static, subformat, force_size, block_size");
+               "compression_type, static, subformat, force_size, block_size, data_file, data_file_raw");
     line.value("-b,--backing", backing, "FILE", "An image below the new one: what is not written shows what is there");
     line.value("-F,--backing-format", backing_format, "FORMAT", "Its format");
     line.flag("-u,--unsafe", unsafe, "Do not look whether the image below is there");

@@ -151,6 +151,12 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         TRY(has(CreateOption::block_size));
         TRY_SET(options.cluster_size, parse_bytes("-o block_size", value));
         if (options.cluster_size == 0) return wrong("a power of two");
+    } else if (key == "data_file") {
+        TRY(has(CreateOption::data_file));
+        options.data_file = value;
+    } else if (key == "data_file_raw") {
+        TRY(has(CreateOption::data_file));
+        TRY_SET(options.data_file_raw, on_or_off(key, value));
     } else if (key == "compat") {
         TRY(has(CreateOption::version));
         if (value != "0.10" && value != "v2" && value != "1.1" && value != "v3") return wrong("0.10 or 1.1");
@@ -189,7 +195,7 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         constexpr std::string_view known[] = {"size",          "cluster_size",     "compat",       "lazy_refcounts",
                                               "refcount_bits", "compression_type", "backing_file", "backing_fmt",
                                               "static",        "subformat",        "force_size",   "preallocation",
-                                              "block_size"};
+                                              "block_size",    "data_file",        "data_file_raw"};
         return Error{fmt::format("-o {}: is no option of a {} image{}", key, kind.name, suggestion(key, known))};
     }
     return {};

@@ -120,6 +120,37 @@ TEST_F(CatalogTest, WhatAnImageNamesIsOpenedByTheOpenerOrNotAtAll) {
     EXPECT_EQ(bytes, std::vector<u8>(1000, 7));
 }
 
+TEST_F(CatalogTest, TheUserMayNameADataFileThatAnImageMayNot) {
+    files.contents["data"].bytes.assign(64 << 10, 9);
+    make_qcow2("image", "", "");
+    auto& bytes = files.contents["image"].bytes;
+    bytes.resize(64 << 10);        // room for tables
+    store_be<u64>(&bytes[72], 4);  // external data, of a file that it does not name
+    const auto open_with = [&](const std::string& image, FileOpener::Opened* data) {
+        OpenOptions options;
+        options.access = Access::read_write;
+        options.opener = &files;
+        options.data_file = data;
+        return open_image(files.file(image), options);
+    };
+    EXPECT_EQ(open_with("image", nullptr).error().message,
+              "image: does not say which file has its data; data-file=FILE does");
+    auto data = files.file("data");
+    auto image = open_with("image", &data);
+    ASSERT_TRUE(image.ok()) << image.error().message;
+    EXPECT_TRUE(files.asked.empty());
+    ASSERT_TRUE((*image)->write(8192, std::vector<u8>(100, 3)).ok());
+    EXPECT_EQ(files.contents["data"].bytes[8192], 3);
+    EXPECT_EQ(files.contents["data"].bytes[8192 + 100], 0);
+    EXPECT_EQ(files.contents["data"].bytes[8191], 9);
+    image->reset();
+    auto itself = files.file("image");
+    EXPECT_EQ(open_with("image", &itself).error().message, "image: cannot be its own data file");
+    store_be<u64>(&bytes[72], 0);
+    auto unused = files.file("data");
+    EXPECT_EQ(open_with("image", &unused).error().message, "image: has its data in no other file, and cannot use data");
+}
+
 TEST_F(CatalogTest, ChainsThatComeBackAreRefused) {
     make_qcow2("one", "two", "qcow2");
     make_qcow2("two", "one", "qcow2");

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-BUILD = pathlib.Path(os.environ.get("VIV_BUILD", "build/dev"))
+BUILD = pathlib.Path(os.environ.get("VIV_BUILD", "build/dev")).resolve()
 VIV_IMG = BUILD / "bin" / "viv-img"
 IMAGE_IO = BUILD / "bin" / "image_io"
 SECTOR = 512

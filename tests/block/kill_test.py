@@ -14,11 +14,18 @@ KILLS = int(os.environ.get("VIV_KILLS", "36"))
 SIZE = 24 << 20
 LEAKS = 3  # qemu-img check's exit code if clusters are lost and nothing else is wrong
 OPTIONS = ["", "cluster_size=512", "cluster_size=4096", "compat=0.10", "lazy_refcounts=on", "cluster_size=2M",
-           "refcount_bits=64,cluster_size=1024", "snapshot", "backed", "compat=0.10 backed", "cluster_size=4096 snapshot backed"]
+           "refcount_bits=64,cluster_size=1024", "snapshot", "backed", "compat=0.10 backed", "cluster_size=4096 snapshot backed",
+           "data_file=data", "data_file=data,data_file_raw=on,cluster_size=4096", "data_file=data backed"]
 OTHERS = [("vpc", "subformat=dynamic"), ("vmdk", "subformat=monolithicSparse"), ("vmdk", "subformat=twoGbMaxExtentSparse"), ("vhdx", "block_size=1M"), ("vhdx", "subformat=dynamic")]
 
 
 class Killed(ImageTest):
+    def setUp(self):
+        super().setUp()
+        # qemu-img looks for data files where it is started.
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+
     def test_under_load(self):
         totals = {"writes": 0, "flushes": 0, "leaks": 0}
         for number, options in zip(range(KILLS), itertools.cycle(OPTIONS)):

@@ -292,8 +292,9 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "readonly=on"},
          "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing and serial are; did "
-         "you mean readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing, data-file and "
+         "serial are; did you mean readonly?"},
+        {{"run", "g", "--disk", "a,data-file="}, "--disk a: data-file= needs a file"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
         {{"run", "g", "--disk", "a,format=qed"},
          "--disk a: format=qed: such images cannot be opened by this version; convert it with `qemu-img convert -O "
@@ -462,7 +463,7 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "--cpus",
                          "3",
                          "--disk",
-                         "file=x,,y,format=qcow2,snapshot=on,backing=off,serial=1",
+                         "file=x,,y,format=qcow2,snapshot=on,backing=off,data-file=d,,e,serial=1",
                          "--net",
                          "loopback",
                          "--net",

@@ -148,7 +148,9 @@ private:
             for (u64 at = 0; at < bytes.size(); at += geometry_.l2_entry_bytes) {
                 const u64 entry = load_be<u64>(&bytes[at]);
                 if (!walk_.good_entry(entry)) continue;
-                if ((entry & entry_compressed) != 0) {
+                if (geometry_.external) {
+                    check_external(index * geometry_.l2_entries() + at / geometry_.l2_entry_bytes, entry);
+                } else if ((entry & entry_compressed) != 0) {
                     if ((entry & entry_copied) != 0)
                         corruption(fmt::format("ERROR a compressed cluster ({:#x}) has the COPIED flag", entry));
                 } else if ((entry & entry_offset) != 0) {
@@ -157,6 +159,15 @@ private:
             }
         }
         return {};
+    }
+
+    void check_external(u64 cluster, u64 entry) {
+        if (!geometry_.has_place(entry)) return;
+        if ((entry & entry_offset) != cluster << geometry_.cluster_bits)
+            corruption(fmt::format("ERROR cluster {} of the disk is not where it must be in the data file: entry={:#x}",
+                                   cluster, entry));
+        else if ((entry & entry_copied) == 0)
+            corruption(fmt::format("ERROR OFLAG_COPIED data cluster: entry={:#x} in a data file", entry));
     }
 
     Result<void> check_flag(std::string_view what, u64 entry) {

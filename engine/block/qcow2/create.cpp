@@ -32,6 +32,29 @@ Extension feature_names() {
     return extension;
 }
 
+// The file beside the image that has its data.
+Result<std::unique_ptr<host::File>> create_data(const CreateOptions& options, Header& header) {
+    const auto& name = options.data_file;
+    std::unique_ptr<host::File> file;
+    if (name.empty()) {
+        if (options.data_file_raw) return Error{"data_file_raw=on: a data_file is needed"};
+        return file;
+    }
+    const auto wrong = [&](std::string_view why) { return Error{fmt::format("data_file={}: {}", name, why)}; };
+    if (header.version == 2) return wrong("compat=0.10 has none");
+    if (name.find('/') != std::string::npos || name == "." || name == ".." || name == options.file_name)
+        return wrong("another file in the image's own folder is needed, by its name alone");
+    if (options.data_file_raw && !options.backing_file.empty())
+        return wrong("with data_file_raw=on there can be no image below");
+    header.incompatible |= incompatible::external_data;
+    if (options.data_file_raw) header.autoclear |= autoclear::raw_external_data;
+    header.extensions.push_back({extension::data_file, {name.begin(), name.end()}});
+    TRY_SET(file, options.make_part(name));
+    TRY(file->resize(0));
+    if (options.data_file_raw) TRY(file->resize(header.size));
+    return file;
+}
+
 }  // namespace
 
 // Header, table of counts, one block of counts, L1 table; the header last, so that a file is an image or none.
@@ -56,6 +79,7 @@ Result<void> create(host::File& file, const CreateOptions& options) {
     header.size = align_up(options.size, 512);
     if (options.size > largest_offset)
         return Error{fmt::format("a disk of {} bytes is too large for a qcow2 image", options.size)};
+    TRY_SET(const auto data, create_data(options, header));
     header.backing_file = options.backing_file;
     header.backing_format = options.backing_format;
     if (header.version == 3 && cluster > 1024) header.extensions.push_back(feature_names());

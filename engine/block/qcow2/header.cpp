@@ -111,9 +111,15 @@ private:
             if (type == extension::backing_format)
                 header_.backing_format.assign(extension.data.begin(), extension.data.end());
             else
-                header_.extensions.push_back(std::move(extension));
+                keep(std::move(extension));
         }
         return {};
+    }
+
+    void keep(Extension extension) {
+        if (extension.type == extension::data_file)
+            header_.data_file.assign(extension.data.begin(), extension.data.end());
+        header_.extensions.push_back(std::move(extension));
     }
 
     Result<void> check_features() {
@@ -124,8 +130,10 @@ private:
             return fault(encryption == 1   ? "is encrypted by AES in the old way, which is not supported"
                          : encryption == 2 ? "is encrypted (LUKS), which this version does not support"
                                            : "is encrypted in a way that is not known");
-        if (header_.has(incompatible::external_data))
-            return fault("keeps its data in another file (external data file), which this version does not support");
+        if (header_.external() && u32_at(field::snapshot_count) != 0)
+            return fault("has snapshots, and its data in another file, which cannot have any");
+        if (header_.raw_external() && !header_.backing_file.empty())
+            return fault("has an image below it, and a raw disk in another file, which cannot have one");
         if (header_.compression_type > 1 ||
             header_.has(incompatible::compression_type) != (header_.compression_type != 0))
             return fault(
@@ -193,7 +201,8 @@ Geometry::Geometry(const Header& header)
       l2_bits(cluster_bits - (l2_entry_bytes == 16 ? 4 : 3)),
       refcount_bits(1u << header.refcount_order),
       block_bits(cluster_bits + 3 - header.refcount_order),
-      refcount_max(low_mask(refcount_bits)) {}
+      refcount_max(low_mask(refcount_bits)),
+      external(header.external()) {}
 
 CompressedPlace compressed_place(u64 entry, unsigned cluster_bits) {
     const unsigned offset_bits = 62 - (cluster_bits - 8);

@@ -27,12 +27,13 @@ public:
 
     Result<void> load(OpenContext& context) {
         only_to_mend_ = context.damage == OpenOptions::Damage::expected;
+        TRY(open_data(context));
         if (only_to_mend_) {
             // Even the header may be what has to be mended.
-            TRY_SET(tables_, Tables::open(*file_, name_, Access::read_only, ReadFor::repair));
+            TRY_SET(tables_, Tables::open(*file_, data(), name_, Access::read_only, ReadFor::repair));
         } else {
             TRY(mend_dirty());
-            TRY_SET(tables_, Tables::open(*file_, name_, access_, ReadFor::use));
+            TRY_SET(tables_, Tables::open(*file_, data(), name_, access_, ReadFor::use));
         }
         const Header& header = tables_->header();
         cluster_ = header.cluster_size();
@@ -51,7 +52,7 @@ public:
             TRY_SET(const Mapping mapping, tables_->map(offset, out.size()));
             const auto part = out.first(mapping.length);
             switch (mapping.kind) {
-                case Mapping::Kind::data: TRY(read_padded(*file_, *mapping.file_offset, part)); break;
+                case Mapping::Kind::data: TRY(read_padded(data(), *mapping.file_offset, part)); break;
                 case Mapping::Kind::zero: std::memset(part.data(), 0, part.size()); break;
                 case Mapping::Kind::absent: TRY(read_backing(offset, part)); break;
                 case Mapping::Kind::compressed: TRY(unpack(offset, mapping.compressed, part)); break;
@@ -109,7 +110,7 @@ public:
             return fault("compressed data is written by whole clusters");
         std::vector<u8> whole(in.begin(), in.end());
         whole.resize(cluster_);
-        const auto packed = compress(compression_, whole);
+        const auto packed = data_ ? std::vector<u8>() : compress(compression_, whole);
         if (packed.empty()) return write_anywhere(offset, in);
         TRY_SET(const u64 place, tables_->allocate_compressed(packed.size()));
         TRY(file_->write_at(place, packed));
@@ -124,6 +125,10 @@ public:
         details.backing_format = header.backing_format;
         details.dirty = header.has(incompatible::dirty);
         details.specific.emplace_back("compat", std::string(header.version == 2 ? "0.10" : "1.1"));
+        if (header.external()) {
+            details.specific.emplace_back("data-file", data_name_);
+            details.specific.emplace_back("data-file-raw", header.raw_external());
+        }
         details.specific.emplace_back("compression-type", std::string(header.compression_type == 1 ? "zstd" : "zlib"));
         if (header.version >= 3)
             details.specific.emplace_back("lazy-refcounts", (header.compatible & compatible::lazy_refcounts) != 0);
@@ -161,13 +166,25 @@ public:
         TRY(check_change(0, 0));
         return tables_->set_backing(file, format);
     }
-    bool keeps_snapshots() const override { return true; }
+    u64 allocated() override { return file_->allocated() + (data_ ? data_->allocated() : 0); }
+    bool keeps_snapshots() const override { return !data_; }
     Result<void> create_snapshot(const std::string& name, const SnapshotTime& time) override;
     Result<void> apply_snapshot(std::string_view id_or_name) override;
     Result<void> delete_snapshot(std::string_view id_or_name) override;
     Result<void> show_snapshot(std::string_view id_or_name) override;
 
 private:
+    host::File& data() { return data_ ? *data_ : *file_; }
+
+    Result<void> open_data(OpenContext& context) {
+        TRY_SET(const Header header, read_header(*file_, name_, ReadFor::repair));
+        if (!header.external()) return {};
+        TRY_SET(auto opened, context.open_data_file(header.data_file));
+        data_ = std::move(opened.file);
+        data_name_ = std::move(opened.name);
+        return {};
+    }
+
     // A process that ended with its counts unwritten has left the image so marked.
     Result<void> mend_dirty() {
         if (read_only()) return {};
@@ -187,7 +204,7 @@ private:
 
     Result<void> reload() {
         packed_.reset();
-        TRY_SET(tables_, Tables::open(*file_, name_, only_to_mend_ ? Access::read_only : access_,
+        TRY_SET(tables_, Tables::open(*file_, data(), name_, only_to_mend_ ? Access::read_only : access_,
                                       only_to_mend_ ? ReadFor::repair : ReadFor::use));
         return {};
     }
@@ -225,13 +242,13 @@ private:
 
     Result<void> write_in_place(u64 offset, const Mapping& mapping, std::span<const u8> in) {
         const u64 at = *mapping.file_offset, start = align_down(at, cluster_), end = align_up(at + in.size(), cluster_);
-        if (tables_->refcounts().on_table(start / cluster_, (end - start) / cluster_))
+        if (!data_ && tables_->refcounts().on_table(start / cluster_, (end - start) / cluster_))
             return fault(fmt::format("has data and a table in one place, {:#x}; see viv-img check", start));
         if (mapping.kind == Mapping::Kind::zero) {
-            TRY(zero_range(*file_, start, at - start));
-            TRY(zero_range(*file_, at + in.size(), end - at - in.size()));
+            TRY(zero_range(data(), start, at - start));
+            TRY(zero_range(data(), at + in.size(), end - at - in.size()));
         }
-        TRY(file_->write_at(at, in));
+        TRY(data().write_at(at, in));
         return mapping.kind == Mapping::Kind::zero ? tables_->unzero(offset / cluster_, (end - start) / cluster_)
                                                    : Result<void>{};
     }
@@ -243,7 +260,7 @@ private:
             (inside + std::min<u64>(in.size(), std::max(largest_piece, cluster_) - inside) + cluster_ - 1) / cluster_;
         TRY_SET(const u64 count, tables_->homeless(offset / cluster_, wanted));
         if (count == 0) return fault("has tables that contradict one another; see viv-img check");
-        TRY_SET(auto room, tables_->allocate(count));
+        TRY_SET(auto room, tables_->allocate(offset / cluster_, count));
         const u64 length = std::min<u64>(in.size(), room.count * cluster_ - inside);
         if (const auto written = write_room(room, offset, in.first(length)); !written.ok()) {
             tables_->give_back(room);
@@ -255,15 +272,17 @@ private:
 
     Result<void> write_room(const Tables::Room& room, u64 offset, std::span<const u8> in) {
         const u64 head = offset % cluster_, whole = room.count * cluster_, tail = whole - head - in.size();
-        if (head == 0 && tail == 0) return file_->write_at(room.file_offset, in);
+        if (head == 0 && tail == 0) return data().write_at(room.file_offset, in);
         buffer_.resize(whole);
         const auto bytes = std::span(buffer_);
         const auto before = bytes.first(head), after = bytes.last(tail);
         TRY(read_around(offset - head, before));
         TRY(read_around(offset + in.size(), after));
-        if (room.fresh && all_zero(before) && all_zero(after)) return file_->write_at(room.file_offset + head, in);
+        if (room.fresh && all_zero(before) && all_zero(after)) return data().write_at(room.file_offset + head, in);
         std::memcpy(bytes.data() + head, in.data(), in.size());
-        return file_->write_at(room.file_offset, bytes);
+        // A raw disk in another file ends where the disk does.
+        return data().write_at(room.file_offset,
+                               data_ ? bytes.first(std::min(whole, size() - (offset - head))) : bytes);
     }
 
     // Behind the end of the disk there are zeroes.
@@ -290,9 +309,25 @@ private:
 
     Result<void> zero_clusters(u64 cluster, u64 count) {
         const Header& header = tables_->header();
+        if (data_) return zero_external(cluster, count);
         if (header.backing_file.empty()) return tables_->clear(cluster, count, Tables::Cleared::absent);
         if (header.version >= 3) return tables_->clear(cluster, count, Tables::Cleared::zero);
         return write_zero_bytes(cluster * cluster_, std::min(count * cluster_, size() - cluster * cluster_));
+    }
+
+    // Where they are: a raw disk in the other file is zero there, too, and space of others is nobody's to use again.
+    Result<void> zero_external(u64 cluster, u64 count) {
+        const u64 end = std::min((cluster + count) * cluster_, size());
+        for (u64 offset = cluster * cluster_; offset < end;) {
+            TRY_SET(const Mapping mapping, tables_->map(offset, end - offset));
+            if (mapping.kind == Mapping::Kind::data)
+                TRY(zero_range(data(), *mapping.file_offset, mapping.length));
+            else if (mapping.kind == Mapping::Kind::absent && !tables_->header().backing_file.empty())
+                TRY(tables_->clear(offset / cluster_, (mapping.length + cluster_ - 1) / cluster_,
+                                   Tables::Cleared::zero));
+            offset += mapping.length;
+        }
+        return {};
     }
 
     // As data, unless that is what is there.
@@ -317,6 +352,8 @@ private:
     Result<void> zero_new_end(u64 old_size, u64 new_size);
     Result<void> switch_state(NewState state);
 
+    std::unique_ptr<host::File> data_;  // of external data
+    std::string data_name_;
     std::unique_ptr<Tables> tables_;
     u64 cluster_ = 0;
     Compression compression_ = Compression::zlib;
@@ -346,6 +383,7 @@ Result<void> Qcow2Image::switch_state(NewState state) {
 
 Result<void> Qcow2Image::create_snapshot(const std::string& name, const SnapshotTime& time) {
     TRY(check_change(0, 0));
+    if (data_) return fault("has its data in another file, and cannot have snapshots");
     if (name.empty() || name.size() > 255) return fault("a snapshot's name has 1 to 255 bytes");
     u64 id = 0;
     for (const auto& snapshot : tables_->snapshots()) {
@@ -405,7 +443,11 @@ Result<void> Qcow2Image::resize(u64 new_size) {
     if (!tables_->snapshots().empty() && (new_size < old_size || tables_->header().version == 2))
         return fault(new_size < old_size ? "has snapshots and cannot become smaller; delete them first"
                                          : "has snapshots that do not know their size (version 2); delete them first");
+    const bool raw = tables_->header().raw_external();
     if (new_size > old_size) {
+        // What is behind the raw disk's end is not shown.
+        if (raw) TRY(data_->resize(old_size));
+        if (raw) TRY(data_->resize(new_size));
         TRY(tables_->resize(old_size, entries));
         TRY(zero_new_end(old_size, new_size));
     }
@@ -413,7 +455,8 @@ Result<void> Qcow2Image::resize(u64 new_size) {
     if (new_size >= old_size) return {};
     const u64 first = geometry.clusters_of(new_size), end = geometry.clusters_of(old_size);
     TRY(tables_->clear(first, end - first, Tables::Cleared::absent));
-    return tables_->flush();
+    TRY(tables_->flush());
+    return raw ? data_->resize(new_size) : Result<void>{};
 }
 
 // What was behind the end, of an earlier and larger disk or of the image below, must not come back.

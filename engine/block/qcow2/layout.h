@@ -67,10 +67,17 @@ struct Header {
     u64 incompatible = 0, compatible = 0, autoclear = 0;
     u8 compression_type = 0;  // 0 zlib, 1 zstd
     std::string backing_file, backing_format;
+    std::string data_file;              // a part of the image, if its data is external
     std::vector<Extension> extensions;  // all but that of the backing format
 
     bool has(u64 incompatible_feature) const { return (incompatible & incompatible_feature) != 0; }
     u64 cluster_size() const { return u64{1} << cluster_bits; }
+    // The data is in another file, each cluster where it is on the disk, and nothing counts it.
+    bool external() const { return has(incompatible::external_data); }
+    // And that file alone is the disk, for those who read it as a raw one.
+    bool raw_external() const { return external() && (autoclear & autoclear::raw_external_data) != 0; }
+    // What remains when the image is changed: only what is true afterwards, too.
+    u64 autoclear_kept() const { return raw_external() ? autoclear::raw_external_data : 0; }
 };
 
 // Sizes that follow from a header.
@@ -84,7 +91,12 @@ struct Geometry {
     unsigned refcount_bits;   // 1 to 64
     unsigned block_bits;      // log2 of a refcount block's entries
     u64 refcount_max;
+    bool external;  // as in the header
 
+    // An L2 entry that is not compressed has a place. With external data 0 is one, too.
+    bool has_place(u64 l2_entry) const {
+        return (l2_entry & entry_offset) != 0 || (external && (l2_entry & entry_copied) != 0);
+    }
     u64 l2_entries() const { return u64{1} << l2_bits; }
     u64 l2_reach() const { return u64{1} << (l2_bits + cluster_bits); }  // bytes of the disk under an L2 table
     u64 block_entries() const { return u64{1} << block_bits; }

@@ -116,6 +116,7 @@ private:
     }
 
     u64 with_flag(u64 entry) const {
+        if (geometry_.external) return geometry_.has_place(entry) ? entry | entry_copied : entry;
         if ((entry & entry_compressed) != 0) return entry & ~entry_copied;
         const u64 cluster = (entry & entry_offset) >> geometry_.cluster_bits;
         if (cluster == 0) return entry & ~entry_copied;
@@ -199,7 +200,7 @@ private:
         header.reftable_clusters = static_cast<u32>(reftable_clusters_);
         header.snapshot_count = static_cast<u32>(state_.snapshots.size());
         header.snapshots_offset = snapshots_offset_;
-        header.autoclear = 0;
+        header.autoclear = header.autoclear_kept();
         if (placement_ == Placement::at_end) header.incompatible &= ~(incompatible::dirty | incompatible::corrupt);
         std::array<u8, 512> sector{};
         TRY(read_padded(file_, 0, sector));

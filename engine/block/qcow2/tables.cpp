@@ -18,15 +18,15 @@ u64 place_of(u64 entry) { return entry & entry_offset; }
 
 }  // namespace
 
-Tables::Tables(host::File& file, const std::string& name, Header header)
-    : file_(file), name_(name), header_(std::move(header)), geometry_(header_) {}
+Tables::Tables(host::File& file, host::File& data, const std::string& name, Header header)
+    : file_(file), data_(data), name_(name), header_(std::move(header)), geometry_(header_) {}
 
 Error Tables::fault(std::string_view what) const { return Error{fmt::format("{}: {}", name_, what)}; }
 
-Result<std::unique_ptr<Tables>> Tables::open(host::File& file, const std::string& name, Access access,
+Result<std::unique_ptr<Tables>> Tables::open(host::File& file, host::File& data, const std::string& name, Access access,
                                              ReadFor purpose) {
     TRY_SET(auto header, read_header(file, name, purpose));
-    std::unique_ptr<Tables> tables(new Tables(file, name, std::move(header)));
+    std::unique_ptr<Tables> tables(new Tables(file, data, name, std::move(header)));
     TRY(tables->load(access, purpose));
     return tables;
 }
@@ -61,11 +61,12 @@ Result<void> Tables::load(Access access, ReadFor purpose) {
                             geometry_.clusters_of(u64{snapshot.l1_entries} * 8));
     }
     lazy_ = header_.version >= 3 && (header_.compatible & compatible::lazy_refcounts) != 0;
-    if (header_.autoclear == 0) return {};
+    if (header_.autoclear == header_.autoclear_kept()) return {};
     // Whoever changes an image without knowing what these bits mean takes them away, so that others know.
-    header_.autoclear = 0;
-    const std::array<u8, 8> none{};
-    return file_.write_at(field::autoclear, none);
+    header_.autoclear = header_.autoclear_kept();
+    std::array<u8, 8> bytes{};
+    store_be<u64>(&bytes[0], header_.autoclear);
+    return file_.write_at(field::autoclear, bytes);
 }
 
 Result<std::vector<u64>> Tables::read_l1(u64 offset, u64 entries) const {
@@ -103,20 +104,24 @@ Result<Mapping> Tables::map_entry(u64 entry, u64 cluster) const {
     Mapping mapping;
     mapping.length = geometry_.cluster_size;
     if ((entry & entry_compressed) != 0) {
+        if (geometry_.external)
+            return fault(fmt::format("has cluster {} of the disk compressed, and its data in another file", cluster));
         mapping.kind = Mapping::Kind::compressed;
         mapping.compressed = compressed_place(entry, geometry_.cluster_bits);
         return mapping;
     }
     const u64 place = place_of(entry);
-    if (place % geometry_.cluster_size != 0)
+    const bool there = geometry_.has_place(entry);
+    if (place % geometry_.cluster_size != 0 ||
+        (there && geometry_.external && place != cluster << geometry_.cluster_bits))
         return fault(fmt::format("has cluster {} of the disk at {:#x}, which cannot be", cluster, place));
     const bool zero = (entry & entry_zero) != 0 && geometry_.l2_entry_bytes == 8;
-    if (place != 0) {
+    if (there) {
         mapping.file_offset = place;
         // An entry of a table that is shared with a snapshot is shared, whatever it says.
         mapping.in_place = (entry & entry_copied) != 0 && (l1_[table_index(cluster)] & entry_copied) != 0;
     }
-    mapping.kind = zero ? Mapping::Kind::zero : place != 0 ? Mapping::Kind::data : Mapping::Kind::absent;
+    mapping.kind = zero ? Mapping::Kind::zero : there ? Mapping::Kind::data : Mapping::Kind::absent;
     return mapping;
 }
 
@@ -183,7 +188,7 @@ Result<u64> Tables::homeless(u64 cluster, u64 count) {
     for (u64 i = 0; i < most; i++) {
         TRY_SET(const u8* bytes, l2_->get(entry_place(table, cluster + i)));
         const u64 entry = load_be<u64>(bytes);
-        if ((entry & entry_compressed) == 0 && (entry & entry_copied) != 0 && place_of(entry) != 0) return i;
+        if ((entry & entry_compressed) == 0 && (entry & entry_copied) != 0 && geometry_.has_place(entry)) return i;
     }
     return most;
 }

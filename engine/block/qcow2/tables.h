@@ -27,9 +27,9 @@ struct Mapping {
 
 class Tables {
 public:
-    // The file and the name outlive the tables.
-    static Result<std::unique_ptr<Tables>> open(host::File& file, const std::string& name, Access access,
-                                                ReadFor purpose);
+    // The files and the name outlive the tables. `data` is where data is: the file itself, or another.
+    static Result<std::unique_ptr<Tables>> open(host::File& file, host::File& data, const std::string& name,
+                                                Access access, ReadFor purpose);
 
     const Header& header() const { return header_; }
     const Geometry& geometry() const { return geometry_; }
@@ -44,8 +44,8 @@ public:
         u64 file_offset = 0, count = 0;
         bool fresh = false;  // behind the end of the file: reads as zero
     };
-    // 1 to `count` neighbouring clusters for data, which nothing names yet.
-    Result<Room> allocate(u64 count);
+    // 1 to `count` neighbouring clusters for the data of these, which nothing names yet.
+    Result<Room> allocate(u64 cluster, u64 count);
     void give_back(const Room& room);  // what allocate() gave and nobody names
     // From now on these clusters of the disk are at that room; what they had before is given up.
     Result<void> link(u64 cluster, const Room& room);
@@ -74,7 +74,7 @@ public:
     Result<std::vector<u64>> read_l1(u64 offset, u64 entries) const;
 
 private:
-    Tables(host::File& file, const std::string& name, Header header);
+    Tables(host::File& file, host::File& data, const std::string& name, Header header);
 
     Error fault(std::string_view what) const;
     Result<void> load(Access access, ReadFor purpose);
@@ -98,6 +98,7 @@ private:
     }
 
     host::File& file_;
+    host::File& data_;
     const std::string& name_;
     Header header_;
     Geometry geometry_;

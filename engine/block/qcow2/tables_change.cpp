@@ -16,9 +16,13 @@ constexpr u64 most_pending = 4096;  // clusters
 
 }  // namespace
 
-Result<Tables::Room> Tables::allocate(u64 count) {
+Result<Tables::Room> Tables::allocate(u64 cluster, u64 count) {
     TRY(make_room());
     TRY(mark_in_use());
+    if (geometry_.external) {
+        const u64 place = cluster << geometry_.cluster_bits;
+        return Room{place, count, place >= data_.size()};
+    }
     TRY_SET(const Run run, refcounts_->allocate(count));
     Room room{run.first << geometry_.cluster_bits, run.count, false};
     if (room.file_offset + (run.count << geometry_.cluster_bits) > file_end_) {
@@ -29,6 +33,7 @@ Result<Tables::Room> Tables::allocate(u64 count) {
 }
 
 void Tables::give_back(const Room& room) {
+    if (geometry_.external) return;
     // Nothing names them. If even this fails they are lost until the image is checked.
     for (u64 i = 0; i < room.count; i++)
         if (!refcounts_->decrease((room.file_offset >> geometry_.cluster_bits) + i).ok()) return;
@@ -110,6 +115,7 @@ Result<void> Tables::change(u64 cluster, u64 entry) {
 }
 
 void Tables::give_up(u64 entry) {
+    if (geometry_.external) return;
     if ((entry & entry_compressed) != 0) {
         const auto place = compressed_place(entry, geometry_.cluster_bits);
         const u64 first = place.offset >> geometry_.cluster_bits;
@@ -198,6 +204,8 @@ Result<void> Tables::write_back() {
 }
 
 Result<void> Tables::flush() {
+    // Before an entry names it.
+    if (geometry_.external) TRY(data_.flush());
     TRY(write_back());
     TRY(file_.flush());
     unstable_ = false;

@@ -65,10 +65,12 @@ bool Walk::good_table(u64 l1_entry) const {
 
 bool Walk::good_entry(u64 l2_entry) const {
     if ((l2_entry & entry_compressed) != 0) {
+        if (geometry_.external) return false;
         const auto place = compressed_place(l2_entry, geometry_.cluster_bits);
         return place.offset != 0 && range_fits(place.offset, place.bytes, file_end_);
     }
     const u64 place = l2_entry & entry_offset;
+    if (geometry_.external) return place % geometry_.cluster_size == 0;
     return place % geometry_.cluster_size == 0 && range_fits(place, place == 0 ? 0 : geometry_.cluster_size, file_end_);
 }
 
@@ -146,8 +148,8 @@ Result<void> Walk::count_table(u64 table, u32 references, bool of_disk, Referenc
             continue;
         }
         const u64 place = entry & entry_offset;
-        if (place == 0) continue;
-        TRY(counts.add(place >> geometry_.cluster_bits, 1, references));
+        if (!geometry_.has_place(entry)) continue;
+        if (!geometry_.external) TRY(counts.add(place >> geometry_.cluster_bits, 1, references));
         sum.allocated++;
         if (of_disk) {
             if (next_contiguous_ != 0 && place != next_contiguous_) sum.fragmented++;
