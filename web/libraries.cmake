@@ -27,3 +27,10 @@ target_compile_definitions(web_zstd PRIVATE ZSTD_DISABLE_ASM)
 file(GLOB zlib ${sources}/zlib/*.c)
 list(FILTER zlib EXCLUDE REGEX "/gz[a-z]*\\.c$")
 viv_web_library(web_zlib ZLIB::ZLIB ${sources}/zlib ${zlib})
+
+# SHA-256 and HMAC alone.
+set(hashes ${sources}/mbedtls/library)
+viv_web_library(web_mbedcrypto mbedcrypto ${sources}/mbedtls/include ${hashes}/md.c ${hashes}/sha256.c ${hashes}/platform_util.c ${hashes}/constant_time.c)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/mbedtls/hashes.h CONTENT "#define MBEDTLS_MD_C\n#define MBEDTLS_SHA256_C\n")
+target_include_directories(web_mbedcrypto SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/mbedtls)
+target_compile_definitions(web_mbedcrypto PUBLIC MBEDTLS_CONFIG_FILE="hashes.h")

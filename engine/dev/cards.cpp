@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/dev/net/e1000e.h"
+#include "engine/dev/storage/sdhci.h"
 
 namespace viv {
 
@@ -14,7 +15,7 @@ struct Row {
     CardMaker make;
 };
 
-constexpr std::array cards{Row{"e1000e", E1000e::create}};
+constexpr std::array cards{Row{"e1000e", E1000e::create}, Row{"emmc", Sdhci::create}};
 
 }  // namespace
 

@@ -29,6 +29,8 @@ constexpr std::array catalog{
                "mac=ADDRESS, queues=N, queue-size=N, offloads=on|off, host_mtu=BYTES, packed=on|off, addr=SLOT"},
     DeviceKind{"e1000e", "Ethernet card Intel 82574L, for systems without virtio", DeviceBus::pci,
                "mac=ADDRESS, addr=SLOT"},
+    DeviceKind{"emmc", "SD host controller with an eMMC 5.1 that has boot and RPMB partitions", DeviceBus::pci,
+               "serial=N, boot-size-mult=N, rpmb-size-mult=N, addr=SLOT"},
     DeviceKind{"virtio-serial-device", "console and named byte channels", DeviceBus::virtio_mmio, "packed=on|off"},
     DeviceKind{"virtio-serial-pci", "console and named byte channels", DeviceBus::pci, "packed=on|off, addr=SLOT"},
     DeviceKind{"virtio-rng-device", "random number source", DeviceBus::virtio_mmio,

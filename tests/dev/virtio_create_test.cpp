@@ -15,7 +15,7 @@ namespace {
 
 class SmallDisk final : public block::Disk {
 public:
-    u64 size() const override { return 4096; }
+    u64 size() const override { return 8 << 20; }
     bool read_only() const override { return false; }
     void submit(block::Request request) override { request.done(block::Status::ok); }
 };

@@ -62,20 +62,21 @@ public:
 
 class MemoryDisk final : public host::File {
 public:
-    u64 size() override { return sizeof(bytes_); }
+    explicit MemoryDisk(usize size = 64 << 10) : bytes_(size) {}
+    u64 size() override { return bytes_.size(); }
     Result<void> read_at(u64 offset, std::span<u8> out) override {
-        std::copy_n(bytes_ + offset, out.size(), out.begin());
+        std::copy_n(bytes_.data() + offset, out.size(), out.begin());
         return {};
     }
     Result<void> write_at(u64 offset, std::span<const u8> in) override {
-        std::copy(in.begin(), in.end(), bytes_ + offset);
+        std::copy(in.begin(), in.end(), bytes_.data() + offset);
         return {};
     }
     Result<void> flush() override { return {}; }
     bool punch_hole(u64, u64) override { return false; }
 
 private:
-    u8 bytes_[64 << 10] = {};
+    std::vector<u8> bytes_;
 };
 
 constexpr u64 ram_base = 0x8000'0000, ram_size = 16 << 20;
@@ -111,6 +112,12 @@ public:
                 if (kind.name.find("net") != std::string_view::npos) {
                     spec.net = net::make_loopback_backend();
                     spec.properties["queues"] = "2";
+                }
+                if (kind.name == "emmc") {
+                    spec.disk =
+                        block::open_raw(std::make_unique<MemoryDisk>(512 << 10), "disk", block::Access::read_write)
+                            .value();
+                    spec.properties = {{"boot-size-mult", "0"}, {"rpmb-size-mult", "1"}};
                 }
                 if (kind.name == "e1000e") spec.net = net::make_loopback_backend();
                 if (kind.name.find("serial") != std::string_view::npos)

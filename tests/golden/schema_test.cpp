@@ -51,6 +51,10 @@ std::string schema_of_riscv_virt() {
         spec.name = kind.name;
         if (is("virtio-blk"))
             spec.disk = block::open_raw(std::make_unique<EmptyDisk>(), "disk", block::Access::read_write).value();
+        if (is("emmc")) {
+            spec.disk = block::open_raw(std::make_unique<EmptyDisk>(), "disk", block::Access::read_write).value();
+            spec.properties = {{"boot-size-mult", "1"}, {"rpmb-size-mult", "1"}};
+        }
         if (is("virtio-net") || is("e1000e")) spec.net = net::make_null_backend();
         if (is("virtio-serial")) spec.ports = {{"console", &nobody}, {"org.vivarium.test", &nobody}};
         if (is("virtio-9p")) {

@@ -109,6 +109,9 @@ class BadInputTest(ProgramTest):
         self.refused("e1000e: unknown property 'queue-size' (it has mac=ADDRESS, addr=SLOT)",
                      *self.run_args(), "--net", "null,model=e1000e,queue-size=64")
         self.refused("--net null,model=e1000: there is no device 'e1000'", *self.run_args(), "--net", "null,model=e1000")
+        self.refused("emmc: no disk is connected to it; use file=FILE", *self.run_args(), "--device", "emmc")
+        self.refused("emmc: unknown property 'rpmb' (it has serial=N, boot-size-mult=N, rpmb-size-mult=N, addr=SLOT)",
+                     *self.run_args(), "--device", "emmc,rpmb=1")
         self.refused("e1000e: no network is connected to it", *self.run_args(), "--device", "e1000e")
         self.refused("virtio-rng-pci", *self.run_args(), "--device", "virtio-rng-pci,perod=1")
         self.refused("nothing to boot", "run", "--memory", "1G")

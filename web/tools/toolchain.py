@@ -33,7 +33,7 @@ WITHOUT = ["usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/shar
            "usr/share/emscripten/cache/sysroot/lib/wasm32-emscripten/thinlto/*",
            "usr/share/emscripten/cache/sysroot/lib/wasm32-emscripten/pic/*",
            "usr/share/emscripten/cache/sysroot/lib/wasm64-emscripten/*"]
-SOURCES = ["fmtlib", "xxhash", "libzstd", "zlib"]
+SOURCES = ["fmtlib", "xxhash", "libzstd", "zlib", "mbedtls"]
 # Libraries that are headers alone: the binary package is the source.
 HEADERS = ["nlohmann-json3-dev"]
 
