@@ -350,6 +350,7 @@ class Soak:
             slow_select.register(slow_one.client.socket, selectors.EVENT_READ, slow_one)
         for reader in self.readers:
             reader.client.socket.close()  # what waits for them is no slow member's
+        self.readers = []
         while (ready := slow_select.select(1)) or metric("queued_bytes") > 0:
             for key, _ in ready:
                 key.data.read()
