@@ -6,6 +6,8 @@
 
 #include <filesystem>
 
+#include "native/chunk_folder.h"
+
 namespace viv::native {
 
 namespace {
@@ -53,6 +55,10 @@ Result<block::FileOpener::Opened> ImageFiles::open_part(const std::string& name,
     if (!inside || (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)))
         return Error{fmt::format("{}: must be a file in the image's folder, and no link", name)};
     return open_named(path, access);
+}
+
+Result<std::unique_ptr<state::ChunkStore>> ImageFiles::open_chunks(const std::string& index) {
+    return chunks_in_folder(folder_part(index));
 }
 
 Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path, block::Access access) {

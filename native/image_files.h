@@ -18,6 +18,7 @@ public:
     // As an image names it.
     Result<Opened> open(const std::string& name, const std::string& named_by) override;
     Result<Opened> open_part(const std::string& name, const std::string& image, block::Access access) override;
+    Result<std::unique_ptr<state::ChunkStore>> open_chunks(const std::string& index) override;
     // As the user names it.
     Result<Opened> open_named(const std::string& path, block::Access access);
     // What open() would open.

@@ -1,18 +1,16 @@
 // Folders of chunks, on this host or behind a URL. See published.h.
 #include "native/published.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "engine/control/publishing.h"
+#include "native/chunk_folder.h"
 #include "native/host_posix.h"
 #include "native/http.h"
-#include "native/user_files.h"
 
 namespace viv::native {
 
@@ -20,45 +18,6 @@ namespace {
 
 constexpr std::string_view extension = ".viv", first_extension = ".first";
 constexpr u64 index_limit = u64{128} << 20;  // bytes
-
-std::string chunk_path(const Hash128& hash) {
-    const auto name = hash.hex();
-    return fmt::format("chunks/{}/{}", name.substr(0, 2), name);
-}
-
-// With its last slash; "" for a name without one.
-std::string folder_part(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
-
-class FolderChunks final : public state::ChunkStore {
-public:
-    explicit FolderChunks(std::string folder) : folder_(std::move(folder)) {}
-    Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
-        TRY_SET(const auto file, open_file(folder_ + chunk_path(hash), FileAccess::read_only_unlocked));
-        if (file->size() != out.size())
-            return Error{fmt::format("{}{}: has another size than it should", folder_, chunk_path(hash))};
-        return file->read_at(0, out);
-    }
-
-private:
-    std::string folder_;
-};
-
-// Chunks behind a URL.
-class HttpChunks final : public state::ChunkStore {
-public:
-    explicit HttpChunks(std::string folder) : folder_(std::move(folder)) {}
-    Result<void> fetch(const Hash128& hash, std::span<u8> out) override {
-        TRY_SET(const auto bytes, client_.get(folder_ + chunk_path(hash), out.size(), HttpClient::Trust::seen));
-        if (bytes.size() != out.size())
-            return Error{fmt::format("{}{}: has another size than it should", folder_, chunk_path(hash))};
-        std::copy(bytes.begin(), bytes.end(), out.begin());
-        return {};
-    }
-
-private:
-    std::string folder_;
-    HttpClient client_;
-};
 
 std::string index_url(const std::string& url) {
     return url.ends_with('/') ? fmt::format("{}{}{}", url, usual_published_name, extension) : url;
@@ -72,7 +31,7 @@ Result<std::shared_ptr<state::Source>> open_url(const std::string& of_what) {
     TRY_SET(auto head, client.get_part(url, 0, first_part, HttpClient::Trust::none));
     auto source = std::make_shared<state::Source>();
     source->reach = state::Source::Reach::far;
-    source->chunks = std::make_unique<HttpChunks>(folder_part(url));
+    source->chunks = chunks_behind_url(folder_part(url));
     if (state::FileReader::chunks_are(head.bytes) == state::Chunks::outside && head.bytes.size() != head.total) {
         if (head.total > index_limit) return Error{fmt::format("{}: is too large for an index", url)};
         TRY_SET(const auto rest,
@@ -93,62 +52,6 @@ bool is_folder(const std::string& path) {
     return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// A file that others may read.
-Result<void> write_public(const std::string& path, std::span<const u8> bytes, FileSink::Durable durable) {
-    TRY_SET(const auto sink, FileSink::create("", path, FileSink::Readers::all, durable));
-    TRY(sink->write(bytes));
-    return sink->finish();
-}
-
-// Everything of the file system that holds it.
-Result<void> make_durable(const std::string& folder) {
-    const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!opened || syncfs(opened.number()) != 0)
-        return Error{fmt::format("{}: cannot be written to its end: {}", folder, error_text(errno))};
-    return {};
-}
-
-Result<void> make_folder(const std::string& path) {
-    if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return {};
-    return Error{fmt::format("{}: cannot create the folder: {}", path, error_text(errno))};
-}
-
-class FolderSink final : public state::ChunkSink {
-public:
-    FolderSink(std::string folder, Published& counts) : folder_(std::move(folder)), counts_(counts) {}
-    Result<void> put(const state::PackedChunk& chunk) override {
-        counts_.chunks++;
-        counts_.bytes += chunk.stored.size();
-        const auto path = folder_ + chunk_path(chunk.hash);
-        struct stat status {};
-        if (stat(path.c_str(), &status) == 0 && static_cast<u64>(status.st_size) == chunk.stored.size()) return {};
-        TRY(make_folder(folder_part(path)));
-        counts_.new_chunks++;
-        counts_.new_bytes += chunk.stored.size();
-        return write_public(path, chunk.stored, FileSink::Durable::later);
-    }
-
-private:
-    std::string folder_;
-    Published& counts_;
-};
-
-struct IndexSink final : ByteSink {
-    IndexSink(std::string in_folder, const std::string& name)
-        : folder(std::move(in_folder)), path(fmt::format("{}/{}{}", folder, name, extension)) {}
-    Result<void> write(std::span<const u8> in) override {
-        bytes.insert(bytes.end(), in.begin(), in.end());
-        return {};
-    }
-    // The last of all: whoever sees it finds all chunks.
-    Result<void> finish() override {
-        TRY(make_durable(folder));
-        return write_public(path, bytes, FileSink::Durable::at_end);
-    }
-    std::string folder, path;
-    std::vector<u8> bytes;
-};
-
 }  // namespace
 
 Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const std::string& name) {
@@ -162,7 +65,7 @@ Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const st
     auto file = open_file(path, FileAccess::read_only);
     if (!file.ok()) return named(file.error());
     auto source = state::Source::of(std::move(*file));
-    source->chunks = std::make_unique<FolderChunks>(folder_part(path));
+    source->chunks = chunks_in_folder(folder_part(path));
     return source;
 }
 
@@ -175,23 +78,19 @@ Result<Published> publish(const std::string& from, const std::string& folder, co
     TRY_SET(auto source, open_saved("publish", from));
     auto opened = state::FileReader::open(std::move(source));
     if (!opened.ok()) return Error{fmt::format("publish {}: {}", from, opened.error().message)};
-    TRY(make_folder(folder));
-    TRY(make_folder(folder + "/chunks"));
-    Published counts;
-    FolderSink chunks(folder + "/", counts);
-    IndexSink index(folder, name);
-    state::FileWriter writer(index, &chunks);
+    TRY_SET(const auto target, PublishedFolder::open(folder, fmt::format("{}{}", name, extension)));
+    state::FileWriter writer(target->index(), &target->chunks());
     TRY(writer.begin());
     if (auto done = write_for_fetching(*opened, writer, progress); !done.ok())
         return Error{fmt::format("publish {}: {}", from, done.error().message)};
-    return counts;
+    return target->counts();
 }
 
 Result<std::shared_ptr<state::Source>> open_as_far(const std::string& folder, const std::string& name) {
     TRY_SET(auto file, open_file(fmt::format("{}/{}{}", folder, name, extension), FileAccess::read_only));
     auto source = state::Source::of(std::move(file));
     source->reach = state::Source::Reach::far;
-    source->chunks = std::make_unique<FolderChunks>(folder + "/");
+    source->chunks = chunks_in_folder(folder + "/");
     return source;
 }
 

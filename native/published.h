@@ -12,6 +12,7 @@
 
 #include "engine/state/file.h"
 #include "native/arrival.h"
+#include "native/chunk_folder.h"
 
 namespace viv::native {
 
@@ -23,10 +24,6 @@ Result<std::shared_ptr<state::Source>> open_saved(std::string_view who, const st
 // Looks only: could it be one, if it is no URL?
 Result<void> check_saved(std::string_view who, const std::string& name);
 
-struct Published {
-    u64 chunks = 0, bytes = 0;          // of the machine
-    u64 new_chunks = 0, new_bytes = 0;  // of these, what was not there before
-};
 // Writes the saved machine `from` into `folder`, which is made if it is missing, as NAME.viv. Chunks are compressed
 // better than a machine in a hurry does it. `progress` is told of each chunk, and how many there are; false: stop.
 Result<Published> publish(const std::string& from, const std::string& folder, const std::string& name,

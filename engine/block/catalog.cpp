@@ -8,6 +8,7 @@
 #include <cstring>
 #include <set>
 
+#include "engine/block/published/published.h"
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/raw.h"
 #include "engine/block/vdi/vdi.h"
@@ -37,6 +38,7 @@ bool is_vmdk(Head head) {
 bool is_vdi(Head head) { return load_le<u32>(&head[0x40]) == 0xbeda107f; }
 bool is_vhdx(Head head) { return starts(head, "vhdxfile"); }
 bool is_vhd(Head head) { return starts(head, "conectix"); }
+bool is_published(Head head) { return state::FileReader::looks_like(head, state::Content::disk); }
 bool is_parallels(Head head) { return starts(head, "WithoutFreeSpace") || starts(head, "WithouFreSpacExt"); }
 
 Result<std::unique_ptr<Image>> open_named_raw(std::unique_ptr<host::File> file, OpenContext context) {
@@ -60,6 +62,7 @@ constexpr FormatKind kinds[] = {
      CreateOption::subformat | CreateOption::exact_size, "dynamic fixed", vhd::is_fixed},
     {"vhdx", "Hyper-V's newer images", is_vhdx, vhdx::open, vhdx::create,
      CreateOption::subformat | CreateOption::block_size, "dynamic fixed"},
+    {"published", "chunks for web servers, made by viv-img publish", is_published, published::open, nullptr, 0},
     {"qcow", "QEMU's first copy-on-write images", is_qcow1, nullptr, nullptr, 0},
     {"qed", "images of QEMU's enhanced disk format", is_qed, nullptr, nullptr, 0},
     {"parallels", "images of Parallels", is_parallels, nullptr, nullptr, 0},
@@ -143,6 +146,11 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         if (!seen.insert(part->identity).second) return Error{fmt::format("{}: names the file {} twice", image, name)};
         return part;
     };
+    context.open_chunks = [&options, image = opened.name]() -> Result<std::unique_ptr<state::ChunkStore>> {
+        if (options.opener == nullptr)
+            return Error{fmt::format("{}: has its chunks in other files, and may not open others", image)};
+        return options.opener->open_chunks(image);
+    };
     context.open_data_file = [&options, image = opened.name, identity = opened.identity,
                               part = context.open_part](const std::string& name) -> Result<FileOpener::Opened> {
         if (options.data_file == nullptr || options.data_file->file == nullptr) {
@@ -162,6 +170,10 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
 }
 
 }  // namespace
+
+Result<std::unique_ptr<state::ChunkStore>> FileOpener::open_chunks(const std::string& index) {
+    return Error{fmt::format("{}: its chunks cannot be reached from here", index)};
+}
 
 std::span<const FormatKind> formats() { return kinds; }
 

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "engine/block/image.h"
+#include "engine/state/file.h"
 
 namespace viv::block {
 
@@ -34,6 +35,8 @@ public:
     virtual Result<Opened> open(const std::string& name, const std::string& named_by) = 0;
     // A file that is a part of the image itself, in the image's folder and nowhere else.
     virtual Result<Opened> open_part(const std::string& name, const std::string& image, Access access) = 0;
+    // The chunks beside the index of a published disk. Those who do not override it reach none.
+    virtual Result<std::unique_ptr<state::ChunkStore>> open_chunks(const std::string& index);
 };
 
 enum class Chain : u8 {
@@ -66,6 +69,7 @@ struct OpenContext {
     std::function<Result<FileOpener::Opened>(const std::string& name)> open_part;
     // The part with all of the data: the file that the user has named, else the one that the image names.
     std::function<Result<FileOpener::Opened>(const std::string& name)> open_data_file;
+    std::function<Result<std::unique_ptr<state::ChunkStore>>()> open_chunks;
 };
 
 enum class Compression : u8 { zlib, zstd };

@@ -191,6 +191,25 @@ Result<void> Image::check_writable(u64 offset, u64 length) const {
     return check_range(offset, length);
 }
 
+Result<Found> look_through(Image& image, u64 offset, u64 length) {
+    Found found;
+    found.layer = &image;
+    TRY_SET(found.extent, image.extent(offset, length));
+    while (found.extent.kind == Extent::Kind::absent && found.layer->backing() != nullptr) {
+        auto& below = *found.layer->backing();
+        if (offset >= below.size()) {
+            // Behind the end of the image below there are zeroes.
+            found.extent.kind = Extent::Kind::absent;
+            return found;
+        }
+        const u64 most = std::min(found.extent.length, below.size() - offset);
+        TRY_SET(found.extent, below.extent(offset, most));
+        found.layer = &below;
+        found.depth++;
+    }
+    return found;
+}
+
 Error Image::fault(std::string_view what) const { return Error{fmt::format("{}: {}", name_, what)}; }
 
 Error Image::no_support(std::string_view what) const {

@@ -87,6 +87,8 @@ public:
     virtual Result<Extent> extent(u64 offset, u64 length) = 0;
 
     virtual ImageDetails details() { return {}; }
+    // The same for equal content, and what tells it from any other; empty: nothing is known about that.
+    virtual std::string identity() const { return {}; }
     virtual u64 allocated() { return file_->allocated(); }  // bytes that its files take on their host
     // The whole of one cluster (or the last, shorter one), compressed if that makes it smaller.
     virtual Result<void> write_compressed(u64 offset, std::span<const u8> in);
@@ -122,6 +124,14 @@ protected:
     Access access_;
     std::unique_ptr<Image> backing_;
 };
+
+// What is at `offset`, below size(), whatever layer of the chain it is in; `depth` says which.
+struct Found {
+    Extent extent;
+    unsigned depth = 0;
+    Image* layer = nullptr;
+};
+Result<Found> look_through(Image& image, u64 offset, u64 length);
 
 // A device's disk on an image. Requests are carried out at once, so completions come before submit() returns.
 std::unique_ptr<Disk> make_disk(std::unique_ptr<Image> image);

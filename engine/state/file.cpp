@@ -21,19 +21,24 @@ namespace viv::state {
 namespace {
 
 // The byte above 0x7f, the line ends and the control-Z show a file that went through a text conversion.
-constexpr std::array<u8, 8> magic{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'};
+constexpr std::array<u8, 8> magics[] = {{0x89, 'V', 'I', 'V', '\r', '\n', 0x1a, '\n'},
+                                        {0x89, 'V', 'D', 'K', '\r', '\n', 0x1a, '\n'}};
+constexpr std::array<u8, 8> magic_of(Content content) { return magics[static_cast<usize>(content)]; }
 constexpr usize head_size = 16, end_size = 64, place_size = 24;
 constexpr u64 directory_limit = u64{64} << 20;  // bytes before compression
 
-std::array<u8, head_size> make_head(Chunks chunks) {
+std::array<u8, head_size> make_head(Chunks chunks, Content content) {
     std::array<u8, head_size> head{};
+    const auto magic = magic_of(content);
     std::copy(magic.begin(), magic.end(), head.begin());
     store_le(head.data() + 8, file_version);
     store_le(head.data() + 12, static_cast<u32>(chunks));
     return head;
 }
 
-Error damaged(std::string_view problem) { return Error{fmt::format("the saved machine is damaged: {}", problem)}; }
+std::string_view name_of(Content content) {
+    return content == Content::machine ? "the saved machine" : "the published disk";
+}
 
 }  // namespace
 
@@ -90,7 +95,7 @@ Result<void> FileWriter::put_buffer() {
 
 Result<void> FileWriter::begin() {
     position_ = head_size;
-    return put(make_head(outside_ == nullptr ? Chunks::inside : Chunks::outside));
+    return put(make_head(outside_ == nullptr ? Chunks::inside : Chunks::outside, content_));
 }
 
 Result<u32> FileWriter::add(const PackedChunk& chunk) {
@@ -116,7 +121,7 @@ Result<u32> FileWriter::add(const PackedChunk& chunk) {
 Result<void> FileWriter::finish(std::span<const u8> table) {
     const u64 chunks = places_.size() / place_size;
     places_.insert(places_.end(), table.begin(), table.end());
-    if (places_.size() > directory_limit) return Error{"the machine is too large for a saved file"};
+    if (places_.size() > directory_limit) return Error{fmt::format("{} is too large for its file", name_of(content_))};
     const PackedChunk directory =
         ChunkPacker().pack(places_, outside_ == nullptr ? ChunkPacker::Effort::little : ChunkPacker::Effort::much);
     TRY(put(directory.stored));
@@ -128,6 +133,7 @@ Result<void> FileWriter::finish(std::span<const u8> table) {
     store_le(end.data() + 32, directory.hash.low);
     store_le(end.data() + 40, directory.hash.high);
     store_le(end.data() + 48, hash64({end.data(), 48}));
+    const auto magic = magic_of(content_);
     std::copy(magic.begin(), magic.end(), end.begin() + 56);
     TRY(put(end));
     TRY(put_buffer());
@@ -150,6 +156,9 @@ struct FileReader::Inside {
     Inside(const Inside&) = delete;
     Inside& operator=(const Inside&) = delete;
 
+    Error damaged(std::string_view problem) const {
+        return Error{fmt::format("{} is damaged: {}", name_of(source->content), problem)};
+    }
     Result<std::vector<u8>> unpack(std::span<const u8> from, u64 size) {
         std::vector<u8> out(static_cast<usize>(size));
         TRY(unpack_into(from, out));
@@ -162,7 +171,8 @@ struct FileReader::Inside {
     }
     Result<void> read_at(u64 offset, std::span<u8> out) {
         if (auto got = file.read_at(offset, out); !got.ok())
-            return Error{fmt::format("the saved machine cannot be read at byte {}: {}", offset, got.error().message)};
+            return Error{
+                fmt::format("{} cannot be read at byte {}: {}", name_of(source->content), offset, got.error().message)};
         return {};
     }
 
@@ -185,9 +195,20 @@ FileReader::~FileReader() = default;
 std::span<const u8> FileReader::table() const { return inside_->table; }
 u32 FileReader::chunks() const { return static_cast<u32>(inside_->places.size()); }
 u32 FileReader::size_of(u32 chunk) const { return inside_->places[chunk].plain; }
+u32 FileReader::stored_size_of(u32 chunk) const { return inside_->places[chunk].stored; }
 
-Chunks FileReader::chunks_are(std::span<const u8> head) {
-    const auto outside = make_head(Chunks::outside);
+void FileReader::expect(u32 chunk) {
+    const Place& place = inside_->places[chunk];
+    if (inside_->where == Chunks::outside) inside_->source->chunks->expect(place.hash, place.stored);
+}
+
+bool FileReader::looks_like(std::span<const u8> head, Content content) {
+    const auto magic = magic_of(content);
+    return head.size() >= magic.size() && std::equal(magic.begin(), magic.end(), head.begin());
+}
+
+Chunks FileReader::chunks_are(std::span<const u8> head, Content content) {
+    const auto outside = make_head(Chunks::outside, content);
     return head.size() >= head_size && std::equal(outside.begin(), outside.end(), head.begin()) ? Chunks::outside
                                                                                                 : Chunks::inside;
 }
@@ -200,18 +221,22 @@ Result<FileReader> FileReader::open(std::shared_ptr<Source> source) {
     const u64 size = inside->file.size();
     std::array<u8, head_size> head{};
     if (size >= head_size) TRY(inside->read_at(0, head));
-    if (!std::equal(magic.begin(), magic.end(), head.begin())) return Error{"this is not a saved machine"};
+    const auto content = inside->source->content;
+    const auto damaged = [&](std::string_view problem) { return inside->damaged(problem); };
+    if (!looks_like(head, content))
+        return Error{content == Content::machine ? "this is not a saved machine" : "this is not a published disk"};
     if (const u32 version = load_le<u32>(head.data() + 8); version != file_version)
         return Error{
-            fmt::format("the saved machine has format {}, this program reads format {}", version, file_version)};
+            fmt::format("{} has format {}, this program reads format {}", name_of(content), version, file_version)};
     if (load_le<u32>(head.data() + 12) == static_cast<u32>(Chunks::outside)) inside->where = Chunks::outside;
-    if (head != make_head(inside->where)) return damaged("its head is not as it should be");
+    if (head != make_head(inside->where, content)) return damaged("its head is not as it should be");
     if (inside->where == Chunks::outside && inside->source->chunks == nullptr)
-        return Error{"this is a part of a published machine; open the folder, or its URL"};
+        return Error{fmt::format("this is a part of a published {}; open the folder, or its URL",
+                                 content == Content::machine ? "machine" : "disk")};
     if (size < head_size + end_size) return damaged("it is cut short");
     std::array<u8, end_size> end;
     TRY(inside->read_at(size - end_size, end));
-    if (!std::equal(magic.begin(), magic.end(), end.begin() + 56)) return damaged("it is cut short");
+    if (!looks_like(std::span(end).subspan(56), content)) return damaged("it is cut short");
     if (load_le<u64>(end.data() + 48) != hash64({end.data(), 48})) return damaged("its end fails its check");
     const u64 offset = load_le<u64>(end.data()), stored = load_le<u64>(end.data() + 8);
     const u64 plain = load_le<u64>(end.data() + 16), chunks = load_le<u64>(end.data() + 24);
@@ -252,8 +277,9 @@ Result<void> FileReader::fetch(const Place& place) {
         TRY(inside_->source->chunks->fetch(place.hash, inside_->stored));
     }
     if (hash128(inside_->stored) == place.hash) return {};
-    if (inside_->where == Chunks::outside) return damaged(fmt::format("chunk {} fails its check", place.hash.hex()));
-    return damaged(fmt::format("the bytes from {} on fail their check", place.offset));
+    if (inside_->where == Chunks::outside)
+        return inside_->damaged(fmt::format("chunk {} fails its check", place.hash.hex()));
+    return inside_->damaged(fmt::format("the bytes from {} on fail their check", place.offset));
 }
 
 Result<PackedChunk> FileReader::stored(u32 chunk) {
@@ -263,7 +289,7 @@ Result<PackedChunk> FileReader::stored(u32 chunk) {
 }
 
 Result<std::span<const u8>> FileReader::read(u32 chunk) {
-    if (chunk >= chunks()) return damaged("it names a chunk that it does not have");
+    if (chunk >= chunks()) return inside_->damaged("it names a chunk that it does not have");
     const Place& place = inside_->places[chunk];
     TRY(fetch(place));
     if (place.stored == place.plain) return std::span<const u8>(inside_->stored);
@@ -290,7 +316,7 @@ Result<void> FileReader::verify() {
         TRY(inside_->read_at(places[first].offset, bytes));
         for (u64 at = 0; first < last; at += places[first++].stored)
             if (hash128(std::span(bytes).subspan(static_cast<usize>(at), places[first].stored)) != places[first].hash)
-                return damaged(fmt::format("the bytes from {} on fail their check", places[first].offset));
+                return inside_->damaged(fmt::format("the bytes from {} on fail their check", places[first].offset));
     }
     return {};
 }

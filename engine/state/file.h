@@ -1,5 +1,6 @@
-// The file of a saved machine: chunks, each compressed by itself and checked by a hash, and behind them a directory
-// that says where they are and holds a table of the caller's. It is written in one pass and read in any order.
+// The file of a saved machine, and the index of a published disk: chunks, each compressed by itself and checked by a
+// hash, and behind them a directory that says where they are and holds a table of the caller's. It is written in one
+// pass and read in any order.
 // Promises: whoever reads sees only bytes whose XXH3-128 fits, and no length is believed before it is checked; each
 // byte of the file lies under some hash, so that an altered or cut file never passes verify(); memory grows only with
 // bytes that are really there. Whatever the input, the end is a value or one line that says what is wrong and where.
@@ -35,6 +36,8 @@ namespace state {
 
 constexpr u32 file_version = 2;
 enum class Chunks : u32 { inside, outside };
+// What a file is of; its first bytes say so.
+enum class Content : u8 { machine, disk };
 constexpr usize chunk_limit = 1 << 20;  // bytes of a chunk before compression
 
 // Bytes as a file holds them.
@@ -71,12 +74,15 @@ public:
     virtual ~ChunkStore() = default;
     // All of `out`, which has the chunk's size; what is wrong with the content is found by the caller.
     virtual Result<void> fetch(const Hash128& hash, std::span<u8> out) = 0;
+    // A chunk of so many bytes will be fetched soon. Promises nothing.
+    virtual void expect(const Hash128& /*hash*/, u32 /*size*/) {}
 };
 
 class FileWriter {
 public:
     // With `chunks` the chunks go there, and only the rest to `sink`. Both outlive this.
-    explicit FileWriter(ByteSink& sink, ChunkSink* chunks = nullptr) : sink_(sink), outside_(chunks) {}
+    explicit FileWriter(ByteSink& sink, ChunkSink* chunks = nullptr, Content content = Content::machine)
+        : sink_(sink), outside_(chunks), content_(content) {}
 
     Result<void> begin();
     // Its number in the file; equal chunks are stored once. At most chunk_limit bytes before compression.
@@ -93,6 +99,7 @@ private:
 
     ByteSink& sink_;
     ChunkSink* outside_;
+    Content content_;
     std::vector<u8> buffer_;  // before the sink: chunks are small
     u64 position_ = 0;
     std::vector<u8> places_;  // as the directory has them
@@ -105,16 +112,18 @@ struct Source {
     std::unique_ptr<ChunkStore> chunks;
     // Whether all of it can be read at little cost, so that a damage is found before anything is done with it.
     enum class Reach : u8 { near, far } reach = Reach::near;
+    Content content = Content::machine;  // what is wanted
 
     static std::shared_ptr<Source> of(std::unique_ptr<host::File> file) {
-        return std::make_shared<Source>(Source{std::move(file), nullptr, Reach::near});
+        return std::make_shared<Source>(Source{std::move(file), nullptr, Reach::near, Content::machine});
     }
 };
 
 class FileReader {
 public:
     // What the first bytes of a file say; inside, if it is no saved file.
-    static Chunks chunks_are(std::span<const u8> head);
+    static Chunks chunks_are(std::span<const u8> head, Content content = Content::machine);
+    static bool looks_like(std::span<const u8> head, Content content);
     // Reads the ends and the directory.
     static Result<FileReader> open(std::shared_ptr<Source> source);
     FileReader(FileReader&&) noexcept;
@@ -124,6 +133,9 @@ public:
     std::span<const u8> table() const;
     u32 chunks() const;
     u32 size_of(u32 chunk) const;  // bytes before compression
+    u32 stored_size_of(u32 chunk) const;
+    // It will be read soon: the source may fetch it meanwhile.
+    void expect(u32 chunk);
     // The content of a chunk, until the next call.
     Result<std::span<const u8>> read(u32 chunk);
     // A chunk as it is stored.

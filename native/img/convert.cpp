@@ -35,7 +35,7 @@ public:
         for (u64 at = 0; at < source.size();) {
             if (Interruption::signal() != 0) return Error{"interrupted"};
             const u64 left = source.size() - at;
-            TRY_SET(Found found, look_through(source, at, left));
+            TRY_SET(block::Found found, look_through(source, at, left));
             if (wanted_.backed && found.depth > 0) {
                 at += found.extent.length;  // the target's image below has it
             } else if (wanted_.backed && found.extent.kind == block::Extent::Kind::absent) {

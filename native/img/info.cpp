@@ -242,7 +242,7 @@ Result<int> map(Arguments arguments) {
         how == Output::json ? "[" : fmt::format("{:<16}{:<16}{:<16}{}\n", "Offset", "Length", "Mapped to", "File");
     struct Row {
         u64 start = 0;
-        Found found;
+        block::Found found;
     };
     std::optional<Row> row;
     bool first = true;

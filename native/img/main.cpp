@@ -24,6 +24,7 @@ std::span<const Verb> verbs() {
         {"snapshot", "list, make, apply or delete an image's snapshots", snapshot},
         {"rebase", "put another image below one", rebase},
         {"commit", "move an image's changes into the image below it", commit},
+        {"publish", "split an image into chunks for a web server", publish},
     };
     return all;
 }

@@ -55,25 +55,6 @@ Result<std::unique_ptr<block::Image>> open(const Source& source) {
     return block::open_image(std::move(file), options);
 }
 
-Result<Found> look_through(block::Image& image, u64 offset, u64 length) {
-    Found found;
-    found.layer = &image;
-    TRY_SET(found.extent, image.extent(offset, length));
-    while (found.extent.kind == block::Extent::Kind::absent && found.layer->backing() != nullptr) {
-        auto& below = *found.layer->backing();
-        if (offset >= below.size()) {
-            // Behind the end of the image below there are zeroes.
-            found.extent.kind = block::Extent::Kind::absent;
-            return found;
-        }
-        const u64 most = std::min(found.extent.length, below.size() - offset);
-        TRY_SET(found.extent, below.extent(offset, most));
-        found.layer = &below;
-        found.depth++;
-    }
-    return found;
-}
-
 Result<u64> parse_bytes(std::string_view option, std::string_view text) {
     double number = 0;
     u64 whole = 0;

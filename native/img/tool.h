@@ -37,6 +37,7 @@ Result<int> resize(Arguments arguments);
 Result<int> snapshot(Arguments arguments);
 Result<int> rebase(Arguments arguments);
 Result<int> commit(Arguments arguments);
+Result<int> publish(Arguments arguments);
 
 // A verb's options: parses, and answers --help. The code that it returns, if any, is the verb's.
 CommandLine options_of(std::string_view verb);
@@ -50,14 +51,6 @@ struct Source {
     block::OpenOptions::Damage damage = block::OpenOptions::Damage::refused;
 };
 Result<std::unique_ptr<block::Image>> open(const Source& source);
-// What is at `offset` of the disk, whatever layer it is in; `depth` says which.
-struct Found {
-    block::Extent extent;
-    unsigned depth = 0;
-    block::Image* layer = nullptr;
-};
-Result<Found> look_through(block::Image& image, u64 offset, u64 length);
-
 // "10G", "1.5M", "512": bytes, rounded up to sectors by those who need that.
 Result<u64> parse_bytes(std::string_view option, std::string_view text);
 std::string bytes_text(u64 bytes);  // "1.5 GiB"

@@ -53,6 +53,19 @@ public:
     Result<Opened> open_part(const std::string& name, const std::string& image, block::Access) override {
         return open(name, image);
     }
+    Result<std::unique_ptr<state::ChunkStore>> open_chunks(const std::string&) override {
+        // Each chunk is what the image begins with.
+        struct Store final : state::ChunkStore {
+            explicit Store(std::span<const u8> from) : content(from) {}
+            Result<void> fetch(const Hash128&, std::span<u8> out) override {
+                if (out.size() > content.size()) return Error{"is not there"};
+                std::copy_n(content.begin(), out.size(), out.begin());
+                return {};
+            }
+            std::span<const u8> content;
+        };
+        return std::unique_ptr<state::ChunkStore>(std::make_unique<Store>(content_));
+    }
     Result<Opened> open(const std::string& name, const std::string&) override {
         Opened opened;
         opened.name = name;
@@ -113,6 +126,32 @@ std::vector<u8> spread_vhdx(std::span<const u8> parts) {
     return file;
 }
 
+// A published disk's index around what is there: u8 number of chunks, u16 stored and u32 plain size of each, the table.
+// The chunks' hashes are those of what the opener gives.
+std::vector<u8> index_around(std::span<const u8> content) {
+    struct Sink final : ByteSink, state::ChunkSink {
+        std::vector<u8> bytes;
+        Result<void> write(std::span<const u8> in) override {
+            bytes.insert(bytes.end(), in.begin(), in.end());
+            return {};
+        }
+        Result<void> put(const state::PackedChunk&) override { return {}; }
+    } sink;
+    state::FileWriter writer(sink, &sink, state::Content::disk);
+    (void)writer.begin();
+    auto rest = content.subspan(std::min<usize>(1, content.size()));
+    for (u8 left = content.empty() ? 0 : content[0]; left != 0 && rest.size() >= 6; left--, rest = rest.subspan(6)) {
+        const usize stored = std::min<usize>(load_le<u16>(rest.data()), content.size());
+        state::PackedChunk chunk;
+        chunk.stored.assign(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(stored));
+        chunk.plain = std::min<u32>(load_le<u32>(rest.data() + 2), state::chunk_limit);
+        chunk.hash = hash128(chunk.stored);
+        (void)writer.add(chunk);
+    }
+    (void)writer.finish(rest);
+    return std::move(sink.bytes);
+}
+
 void use(block::Image& image, u8 choice) {
     (void)image.details();
     const u64 size = image.size();
@@ -160,7 +199,10 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     if (format < formats.size() && formats[format].name == "vpc" && (data[0] & 0x20) != 0) mend_vhd(content);
     if (format < formats.size() && formats[format].name == "vhdx" && (data[0] & 0x20) != 0)
         content = spread_vhdx(content);
-    Opener opener(content);
+    const auto chunks = content;
+    if (format < formats.size() && formats[format].name == "published" && (data[0] & 0x20) != 0)
+        content = index_around(content);
+    Opener opener(chunks);
     if (format < formats.size() && formats[format].open != nullptr) options.format = formats[format].name;
     options.access = (data[0] & 0x80) != 0 ? block::Access::read_write : block::Access::read_only;
     options.opener = &opener;
