@@ -12,6 +12,9 @@
 
 namespace viv::native {
 
+inline constexpr u64 largest_index = u64{128} << 20;  // bytes
+inline constexpr u64 first_part = 256 << 10;          // bytes of a file behind a URL: enough for most indexes
+
 // Relative to the folder.
 std::string chunk_path(const Hash128& hash);
 // With its last slash; "" for a name without one.

@@ -2,24 +2,29 @@
 #include "native/devices.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <map>
 
 #include "engine/block/catalog.h"
+#include "engine/block/far.h"
 #include "engine/block/overlay.h"
 #include "engine/dev/catalog.h"
 #include "engine/net/hub.h"
 #include "native/folder_posix.h"
+#include "native/http.h"
 #include "native/image_files.h"
+#include "native/overlay_image.h"
 
 namespace viv::native {
 
 namespace {
 
 // Files that hold an image inside: as they are they would look like a broken disk.
-Result<void> check_packed(host::File& file, std::string_view option, const std::string& path) {
+Result<void> check_packed(host::File& file, const std::string& path) {
     struct Packed {
         std::string_view name, magic;
     };
@@ -34,8 +39,8 @@ Result<void> check_packed(host::File& file, std::string_view option, const std::
     for (const auto& packing : packings)
         if (std::memcmp(head.data(), packing.magic.data(), packing.magic.size()) == 0)
             return Error{
-                fmt::format("{} {}: is a {} file; unpack it, or say format=raw if its bytes are meant as they are",
-                            option, path, packing.name)};
+                fmt::format("{}: is a {} file; unpack it, or say format=raw if its bytes are meant as they are", path,
+                            packing.name)};
     return {};
 }
 
@@ -84,7 +89,7 @@ Result<std::optional<DeviceSpec>> plug_net(const NetOption& option, const BoardK
     return std::optional<DeviceSpec>(std::move(spec));
 }
 
-Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, Hubs& hubs) {
+Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, const DiskHost& disk_host, Hubs& hubs) {
     constexpr std::string_view name = "--device";
     auto kind = find_device(option.name);
     if (!kind.ok()) return with_option(name, kind.error());
@@ -96,7 +101,7 @@ Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, Hubs& hu
     spec.name = option.name;
     spec.properties = option.properties;
     if (option.disk) {
-        TRY_SET(spec.disk, open_disk(name, *option.disk));
+        TRY_SET(spec.disk, open_disk(name, *option.disk, disk_host));
     }
     if (option.share) {
         TRY_SET(spec.folder, open_share(name, *option.share));
@@ -108,38 +113,73 @@ Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, Hubs& hu
     return spec;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk) {
-    const bool writes_file = disk.read_only == OnOff::off && disk.snapshot == OnOff::off;
-    const auto access = writes_file ? block::Access::read_write : block::Access::read_only;
-    ImageFiles files;
-    auto file = files.open_named(disk.file, access);
-    if (!file.ok()) return with_option(option, file.error());
-    if (disk.format.empty()) TRY(check_packed(*file->file, option, disk.file));
+// What the user names, with all that is below it.
+Result<std::unique_ptr<block::Image>> open_base(const DiskOption& disk, block::Access access, ImageFiles& files) {
+    constexpr std::string_view remedy =
+        "add overlay=FILE to keep what is written, snapshot=on to forget it, or readonly=on";
+    if (is_url(disk.file) && access == block::Access::read_write)
+        return Error{fmt::format("{}: is behind a URL and can only be read; {}", disk.file, remedy)};
+    TRY_SET(auto file, files.open_named(disk.file, access));
+    if (disk.format.empty()) TRY(check_packed(*file.file, disk.file));
     block::OpenOptions how;
     how.format = disk.format;
     how.access = access;
-    how.opener = disk.backing == OnOff::on ? &files : nullptr;
+    how.opener = disk.below == DiskOption::Below::nothing ? nullptr : &files;
     block::FileOpener::Opened data;
     if (!disk.data_file.empty()) {
-        auto opened = files.open_named(disk.data_file, access);
-        if (!opened.ok()) return with_option(option, opened.error());
-        data = std::move(*opened);
+        TRY_SET(data, files.open_named(disk.data_file, access));
         how.data_file = &data;
     }
-    auto image = block::open_image(std::move(*file), how);
+    TRY_SET(auto image, block::open_image(std::move(file), how));
+    TRY(block::check_raw_size(image->format() == "raw" ? image->file().size() : image->size(), disk.file));
+    return image;
+}
+
+// The image that takes what is written, over `below`, which the user has named: what its own file names is only
+// compared with that.
+Result<std::unique_ptr<block::Image>> put_overlay(const DiskOption& disk, block::Access access,
+                                                  std::unique_ptr<block::Image> below, ImageFiles& files) {
+    constexpr std::string_view format = "qcow2";
+    TRY_SET(const auto name, join_name(disk.file, below->identity()));
+    struct stat status {};
+    if (access == block::Access::read_write && stat(disk.overlay.c_str(), &status) != 0 && errno == ENOENT)
+        TRY(make_overlay_image({disk.overlay, std::string(format), name, std::string(below->format()), below->size()}));
+    TRY_SET(auto file, files.open_named(disk.overlay, access));
+    block::OpenOptions how;
+    how.format = format;
+    how.access = access;
+    how.chain = block::Chain::first_only;
+    TRY_SET(auto overlay, block::open_image(std::move(file), how));
+    TRY(check_below(*overlay, disk.overlay, name));
+    overlay->put_below(std::move(below));
+    return overlay;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const DiskOption& disk, const DiskHost& host) {
+    const bool writes = disk.read_only == OnOff::off && disk.snapshot == OnOff::off;
+    const auto access = writes ? block::Access::read_write : block::Access::read_only;
+    WebAccess web;
+    if (disk.below == DiskOption::Below::web) web.named = WebAccess::Named::followed;
+    web.cache = host.cache;
+    web.log = host.log;
+    ImageFiles files(ImageFiles::Locking::locked, std::move(web));
+    auto image = open_base(disk, disk.overlay.empty() ? access : block::Access::read_only, files);
+    if (image.ok() && !disk.overlay.empty()) image = put_overlay(disk, access, std::move(*image), files);
     if (!image.ok()) return with_option(option, image.error());
-    const u64 size = (*image)->format() == "raw" ? (*image)->file().size() : (*image)->size();
-    if (const auto good = block::check_raw_size(size, disk.file); !good.ok()) return with_option(option, good.error());
     auto opened = block::make_disk(std::move(*image));
+    if (files.feed() != nullptr && host.events != nullptr) {
+        files.feed()->watch(*host.events);
+        opened = block::make_far_disk(std::move(opened), files.feed());
+    }
     if (disk.snapshot == OnOff::on && disk.read_only == OnOff::off)
         return std::unique_ptr<block::Disk>(block::make_temporary_overlay(std::move(opened)));
     return opened;
 }
 
 Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, const std::optional<Guest>& guest,
-                                             const BoardKind& board, Networks* networks) {
+                                             const BoardKind& board, Networks* networks, const DiskHost& disk_host) {
     std::vector<DeviceSpec> specs;
     Hubs hubs;  // held by the cards' ports
     if (guest) {
@@ -152,7 +192,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
             // A recipe names the device; which of its kinds the board knows.
             spec.name =
                 board.disk_device.starts_with(image.device + "-") ? std::string(board.disk_device) : image.device;
-            TRY_SET(spec.disk, open_disk("guest " + guest->name + ":", disk));
+            TRY_SET(spec.disk, open_disk("guest " + guest->name + ":", disk, disk_host));
             specs.push_back(std::move(spec));
         }
     }
@@ -160,7 +200,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         DeviceSpec spec;
         spec.name = board.disk_device;
         spec.properties = disk.device_properties;
-        TRY_SET(spec.disk, open_disk("--disk", disk));
+        TRY_SET(spec.disk, open_disk("--disk", disk, disk_host));
         specs.push_back(std::move(spec));
     }
     if (options.nets) {
@@ -177,7 +217,7 @@ Result<std::vector<DeviceSpec>> plug_devices(const MachineOptions& options, cons
         specs.push_back(std::move(spec));
     }
     for (const auto& device : options.devices) {
-        TRY_SET(auto spec, plug(device, networks, hubs));
+        TRY_SET(auto spec, plug(device, networks, disk_host, hubs));
         specs.push_back(std::move(spec));
     }
     return specs;

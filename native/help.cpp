@@ -46,12 +46,17 @@ constexpr Topic topics[] = {
      "  format=NAME   the image's format, instead of what its first bytes say; raw: the bytes are the disk's. A fixed "
      "VHD\n"
      "                image (vpc) shows at its end only and is opened when its format is said\n"
-     "  backing=off   an image that names another file below it is refused\n"
+     "  backing=off   an image that names another file below it is refused; backing=web: it may name a URL as well\n"
      "  data-file=D   the file that has a qcow2 image's data, which may be anywhere; what the image itself names must "
      "be "
      "in\n"
      "                the image's folder\n"
+     "  overlay=FILE  what the guest writes goes to this qcow2 image over F, which is made if it is missing\n"
      "  serial=TEXT   the serial number that the guest sees\n"
+     "F may be a URL (http, https): NAME.disk of a folder that viv-img publish has made, or a raw or qcow2 image on a "
+     "server\n"
+     "that gives parts of files. What is read is fetched then; chunks are kept with your caches. Needs readonly=on, "
+     "snapshot=on or overlay=FILE.\n"
      "The first --disk is the first disk of the guest, after those that a guest of the catalogue brings along.\n"},
     {"share", "sharing a host folder",
      "--share DIR:TAG gives the guest the folder DIR as a 9p file system, --share DIR:TAG:ro without the right to "

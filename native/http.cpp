@@ -9,9 +9,10 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <optional>
-#include <thread>
 
 namespace viv::native {
 
@@ -81,6 +82,7 @@ struct HttpClient::Request {
     u64 limit = 0;
     std::vector<u8> bytes;
     std::optional<u64> total;  // of Content-Range
+    std::string tag, date;     // of ETag and Last-Modified
     bool too_large = false;
     long status = 0;
 
@@ -94,24 +96,40 @@ struct HttpClient::Request {
         self.bytes.insert(self.bytes.end(), data, data + length);
         return length;
     }
-    // Content-Range: bytes 0-99/1234 (RFC 9110, section 14.4)
+    // RFC 9110: Content-Range (bytes 0-99/1234; section 14.4), ETag and Last-Modified (sections 8.8.2 and 8.8.3).
     static usize take_header(char* data, usize size, usize count, void* self_pointer) {
         auto& self = *static_cast<Request*>(self_pointer);
-        constexpr std::string_view name = "content-range:";
-        std::string_view line(data, size * count);
-        if (line.size() < name.size() || strncasecmp(line.data(), name.data(), name.size()) != 0) return size * count;
-        const auto slash = line.rfind('/');
-        if (slash == line.npos) return size * count;
+        const std::string_view line(data, size * count);
+        const auto value_of = [&](std::string_view name) -> std::optional<std::string_view> {
+            if (line.size() < name.size() || strncasecmp(line.data(), name.data(), name.size()) != 0) return {};
+            auto value = line.substr(name.size());
+            while (!value.empty() && std::string_view(" \t\r\n").find(value.front()) != value.npos)
+                value.remove_prefix(1);
+            while (!value.empty() && std::string_view(" \t\r\n").find(value.back()) != value.npos)
+                value.remove_suffix(1);
+            return value;
+        };
+        if (const auto tag = value_of("etag:")) self.tag = *tag;
+        if (const auto date = value_of("last-modified:")) self.date = *date;
+        const auto range = value_of("content-range:");
+        const auto slash = range ? range->rfind('/') : std::string_view::npos;
+        if (slash == std::string_view::npos) return size * count;
         u64 total = 0;
-        if (std::from_chars(line.data() + slash + 1, line.data() + line.size(), total).ec == std::errc())
+        if (std::from_chars(range->data() + slash + 1, range->data() + range->size(), total).ec == std::errc())
             self.total = total;
         return size * count;
+    }
+    std::string version() const { return tag.empty() ? date : tag; }
+    // Called by libcurl about once a second at least; not 0: give up.
+    static int ask_to_stop(void* token, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+        return static_cast<const std::stop_token*>(token)->stop_requested() ? 1 : 0;
     }
 };
 
 void HttpClient::Close::operator()(void* handle) const { Curl::get().cleanup(handle); }
 
-HttpClient::HttpClient() : handle_(Curl::get().problem.empty() ? Curl::get().init() : nullptr) {}
+HttpClient::HttpClient(std::stop_token stop)
+    : handle_(Curl::get().problem.empty() ? Curl::get().init() : nullptr), stop_(std::move(stop)) {}
 HttpClient::~HttpClient() = default;
 
 Result<void> HttpClient::perform(const std::string& url, Request& request, Trust trust) {
@@ -134,14 +152,19 @@ Result<void> HttpClient::perform(const std::string& url, Request& request, Trust
     library.setopt(curl, CURLOPT_HEADERFUNCTION, &Request::take_header);
     library.setopt(curl, CURLOPT_HEADERDATA, &request);
     library.setopt(curl, CURLOPT_RANGE, request.range.empty() ? nullptr : request.range.c_str());
-    auto pause = first_pause;
-    for (unsigned attempt = 1;; attempt++, pause *= 2) {
+    library.setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    library.setopt(curl, CURLOPT_XFERINFOFUNCTION, &Request::ask_to_stop);
+    library.setopt(curl, CURLOPT_XFERINFODATA, &stop_);
+    auto time = first_pause;
+    for (unsigned attempt = 1;; attempt++, time *= 2) {
         request.bytes.clear();
         request.total.reset();
+        request.tag.clear();
+        request.date.clear();
         const CURLcode code = library.perform(curl);
         library.getinfo(curl, CURLINFO_RESPONSE_CODE, &request.status);
-        if (attempt < most_attempts && may_pass(code, request.status, trust)) {
-            std::this_thread::sleep_for(pause);
+        if (attempt < most_attempts && may_pass(code, request.status, trust) && !stop_.stop_requested()) {
+            pause(time);
             continue;
         }
         library.setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
@@ -150,6 +173,13 @@ Result<void> HttpClient::perform(const std::string& url, Request& request, Trust
             return Error{fmt::format("{}: {}", url, problem[0] != 0 ? problem : library.strerror(code))};
         return {};
     }
+}
+
+void HttpClient::pause(std::chrono::milliseconds time) {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    stopped.wait_for(lock, stop_, time, [] { return false; });
 }
 
 Result<std::vector<u8>> HttpClient::get(const std::string& url, u64 limit, Trust trust) {
@@ -168,14 +198,23 @@ Result<HttpClient::Part> HttpClient::get_part(const std::string& url, u64 offset
     if (request.status == http_ok) {
         // All of it, since it is no longer, or since the server knows no parts.
         const u64 total = request.bytes.size();
-        if (done.ok() && offset == 0) return Part{std::move(request.bytes), total};
+        if (done.ok() && offset == 0) return Part{std::move(request.bytes), total, request.version()};
         return Error{fmt::format("{}: the server gives files only as a whole", url)};
     }
     TRY(done);
     if (request.status == http_range) return Error{fmt::format("{}: is shorter than expected", url)};
     if (request.status != http_partial || !request.total)
         return Error{fmt::format("{}: the server answers {}", url, request.status)};
-    return Part{std::move(request.bytes), *request.total};
+    return Part{std::move(request.bytes), *request.total, request.version()};
+}
+
+Result<void> HttpClient::get_rest(const std::string& url, Part& head, u64 limit) {
+    if (head.bytes.size() == head.total) return {};
+    if (head.total > limit) return Error{fmt::format("{}: is too large for an index", url)};
+    TRY_SET(const auto rest, get_part(url, head.bytes.size(), head.total - head.bytes.size(), Trust::seen));
+    head.bytes.insert(head.bytes.end(), rest.bytes.begin(), rest.bytes.end());
+    if (head.bytes.size() != head.total) return Error{fmt::format("{}: came cut short", url)};
+    return {};
 }
 
 Result<void> HttpFile::read_at(u64 offset, std::span<u8> out) {

@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "native/chunk_folder.h"
+#include "native/overlay_image.h"
+#include "native/web_disk.h"
 
 namespace viv::native {
 
@@ -21,6 +23,8 @@ std::string identity_of(const std::string& path) {
 }  // namespace
 
 Result<std::string> ImageFiles::path_of(const std::string& name, const std::string& named_by) {
+    if (is_url(named_by))
+        return Error{fmt::format("{}: is named by an image behind a URL, which must stand alone", name)};
     std::string_view path = name;
     if (path.starts_with("file:")) path.remove_prefix(5);
     // "json:", "nbd:", "https:": what comes before a colon without a slash is a protocol in such names.
@@ -33,13 +37,26 @@ Result<std::string> ImageFiles::path_of(const std::string& name, const std::stri
     return named_by.substr(0, slash + 1) + std::string(path);
 }
 
+// An image that comes from a stranger must not make this host ask others for things.
 Result<block::FileOpener::Opened> ImageFiles::open(const std::string& name, const std::string& named_by) {
+    if (is_url(name) && !is_url(named_by)) {
+        if (web_.named == WebAccess::Named::refused)
+            return Error{fmt::format(
+                "{}: is behind a URL, which an image may not name by itself; backing=web, or viv-img's --web, allows "
+                "it",
+                name)};
+        const auto [url, content] = split_name(name);
+        TRY_SET(auto opened, open_url(url, block::Access::read_only));
+        opened.content = content;
+        return opened;
+    }
     TRY_SET(const auto path, path_of(name, named_by));
     return open_named(path, block::Access::read_only);
 }
 
 Result<block::FileOpener::Opened> ImageFiles::open_part(const std::string& name, const std::string& image,
                                                         block::Access access) {
+    if (is_url(image)) return Error{fmt::format("{}: is named by an image behind a URL, which must stand alone", name)};
     const auto slash = image.rfind('/');
     const auto folder = slash == std::string::npos ? std::string("./") : image.substr(0, slash + 1);
     // A path to the image's own folder names nothing but what is in it.
@@ -58,10 +75,12 @@ Result<block::FileOpener::Opened> ImageFiles::open_part(const std::string& name,
 }
 
 Result<std::unique_ptr<state::ChunkStore>> ImageFiles::open_chunks(const std::string& index) {
+    if (is_url(index)) return open_web_chunks(index, feed_, web_.cache);
     return chunks_in_folder(folder_part(index));
 }
 
 Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path, block::Access access) {
+    if (is_url(path)) return open_url(path, access);
     const FileAccess how = access == block::Access::read_write ? FileAccess::read_write
                            : locking_ == Locking::unlocked     ? FileAccess::read_only_unlocked
                                                                : FileAccess::read_only;
@@ -70,6 +89,15 @@ Result<block::FileOpener::Opened> ImageFiles::open_named(const std::string& path
     opened.name = path;
     opened.identity = identity_of(path);
     if (access == block::Access::read_write) PosixEntropy().fill(opened.unique);
+    return opened;
+}
+
+Result<block::FileOpener::Opened> ImageFiles::open_url(const std::string& url, block::Access access) {
+    if (access == block::Access::read_write) return Error{fmt::format("{}: is behind a URL and can only be read", url)};
+    if (!feed_) feed_ = std::make_shared<Feed>(web_.log);
+    Opened opened;
+    TRY_SET(opened.file, open_web_image(url, feed_));
+    opened.name = opened.identity = url;
     return opened;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/dev/catalog.h"
 #include "native/devices.h"
 #include "native/host_posix.h"
+#include "native/http.h"
 #include "native/published.h"
 #include "native/user_files.h"
 #include "native/values.h"
@@ -144,9 +145,11 @@ Result<void> check_machine(const MachineOptions& options) {
     for (const auto& [option, path] :
          {std::pair{"--kernel", &options.kernel}, {"--initrd", &options.initrd}, {"--bios", &options.bios}})
         if (!path->empty()) TRY(check_readable(option, *path));
-    for (const auto& disk : options.disks)
+    for (const auto& disk : options.disks) {
+        if (is_url(disk.file)) continue;
         if (auto file = open_file(disk.file, FileAccess::read_only); !file.ok())
             return Error{"--disk " + file.error().message};
+    }
     for (const auto& device : options.devices)
         if (auto kind = find_device(device.name); !kind.ok())
             return Error{fmt::format("--device {}: {}", device.name, kind.error().message)};
@@ -247,7 +250,11 @@ Result<std::unique_ptr<Machine>> make_machine(Launch launch, const Connections& 
     }
     auto& board = launch.config.board;
     TRY_SET(const BoardKind* kind, find_board(board.machine));
-    TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind, connections.networks));
+    DiskHost disk_host{nullptr, &host.log, GuestCatalog::of_this_user().cache_folder()};
+    // What repeats exactly must not depend on a server: there the machine waits.
+    if (connections.networks != nullptr && launch.config.determinism == Determinism::live)
+        disk_host.events = &connections.networks->events();
+    TRY_SET(board.devices, plug_devices(launch.options, launch.guest, *kind, connections.networks, disk_host));
     if (connections.agent != nullptr) {
         DeviceSpec console;
         console.name = kind->console_device;

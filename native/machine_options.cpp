@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/block/catalog.h"
+#include "native/http.h"
 #include "native/values.h"
 
 namespace viv::native {
@@ -29,7 +30,15 @@ Result<OnOff> take_switch(Properties& properties, std::string_view option, const
     return on ? OnOff::on : OnOff::off;
 }
 
-// format, snapshot, readonly, backing and data-file of a disk; `file` has been taken already.
+Result<DiskOption::Below> parse_below(std::string_view option, std::string_view text) {
+    using Below = DiskOption::Below;
+    if (text == "on") return Below::files;
+    if (text == "off") return Below::nothing;
+    if (text == "web") return Below::web;
+    return Error{fmt::format("{} backing={}: on, off or web is needed", option, text)};
+}
+
+// format, snapshot, readonly, backing, overlay and data-file of a disk; `file` has been taken already.
 Result<DiskOption> take_disk(Properties& properties, std::string_view option, std::string file) {
     DiskOption disk;
     disk.file = std::move(file);
@@ -46,8 +55,12 @@ Result<DiskOption> take_disk(Properties& properties, std::string_view option, st
     TRY_SET(disk.snapshot, take_switch(properties, option, "snapshot"));
     TRY_SET(disk.read_only, take_switch(properties, option, "readonly"));
     if (const auto backing = take(properties, "backing")) {
-        TRY_SET(const bool on, parse_switch(option, "backing", *backing));
-        disk.backing = on ? OnOff::on : OnOff::off;
+        TRY_SET(disk.below, parse_below(option, *backing));
+    }
+    if (auto overlay = take(properties, "overlay")) {
+        if (overlay->empty() || is_url(*overlay))
+            return Error{fmt::format("{} {}: overlay={}: a file of this host is needed", option, disk.file, *overlay)};
+        disk.overlay = std::move(*overlay);
     }
     if (const auto data = take(properties, "data-file")) {
         if (data->empty()) return Error{fmt::format("{} {}: data-file= needs a file", option, disk.file)};
@@ -68,7 +81,9 @@ std::string disk_argument(const DiskOption& disk) {
     if (!disk.format.empty()) text += ",format=" + disk.format;
     if (disk.snapshot == OnOff::on) text += ",snapshot=on";
     if (disk.read_only == OnOff::on) text += ",readonly=on";
-    if (disk.backing == OnOff::off) text += ",backing=off";
+    if (disk.below == DiskOption::Below::nothing) text += ",backing=off";
+    if (disk.below == DiskOption::Below::web) text += ",backing=web";
+    if (!disk.overlay.empty()) text += ",overlay=" + escaped(disk.overlay);
     if (!disk.data_file.empty()) text += ",data-file=" + escaped(disk.data_file);
     for (const auto& [key, value] : disk.device_properties) text += fmt::format(",{}={}", key, escaped(value));
     return text;
@@ -92,12 +107,12 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (file->empty())
         return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "data-file", "serial"};
+    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "overlay", "data-file", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
             return Error{
-                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing, data-file and serial "
-                            "are{}",
+                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing, overlay, data-file "
+                            "and serial are{}",
                             option, text, key, suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;

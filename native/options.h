@@ -31,7 +31,9 @@ struct DiskOption {
     std::string format;  // of engine/block/catalog.h; empty: by content
     OnOff snapshot = OnOff::off;
     OnOff read_only = OnOff::off;
-    OnOff backing = OnOff::on;  // off: an image that names another below it is refused
+    // What an image may name below it: nothing, files, or URLs as well.
+    enum class Below : u8 { nothing, files, web } below = Below::files;
+    std::string overlay;  // the qcow2 image over `file` that takes all writes; made if it is missing. Empty: none
     std::string data_file;      // where the image's data is; empty: as the image says
     std::map<std::string, std::string> device_properties;
 };

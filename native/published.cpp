@@ -17,7 +17,6 @@ namespace viv::native {
 namespace {
 
 constexpr std::string_view extension = ".viv", first_extension = ".first";
-constexpr u64 index_limit = u64{128} << 20;  // bytes
 
 std::string index_url(const std::string& url) {
     return url.ends_with('/') ? fmt::format("{}{}{}", url, usual_published_name, extension) : url;
@@ -26,19 +25,12 @@ std::string index_url(const std::string& url) {
 Result<std::shared_ptr<state::Source>> open_url(const std::string& of_what) {
     const auto url = index_url(of_what);
     HttpClient client;
-    // Enough for most indexes.
-    constexpr u64 first_part = 256 << 10;
     TRY_SET(auto head, client.get_part(url, 0, first_part, HttpClient::Trust::none));
     auto source = std::make_shared<state::Source>();
     source->reach = state::Source::Reach::far;
     source->chunks = chunks_behind_url(folder_part(url));
-    if (state::FileReader::chunks_are(head.bytes) == state::Chunks::outside && head.bytes.size() != head.total) {
-        if (head.total > index_limit) return Error{fmt::format("{}: is too large for an index", url)};
-        TRY_SET(const auto rest,
-                client.get_part(url, head.bytes.size(), head.total - head.bytes.size(), HttpClient::Trust::seen));
-        head.bytes.insert(head.bytes.end(), rest.bytes.begin(), rest.bytes.end());
-        if (head.bytes.size() != head.total) return Error{fmt::format("{}: came cut short", url)};
-    }
+    if (state::FileReader::chunks_are(head.bytes) == state::Chunks::outside)
+        TRY(client.get_rest(url, head, largest_index));
     source->file = std::make_unique<HttpFile>(url, std::move(head));
     return source;
 }

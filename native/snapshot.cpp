@@ -68,7 +68,7 @@ Result<void> remove(const SnapshotOptions& options) {
     for (const std::string& file : options.disks) {
         DiskOption named;
         named.file = file;
-        TRY_SET(auto disk, open_disk("--disk", named));
+        TRY_SET(auto disk, open_disk("--disk", named, {}));
         TRY_SET(const auto snapshots, disk->snapshots());
         if (std::none_of(snapshots.begin(), snapshots.end(),
                          [&](const auto& each) { return each.name == options.name; }))

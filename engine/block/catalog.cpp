@@ -134,7 +134,11 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         OpenOptions below;
         below.format = format;
         below.opener = options.opener;
-        return open_level(std::move(*file), below, &level);
+        const auto content = file->content;
+        TRY_SET(auto found, open_level(std::move(*file), below, &level));
+        if (!content.empty() && found->identity() != content)
+            return Error{fmt::format("{}: was put over another version of {}", image, found->name())};
+        return found;
     };
     // One file twice would be two parts of the disk that are one, or a descriptor that its own guest writes.
     context.open_part = [&options, image = opened.name, seen = std::set<std::string>{opened.identity}](

@@ -38,6 +38,7 @@ Result<int> compare(Arguments arguments) {
     auto line = options_of("compare");
     std::optional<std::string> format, second_format;
     std::vector<std::string> words;
+    WebFlag web;
     bool progress = false, quiet = false, strict = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The first image's format (by its content)");
     line.value("-F,--second-format", second_format, "FORMAT", "The second one's");
@@ -45,12 +46,14 @@ Result<int> compare(Arguments arguments) {
     line.flag("-p,--progress", progress, "Show how far it is");
     line.flag("-q,--quiet", quiet, "Say nothing; the exit code says it: 0 the same, 1 different, 2 failed");
     line.flag("-U,--force-share", share, "Read although another program is writing");
+    web.declare(line);
     line.positionals("FILE FILE", words, "The images");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
     if (words.size() != 2) return Error{"compare: two files are needed"};
     const auto locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     Source first{words[0], format.value_or("")}, second{words[1], second_format.value_or("")};
+    first.named_urls = second.named_urls = web.named();
     first.locking = second.locking = locking;
     TRY_SET(auto a, open(first));
     TRY_SET(auto b, open(second));

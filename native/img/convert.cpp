@@ -160,6 +160,7 @@ Result<int> convert(Arguments arguments) {
     auto line = options_of("convert");
     std::optional<std::string> format, target_format, list, backing, backing_format, sparse, snapshot_name;
     std::vector<std::string> words;
+    WebFlag web;
     bool compressed = false, progress = false, quiet = false, no_create = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The format of what is copied (by its content)");
     line.value("-O,--target-format", target_format, "FORMAT", "The format of the copy (raw)");
@@ -173,6 +174,7 @@ Result<int> convert(Arguments arguments) {
     line.flag("-p,--progress", progress, "Show how far it is");
     line.flag("-q,--quiet", quiet, "Say nothing");
     line.flag("-U,--force-share", share, "Read although another program is writing");
+    web.declare(line);
     line.positionals("FILE... TARGET", words, "The images to copy, one behind the other, and the copy");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -201,6 +203,7 @@ Result<int> convert(Arguments arguments) {
     std::vector<std::unique_ptr<block::Image>> sources;
     for (const auto& path : words) {
         Source source{path, format.value_or("")};
+        source.named_urls = web.named();
         source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
         TRY_SET(auto image, open(source));
         if (snapshot_name) TRY(image->show_snapshot(*snapshot_name));

@@ -107,11 +107,13 @@ Result<int> info(Arguments arguments) {
     auto line = options_of("info");
     std::optional<std::string> format, output;
     std::vector<std::string> words;
+    WebFlag web;
     bool chain = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
     line.value("--output", output, "human|json", "How to print it (human)");
     line.flag("--backing-chain", chain, "Also of the images below it");
     line.flag("-U,--force-share", share, "Look although another program is writing the image");
+    web.declare(line);
     line.positionals("FILE", words, "The image");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -120,6 +122,7 @@ Result<int> info(Arguments arguments) {
     Source source{words[0], format.value_or("")};
     // Without the chain the images below need not be there.
     source.chain = chain ? block::Chain::whole : block::Chain::first_only;
+    source.named_urls = web.named();
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
     Json list = Json::array();
@@ -226,16 +229,19 @@ Result<int> map(Arguments arguments) {
     auto line = options_of("map");
     std::optional<std::string> format, output;
     std::vector<std::string> words;
+    WebFlag web;
     bool share = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
     line.value("--output", output, "human|json", "How to print it (human)");
     line.flag("-U,--force-share", share, "Look although another program is writing the image");
+    web.declare(line);
     line.positionals("FILE", words, "The image");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
     if (words.size() != 1) return Error{"map: one file is needed"};
     TRY_SET(const Output how, parse_output(output));
     Source source{words[0], format.value_or("")};
+    source.named_urls = web.named();
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
     std::string text =

@@ -38,12 +38,14 @@ Result<int> publish(Arguments arguments) {
     auto line = options_of("publish");
     std::optional<std::string> format, name, chunk_size;
     std::vector<std::string> words;
+    WebFlag web;
     bool quiet = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
     line.value("--name", name, "NAME", "The index becomes DIR/NAME.disk (the image's name)");
     line.value("--chunk-size", chunk_size, "SIZE", "What is fetched at once: 4k to 1M before compression (64k)");
     line.flag("-q,--quiet", quiet, "Say nothing");
     line.flag("-U,--force-share", share, "Read although another program is writing");
+    web.declare(line);
     line.positionals("FILE DIR", words, "The image, and the folder for a web server, which is made if it is missing");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -52,6 +54,7 @@ Result<int> publish(Arguments arguments) {
     const auto wanted = name.value_or(usual_name(words[0]));
     TRY(check_name(wanted));
     Source source{words[0], format.value_or("")};
+    source.named_urls = web.named();
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
     u32 size = block::published::chunk_size_for(image->size());

@@ -11,6 +11,8 @@
 #include <cmath>
 #include <csignal>
 
+#include "native/http.h"
+#include "native/overlay_image.h"
 #include "native/values.h"
 
 namespace viv::native::img {
@@ -44,7 +46,7 @@ Result<std::optional<int>> parse(CommandLine& options, Arguments arguments) {
 }
 
 Result<std::unique_ptr<block::Image>> open(const Source& source) {
-    ImageFiles files(source.locking);
+    ImageFiles files(source.locking, {source.named_urls, "", nullptr});
     TRY_SET(auto file, files.open_named(source.path, source.access));
     block::OpenOptions options;
     options.format = source.format;
@@ -204,9 +206,10 @@ Result<void> check_backing(NewImage& image, bool size_given) {
     TRY_SET(const auto* kind, block::find_format(image.format));
     if (!kind->has(block::CreateOption::backing))
         return Error{fmt::format("-b {}: a {} image has none below it", options.backing_file, image.format)};
-    TRY_SET(const auto path, ImageFiles::path_of(options.backing_file, image.path));
+    const bool far = is_url(options.backing_file);
     Source below;
-    below.path = path;
+    TRY_SET(below.path, far ? Result<std::string>(split_name(options.backing_file).file)
+                            : ImageFiles::path_of(options.backing_file, image.path));
     below.format = options.backing_format;
     auto opened = open(below);
     if (!opened.ok()) return Error{fmt::format("-b {}: {}", options.backing_file, opened.error().message)};
@@ -214,6 +217,9 @@ Result<void> check_backing(NewImage& image, bool size_given) {
         return Error{
             fmt::format("-b {}: say its format with -F; it looks like {}", options.backing_file, (*opened)->format())};
     if (!size_given) options.size = (*opened)->size();
+    if (far) {
+        TRY_SET(options.backing_file, join_name(below.path, (*opened)->identity()));
+    }
     return {};
 }
 

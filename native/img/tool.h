@@ -49,8 +49,20 @@ struct Source {
     block::Chain chain = block::Chain::whole;
     ImageFiles::Locking locking = ImageFiles::Locking::locked;
     block::OpenOptions::Damage damage = block::OpenOptions::Damage::refused;
+    WebAccess::Named named_urls = WebAccess::Named::refused;
 };
 Result<std::unique_ptr<block::Image>> open(const Source& source);
+// The option --web of verbs that read whole chains.
+class WebFlag {
+public:
+    void declare(CommandLine& line) {
+        line.flag("--web", set_, "Follow the URLs that images name as what is below them");
+    }
+    WebAccess::Named named() const { return set_ ? WebAccess::Named::followed : WebAccess::Named::refused; }
+
+private:
+    bool set_ = false;
+};
 // "10G", "1.5M", "512": bytes, rounded up to sectors by those who need that.
 Result<u64> parse_bytes(std::string_view option, std::string_view text);
 std::string bytes_text(u64 bytes);  // "1.5 GiB"

@@ -292,14 +292,15 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "readonly=on"},
          "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing, data-file and "
-         "serial are; did you mean readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing, overlay, data-file "
+         "and serial are; did you mean readonly?"},
         {{"run", "g", "--disk", "a,data-file="}, "--disk a: data-file= needs a file"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
         {{"run", "g", "--disk", "a,format=qed"},
          "--disk a: format=qed: such images cannot be opened by this version; convert it with `qemu-img convert -O "
          "qcow2`"},
-        {{"run", "g", "--disk", "a,backing=maybe"}, "--disk backing=maybe: on or off is needed"},
+        {{"run", "g", "--disk", "a,overlay=http://h/x"}, "--disk a: overlay=http://h/x: a file of this host is needed"},
+        {{"run", "g", "--disk", "a,backing=maybe"}, "--disk backing=maybe: on, off or web is needed"},
         {{"run", "g", "--disk", "a,serial=1,serial=2"}, "--disk a,serial=1,serial=2: serial is given twice"},
         {{"run", "g", "--disk", "a,,b,=x"}, "--disk a,,b,=x: key=value is needed between commas"},
         {{"run", "g", "--disk", "a,file=b"}, "--disk a,file=b: names two files, a and b"},
@@ -464,6 +465,8 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "3",
                          "--disk",
                          "file=x,,y,format=qcow2,snapshot=on,backing=off,data-file=d,,e,serial=1",
+                         "--disk",
+                         "file=http://h/d.disk,backing=web,overlay=a,,b",
                          "--net",
                          "loopback",
                          "--net",
