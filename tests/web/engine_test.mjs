@@ -78,6 +78,9 @@ test("a wrong description is one line that names the field", async () => {
     [{ jitCache: 70_000 }, /^jitCache: must be a multiple of 4096$/],
     [{ ports: "agent" }, /^ports: must be a list of at most 30 names$/],
     [{ ports: [""] }, /^ports: must be a list/],
+    [{ disks: {} }, /^disks: must be a list of at most 16$/],
+    [{ disks: [{ url: "x" }] }, /^disks: source: is missing$/],
+    [{ disks: [{ source: 1, size: 3 }] }, /^disks: size: is nothing to be said of a disk$/],
     [{ colour: 1 }, /^colour: is no field of a machine's description$/],
     [[], /no JSON object/],
   ]) {

@@ -36,6 +36,7 @@ class Machine {
   #module;
   #handle;
   #source = 0;
+  #added = [];
   #saving;
   #page = 0; // the page's own client of the QMP server
 
@@ -47,7 +48,7 @@ class Machine {
   // Ends the machine. Nothing else may be called then.
   free() {
     this.#module._viv_free(this.#handle);
-    this.#module.sources.delete(this.#source);
+    for (const number of [this.#source, ...this.#added]) this.#module.sources.delete(number);
     this.#handle = 0;
     this.#saving?.failed(new MachineError("the machine has ended before it was saved"));
   }
@@ -68,8 +69,24 @@ class Machine {
     if (done !== size) throw new LoadError(`${name}: has ${done} bytes instead of ${size}`);
   }
 
+  // What a disk is read from, a DiskSource of disks.mjs, until free(); the number stands for it in start()'s description.
+  addSource(source) {
+    this.#added.push(nextSource);
+    this.#module.sources.set(nextSource, source);
+    return nextSource++;
+  }
+  // What a disk has waited for is there, or cannot be had. Between calls of run().
+  diskArrived(number) {
+    this.#module._viv_disk_arrived(this.#handle, number);
+  }
+  // XXH3-128 as chunks are called by it: 32 hexadecimal digits.
+  hashOf(bytes) {
+    this.#with(bytes, (at, length) => this.#module._viv_hash_of(this.#handle, at, length));
+    return this.#text();
+  }
+
   // description: {name, board, cpu, append, memory, cpus, seed, deterministic, jit, jitCache, kernel, initrd, bios,
-  // ports, net}; see web/worker/session.h.
+  // ports, net, disks}; see web/worker/session.h.
   start(description) {
     const ok = this.#with(encoder.encode(JSON.stringify(description)), (at, length) =>
       this.#module._viv_start(this.#handle, at, length));

@@ -33,6 +33,16 @@ export interface Relayed {
   problem?: string;
 }
 
+/** A disk that `viv-img publish` has made for web servers. What is read of it is fetched then, checked, and kept for the next time. */
+export interface Disk {
+  /** NAME.disk of the published folder. */
+  url: string | URL;
+  /** The name of the file in which the browser keeps for this site what the guest writes; for one page at a time. Without it that is forgotten. */
+  overlay?: string;
+  /** The guest cannot write. */
+  readOnly?: boolean;
+}
+
 export interface Options {
   /** A guest's name, whose guest.json is in the folder `guests`; or the URL of a guest's folder. */
   guest?: string;
@@ -62,6 +72,8 @@ export interface Options {
   /** The console port of the guest's agent; empty: the guest has none. */
   agent?: string;
 
+  /** The guest's disks, in this order. */
+  disks?: readonly Disk[];
   /** The machine has a network card, whose cable leads into a relay's room. */
   net?: Net;
   /** Tunnels for clients of the machine's, from the start. */

@@ -70,7 +70,8 @@ async function describe({ guest, guests = new URL("../guests/", import.meta.url)
     if (given instanceof Blob) files[part] = new Uint8Array(await given.arrayBuffer());
     else files[part] = typeof given === "string" || given instanceof URL ? absolute(given, base) : bytesOf(given);
   }
-  return { request: { do: "start", description, files, net: urls }, ready: published.ready };
+  const disks = (options.disks ?? []).map(({ url, overlay, readOnly }) => ({ url: absolute(url), overlay, readOnly }));
+  return { request: { do: "start", description, files, disks, net: urls }, ready: published.ready };
 }
 
 function describeSaved(saved, { agent = usualAgent, jit, jitCache, net }) {

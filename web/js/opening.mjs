@@ -9,7 +9,7 @@ const pause = 2000; // milliseconds between two writings of what a machine has a
 
 // Writes down what a published machine asks for while it does, for the next opening; by its URL, so that a site keeps one for
 // each of its machines, with the identity of what was there.
-class Arrival {
+export class Arrival {
   #index;
   #identity;
   #chunks;
@@ -35,7 +35,7 @@ class Arrival {
   }
 }
 
-const bytesIn = async (blob) => new Uint8Array(await blob.arrayBuffer());
+export const bytesIn = async (blob) => new Uint8Array(await blob.arrayBuffer());
 
 async function firstChunks(index) {
   const answer = await fetch(index.replace(/\.viv$/, ".first"));

@@ -61,8 +61,21 @@ export function pack(chunks) {
   return all;
 }
 
-// Chunks behind a URL, for workers. One that is not there yet is fetched while everything waits: the only way to wait in a
-// worker without memory that is shared.
+// Bytes behind a URL while everything waits: the only way to wait in a worker without memory that is shared.
+export function fetchNow(url) {
+  const request = new XMLHttpRequest();
+  request.open("GET", url, false);
+  request.responseType = "arraybuffer";
+  try {
+    request.send();
+  } catch {
+    throw new Error(`${url}: cannot be fetched`);
+  }
+  if (request.status !== 200) throw new Error(`${url}: cannot be fetched: the server says ${request.status}`);
+  return new Uint8Array(request.response);
+}
+
+// Chunks behind a URL, for workers. One that is not there yet is fetched while everything waits.
 export class ChunksByUrl {
   #folder;
   #here = new Map();
@@ -85,7 +98,7 @@ export class ChunksByUrl {
   }
 
   chunk(name, into) {
-    const bytes = this.#here.get(name) ?? this.#fetchNow(name);
+    const bytes = this.#here.get(name) ?? fetchNow(this.#url(name));
     this.#here.delete(name);
     if (bytes.length !== into.length) throw new Error(`${this.#url(name)}: has another size than it should`);
     into.set(bytes);
@@ -94,17 +107,5 @@ export class ChunksByUrl {
 
   #url(name) {
     return new URL(chunkPath(name), this.#folder).href;
-  }
-  #fetchNow(name) {
-    const request = new XMLHttpRequest();
-    request.open("GET", this.#url(name), false);
-    request.responseType = "arraybuffer";
-    try {
-      request.send();
-    } catch {
-      throw new Error(`${this.#url(name)}: cannot be fetched`);
-    }
-    if (request.status !== 200) throw new Error(`${this.#url(name)}: cannot be fetched: the server says ${request.status}`);
-    return new Uint8Array(request.response);
   }
 }

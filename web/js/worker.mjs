@@ -1,5 +1,5 @@
 // A worker that is one machine, of a browser or of Node; index.mjs is its other end. It is posted one of
-//   {do: "start", description, files: {name: URL or Uint8Array}}, {do: "open", url} or {do: "open", blob}, with wishes: {jit, jitCache, ports,
+//   {do: "start", description, files: {name: URL or Uint8Array}, disks: [{url, overlay, readOnly}]}, {do: "open", url} or {do: "open", blob}, with wishes: {jit, jitCache, ports,
 //   net}; each with net: [URL of a relay's room], if the machine's card leads there,
 // and later  {do: "type", input, stream}, {do: "qmp", text}, {do: "save"}, {do: "pause"}, {do: "resume"}, {do: "reset"},
 // {do: "offer", protocol, url} (a tunnel's end for clients of the machine's; without a URL: no longer)
@@ -8,6 +8,7 @@
 // {event: "unsaved", error}, {event: "relay", of: "net" or a protocol, connected, problem}, {event: "ended", exitCode} and {event: "failed", error}, after which nothing more comes. Errors are
 // as packError() of errors.mjs makes them.
 
+import { openDisks } from "./disks.mjs";
 import { loadEngine } from "./engine.mjs";
 import { MachineError, OutOfMemoryError, packError } from "./errors.mjs";
 import { fetchBytes, fetchFile } from "./fetching.mjs";
@@ -20,7 +21,7 @@ import factory from "./vivarium.mjs";
 const outside = globalThis.process?.versions?.node ? (await import("node:worker_threads")).parentPort : globalThis;
 let machine;
 let slices;
-let arrival; // of a published machine
+let arrivals = []; // of a published machine, or of disks
 let network;
 let offers;
 let over = false;
@@ -56,12 +57,12 @@ function afterSlice(ended) {
   if (text) tell({ event: "qmp", text });
   network?.service();
   offers.service();
-  arrival?.look();
+  for (const arrival of arrivals) arrival.look();
   if (!ended) return;
   if (!machine.problem) return end({ event: "ended", exitCode: machine.exitCode });
   const error = new MachineError(machine.problem);
   // It may be what was kept.
-  (arrival?.forget() ?? Promise.resolve()).then(() => fail(error));
+  Promise.all(arrivals.map((arrival) => arrival.forget())).then(() => fail(error));
 }
 
 async function makeMachine() {
@@ -86,8 +87,12 @@ function run(ports = [], urls) {
   slices.start();
 }
 
-async function start({ description, files, net }) {
+async function start({ description, files, disks = [], net }) {
   await makeMachine();
+  const fetchIndex = (url) => fetchBytes("the disk", url, progress);
+  const opened = await openDisks(disks, machine, fetchIndex, wake);
+  if (disks.length > 0) description.disks = opened.described;
+  arrivals = opened.arrivals;
   for (const [name, where] of Object.entries(files)) {
     const { size, chunks } = where instanceof Uint8Array ? { size: where.length, chunks: where } : await fetchFile(name, where, progress);
     await machine.addFile(name, chunks, size);
@@ -98,7 +103,8 @@ async function start({ description, files, net }) {
 
 async function open(request) {
   const made = makeMachine();
-  arrival = await openSaved(request, made, (url) => fetchBytes("the saved machine", url, progress));
+  const arrival = await openSaved(request, made, (url) => fetchBytes("the saved machine", url, progress));
+  if (arrival) arrivals = [arrival];
   run(request.wishes?.ports, request.net);
 }
 

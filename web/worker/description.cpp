@@ -65,6 +65,34 @@ Result<void> read_net(const Json& value, std::map<std::string, std::string>& pro
     return {};
 }
 
+constexpr usize most_disks = 16;
+
+Result<void> read_disks(const Json& value, std::vector<WebDisks::Wanted>& disks) {
+    if (!value.is_array() || value.size() > most_disks)
+        return wrong("disks", fmt::format("must be a list of at most {}", most_disks));
+    for (const Json& each : value) {
+        if (!each.is_object()) return wrong("disks", "must be objects");
+        WebDisks::Wanted disk;
+        for (const auto& [field, given] : each.items()) {
+            if (field == "source") {
+                u64 number = 0;
+                TRY(read_number(given, "disks: source", 1, ~u32{0}, number));
+                disk.number = static_cast<u32>(number);
+            } else if (field == "url") {
+                TRY(read_text(given, "disks: url", disk.url));
+            } else if (field == "kept" || field == "readOnly") {
+                if (!given.is_boolean()) return wrong("disks", fmt::format("{}: must be true or false", field));
+                (field == "kept" ? disk.kept : disk.read_only) = given.get<bool>();
+            } else {
+                return wrong("disks", fmt::format("{}: is nothing to be said of a disk", field));
+            }
+        }
+        if (disk.number == 0) return wrong("disks", "source: is missing");
+        disks.push_back(std::move(disk));
+    }
+    return {};
+}
+
 // The fields that say how a machine is executed, which are no part of it. False: it is none of them.
 Result<bool> read_wish(const std::string& field, const Json& value, BoardConfig& board) {
     if (field == "jitCache") {
@@ -104,6 +132,7 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     BoardConfig& board = config.board;
     board.jit_cache = usual_jit_cache;
     DeviceSpec card;
+    std::vector<WebDisks::Wanted> disks;
     bool display = false;
     for (const auto& [field, value] : all.items()) {
         const auto take_file = [&, name = &field, from = &value](std::optional<Blob>& into) -> Result<void> {
@@ -146,6 +175,8 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
         } else if (field == "display") {
             if (!value.is_boolean()) return wrong(field, "must be true or false");
             display = value.get<bool>();
+        } else if (field == "disks") {
+            TRY(read_disks(value, disks));
         } else if (field == "net") {
             TRY(read_net(value, card.properties));
             card.net = ends.network.make_plug();
@@ -157,6 +188,14 @@ Result<MachineConfig> read_description(std::string_view description, std::map<st
     TRY_SET(const BoardKind* kind, find_board(board.machine));
     if (board.cpus > kind->maximum_cpus)
         return wrong("cpus", fmt::format("{} has at most {}", kind->name, kind->maximum_cpus));
+    for (const WebDisks::Wanted& disk : disks) {
+        DeviceSpec device;
+        device.name = kind->disk_device;
+        TRY_SET(device.disk, ends.disks.open(disk, config.determinism == Determinism::deterministic
+                                                       ? WebDisks::Waiting::machine_waits
+                                                       : WebDisks::Waiting::machine_goes_on));
+        board.devices.push_back(std::move(device));
+    }
     if (!ends.ports.empty()) board.devices.push_back(console_with(*kind, ends.ports));
     for (const std::string_view name : kind->display_devices) {
         if (!display) break;

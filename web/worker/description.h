@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/control/machine.h"
+#include "web/worker/disk_web.h"
 #include "web/worker/net_web.h"
 #include "web/worker/serial_web.h"
 
@@ -25,6 +26,7 @@ struct Port {
 struct PageEnds {
     std::vector<Port>& ports;
     WebNetwork& network;
+    WebDisks& disks;
 };
 
 // The description of Session::start(); files that it names are taken out of `files`, `machine_name` is set if it

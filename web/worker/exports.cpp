@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "engine/lang/hash.h"
 #include "web/worker/session.h"
 
 namespace {
@@ -40,6 +41,13 @@ EMSCRIPTEN_KEEPALIVE int viv_start(Handle* handle, const char* description, unsi
     const auto started = handle->session.start({description, size});
     handle->text = started.ok() ? std::string() : started.error().message;
     return started.ok();
+}
+
+// Between slices: WebDisks::arrived().
+EMSCRIPTEN_KEEPALIVE void viv_disk_arrived(Handle* handle, unsigned source) { handle->session.disks().arrived(source); }
+// The text is the hash by which chunks are called.
+EMSCRIPTEN_KEEPALIVE void viv_hash_of(Handle* handle, const u8* bytes, unsigned size) {
+    handle->text = viv::hash128({bytes, size}).hex();
 }
 
 // 1 and the text is the saved machine's identity and "inside" or "outside", where its chunks are; or 0 and the text

@@ -45,12 +45,12 @@ EM_JS(unsigned, web_source_problem, (unsigned number, char* to, unsigned size), 
 });
 // clang-format on
 
-namespace {
-
-Error problem_of(u32 number) {
+Error source_problem(u32 number) {
     std::array<char, 1000> text;
     return Error{std::string(text.data(), web_source_problem(number, text.data(), text.size()))};
 }
+
+namespace {
 
 class SourceFile final : public host::File {
 public:
@@ -60,7 +60,7 @@ public:
         if (!range_fits(offset, out.size(), size())) return Error{"reads past the end"};
         if (web_source_read(number_, static_cast<double>(offset), out.data(), static_cast<unsigned>(out.size())) == 1)
             return {};
-        return problem_of(number_);
+        return source_problem(number_);
     }
     Result<void> write_at(u64, std::span<const u8>) override { return Error{"can only be read"}; }
     Result<void> flush() override { return {}; }
@@ -78,7 +78,7 @@ public:
         if (web_source_chunk(number_, name.data(), static_cast<unsigned>(name.size()), out.data(),
                              static_cast<unsigned>(out.size())) == 1)
             return {};
-        return problem_of(number_);
+        return source_problem(number_);
     }
 
 private:
@@ -98,6 +98,8 @@ private:
 };
 
 }  // namespace
+
+std::unique_ptr<host::File> open_source_file(u32 number) { return std::make_unique<SourceFile>(number); }
 
 Result<std::shared_ptr<state::Source>> open_source(u32 number) {
     auto source = state::Source::of(std::make_unique<SourceFile>(number));

@@ -15,6 +15,10 @@ namespace viv::web {
 // Near, if the machine's chunks are inside of the file.
 Result<std::shared_ptr<state::Source>> open_source(u32 number);
 
+// The file of such an object alone, and why its last call has failed.
+std::unique_ptr<host::File> open_source_file(u32 number);
+Error source_problem(u32 number);
+
 // A file while it is being written: its bytes until JavaScript takes them, and how it has ended.
 struct SavedOutput {
     enum class Progress : u8 { none, under_way, complete, failed } progress = Progress::none;

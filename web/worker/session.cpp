@@ -48,7 +48,7 @@ void Session::connect() {
 
 Result<void> Session::start(std::string_view description) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
-    TRY_SET(auto config, read_description(description, files_, name_, {ports_, network_}));
+    TRY_SET(auto config, read_description(description, files_, name_, {ports_, network_, disks_}));
     TRY(make(std::move(config)));
     connect();
     return {};
@@ -64,7 +64,8 @@ Result<Hash128> Session::look(u32 number) {
 Result<void> Session::open(std::string_view wishes) {
     if (machine_ != nullptr) return Error{"the machine: has been started already"};
     if (!head_) return Error{"the machine: there is no saved one to open"};
-    TRY_SET(auto config, describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes, {ports_, network_}));
+    TRY_SET(auto config,
+            describe_saved(std::move(*std::exchange(head_, std::nullopt)), wishes, {ports_, network_, disks_}));
     name_ = config.board.machine;
     TRY(make(std::move(config)));
     if (auto opened = machine_->open(std::move(source_)); !opened.ok()) {

@@ -14,6 +14,7 @@
 #include "engine/control/machine.h"
 #include "web/worker/controls_web.h"
 #include "web/worker/description.h"
+#include "web/worker/disk_web.h"
 #include "web/worker/host_web.h"
 #include "web/worker/net_web.h"
 #include "web/worker/saved_web.h"
@@ -36,6 +37,8 @@ public:
     //   kernel, initrd, bios: names of files given to make_file(), which are then used up;
     //   ports: names of console ports (virtio-serial) that JavaScript is at;
     //   display: boolean; the machine has a display, a keyboard and a pointer;
+    //   disks: objects with source (a number that JavaScript has put something down for), url, kept and readOnly, as
+    //   WebDisks has them;
     //   net: an object; the machine has a network card, and JavaScript is at its cable. mac: the card's address.
     Result<void> start(std::string_view description);
 
@@ -60,6 +63,7 @@ public:
     // 0: the first serial port; from 1 on the ports asked for, in their order. Null: there are not so many.
     WebSerial* stream(unsigned number);
     WebNetwork& network() { return network_; }
+    WebDisks& disks() { return disks_; }
     // A client of the machine's, for WebControls::open().
     Result<u32> open_control(std::string_view protocol) { return controls_.open(protocol, *machine_, *this); }
     WebControls& controls() { return controls_; }
@@ -89,6 +93,7 @@ private:
     std::optional<Machine::SavedHead> head_;
     SavedOutput saved_;
     WebNetwork network_;
+    WebDisks disks_{entropy_};
     std::unique_ptr<Machine> machine_;
     WebControls controls_;
 };
