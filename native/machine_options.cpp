@@ -107,7 +107,8 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (file->empty())
         return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file", "format", "snapshot", "readonly", "backing", "overlay", "data-file", "serial"};
+    constexpr std::string_view known[] = {"file",    "format",  "snapshot",  "readonly",
+                                          "backing", "overlay", "data-file", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
             return Error{

@@ -33,8 +33,8 @@ struct DiskOption {
     OnOff read_only = OnOff::off;
     // What an image may name below it: nothing, files, or URLs as well.
     enum class Below : u8 { nothing, files, web } below = Below::files;
-    std::string overlay;  // the qcow2 image over `file` that takes all writes; made if it is missing. Empty: none
-    std::string data_file;      // where the image's data is; empty: as the image says
+    std::string overlay;    // the qcow2 image over `file` that takes all writes; made if it is missing. Empty: none
+    std::string data_file;  // where the image's data is; empty: as the image says
     std::map<std::string, std::string> device_properties;
 };
 

@@ -29,7 +29,7 @@ public:
         std::string identity;  // the same for two names of one file
         // Random where the file is opened for writing: formats mark with it what they change.
         std::array<u8, 16> unique{};
-        std::string content;   // the Image::identity() that it must have; empty: any
+        std::string content;  // the Image::identity() that it must have; empty: any
     };
     virtual ~FileOpener() = default;
     // `named_by`: Opened::name of the image that names it.
