@@ -34,7 +34,9 @@ struct Viewer {
         } else {
             EXPECT_EQ(take(2), std::string("\1\1"));
             say("\1");
-            if (version == "RFB 003.008\n") EXPECT_EQ(number(4), 0u);
+            if (version == "RFB 003.008\n") {
+                EXPECT_EQ(number(4), 0u);
+            }
         }
         say("\1");
         width = number(2);
@@ -190,7 +192,7 @@ void draw(FakeDisplay& display) {
         for (u32 x = 0; x < 200; x++) {
             const u32 tile = y / 64 * 4 + x / 64;
             const u32 colours[] = {1, 2, 3, 4, 5, 16, 17, 4096, 2, 1, 9, 300};
-            const u32 c = random() % colours[tile];
+            const u32 c = static_cast<u32>(random()) % colours[tile];
             display.paint({x, y, 1, 1}, static_cast<u8>(c * 37), static_cast<u8>(c * 91 + tile),
                           static_cast<u8>(c >> 4));
         }
