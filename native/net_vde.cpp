@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -87,17 +88,20 @@ private:
 };
 
 Result<void> VdeNetwork::start(const VdeNet& options) {
-    int problem = 0;
-    connection_ = Opening::open(options, problem);
     const auto error = [&](std::string_view what) {
         return Error{fmt::format("{}: {}: {}", where_, options.path.empty() ? "the usual switch" : options.path, what)};
     };
+    const auto none = [&](std::string_view why) {
+        return error(fmt::format("{}; the folder of a vde_switch is needed, as of vde_switch -s FOLDER", why));
+    };
+    // What is not there needs no library, which has a module to load first.
+    if (!options.path.empty() && access(options.path.c_str(), F_OK) != 0) return none(error_text(errno));
+    int problem = 0;
+    connection_ = Opening::open(options, problem);
     if (!connection_ && problem == ETIMEDOUT)
         return error(options.port == 0 ? "the switch does not answer"
                                        : fmt::format("the switch does not answer; has it a port {}?", options.port));
-    if (!connection_)
-        return error(fmt::format("{}; the folder of a vde_switch is needed, as of vde_switch -s FOLDER",
-                                 problem == 0 ? "there is none" : error_text(problem)));
+    if (!connection_) return none(problem == 0 ? "there is none" : error_text(problem));
     // The library closes its own.
     Descriptor frames(fcntl(vde_datafd(connection_.get()), F_DUPFD_CLOEXEC, 0));
     // The library's module does not look at the flags of vde_recv() and vde_send().

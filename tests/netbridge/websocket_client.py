@@ -151,7 +151,8 @@ class Relay:
     """The program, with its log as a list of objects. A context manager; the process never outlives it."""
 
     def __init__(self, *options, listen="127.0.0.1:0", prefix=(), **more):
-        options = (*UNCONFINED, *options)
+        # What is run by a prefix is not root.
+        options = (*(UNCONFINED[:1] if prefix else UNCONFINED), *options)
         self.process = subprocess.Popen([*prefix, NETBRIDGE, "--listen", listen, *options], stderr=subprocess.PIPE, **more)
         self.log = []
         self.rest = b""
