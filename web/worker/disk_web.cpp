@@ -193,7 +193,9 @@ Result<std::unique_ptr<block::Image>> open_kept(u32 number, const std::string& u
     how.format = format;
     how.access = block::Access::read_write;
     how.chain = block::Chain::first_only;
-    TRY_SET(auto kept, block::open_image({std::move(file), name, name, ""}, how));
+    block::FileOpener::Opened opened{std::move(file), name, name, {}, {}};
+    entropy.fill(opened.unique);
+    TRY_SET(auto kept, block::open_image(std::move(opened), how));
     // The site may have moved, but its disk must be the same.
     if (!kept->details().backing_file.ends_with("#" + below->identity()))
         return Error{fmt::format("{}: belongs to another version of the disk", name)};
@@ -209,7 +211,7 @@ Result<std::unique_ptr<block::Disk>> WebDisks::open(const Wanted& wanted, Waitin
     block::OpenOptions how;
     how.format = "published";
     how.opener = &opener;
-    TRY_SET(auto image, block::open_image({open_source_file(wanted.number), wanted.url, wanted.url, ""}, how));
+    TRY_SET(auto image, block::open_image({open_source_file(wanted.number), wanted.url, wanted.url, {}, {}}, how));
     if (wanted.kept && !wanted.read_only) {
         TRY_SET(image, open_kept(wanted.number, wanted.url, std::move(image), entropy_));
     }
