@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """./dev bench: the same work on this machine, under viv and under QEMU, interleaved in one run.
 
-Four parts: the C programs; what a machine costs by itself (booting, memory, idling, harts on threads of their own);
-saving machines and opening them; real programs in the guest with a disk. Everything runs on every engine in every round. An engine that computes another
+Its parts are PARTS; with --web the C programs in tabs of a browser, against v86, instead. Everything runs on every engine in every round. An engine that computes another
 result than the others, or whose clock does not keep time, fails the run.
 """
 

@@ -5,9 +5,7 @@ import functools
 import http.server
 import pathlib
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import unittest
@@ -16,9 +14,11 @@ from outside_test import allowed, echo, server
 from websocket_client import PATIENCE, ROOT, Relay
 
 sys.path.insert(0, str(ROOT / "tests" / "web"))
+sys.path.insert(0, str(ROOT / "web" / "tools"))
 import browser  # noqa: E402
+import npm_packages  # noqa: E402
 
-PACKAGES = {"v86": "v86@0.5.462", "wisp-js": "@mercuryworkshop/wisp-js@0.5.0"}
+PACKAGES = ["v86", "wisp-js"]
 PAGE = "<!DOCTYPE html><title>clients</title><link rel=icon href=data:,>"
 
 
@@ -32,19 +32,17 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        npm = shutil.which("npm")
-        if not npm or not browser.program():
-            raise unittest.SkipTest("no npm, or no Chromium")
+        if not browser.program():
+            raise unittest.SkipTest("no Chromium")
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         root = pathlib.Path(folder.name)
-        for name, package in PACKAGES.items():
-            done = subprocess.run([npm, "pack", "--silent", package], cwd=root, capture_output=True, text=True, check=False, timeout=120 * PATIENCE)
-            if done.returncode != 0:
-                raise unittest.SkipTest(f"{package} cannot be fetched: {done.stderr.strip()[-200:]}")
-            with tarfile.open(root / done.stdout.split()[-1]) as archive:
-                archive.extractall(root / f"{name}.unpacked", filter="data")
-            (root / f"{name}.unpacked" / "package").rename(root / name)
+        try:
+            packages = npm_packages.folder_with(PACKAGES)
+        except npm_packages.cache.UserError as error:
+            raise unittest.SkipTest(str(error)) from error
+        for name in PACKAGES:
+            (root / name).symlink_to(packages / name)
         shutil.copy(pathlib.Path(__file__).with_name("npm_clients.mjs"), root)
         (root / "index.html").write_text(PAGE)
         site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=root))

@@ -43,11 +43,11 @@ class Offer {
       opened: () => this.#tell(true),
       message: (bytes) => this.#hear(end, bytes),
       closed: () => {
-        if (!end.client) return undefined;
+        if (!end.client) return false;
         this.#drop(end);
         this.#wait();
         this.#wake();
-        return "never";
+        return true;
       },
       lost: (problem) => this.#tell(false, problem),
     });

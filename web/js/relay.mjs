@@ -38,8 +38,7 @@ export class RelayLine {
   #calls;
   #opened = false;
 
-  // calls: {opened(), message(bytes), lost(problem)} and, if there is more to say than "later again" when a connection ends,
-  // closed(), which returns "now" or "never".
+  // calls: {opened(), message(bytes), lost(problem)}, and closed() if a connection's end may be the last: it returns whether it is.
   constructor(urls, calls) {
     if (typeof WebSocket === "undefined") throw new LoadError("this Node has no WebSocket; 22 and later have");
     this.#urls = urls;
@@ -87,9 +86,7 @@ export class RelayLine {
     socket.onclose = mine(({ reason }) => {
       const worked = this.#opened;
       this.#drop();
-      const next = this.#calls.closed?.();
-      if (next === "never") return;
-      if (next === "now") return this.#dial();
+      if (this.#calls.closed?.()) return;
       const { host, pathname } = new URL(url);
       const why = worked ? "the relay has ended the connection" : "the relay cannot be reached, or refuses this page's origin or the token";
       if (!this.#complained) this.#calls.lost(`${host}${pathname}: ${why}${reason ? ` (${reason})` : ""}`);
