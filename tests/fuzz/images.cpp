@@ -1,7 +1,10 @@
 // Disk images of any origin: opened by their content or as each format, read, written, checked, mended and resized. The
-// first bytes choose what is done; the rest is the file.
+// first bytes choose what is done; the rest is the file. --only=FORMAT keeps to one format.
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "engine/block/catalog.h"
 #include "engine/block/vhd/footer.h"
@@ -188,14 +191,32 @@ void use(block::Image& image, u8 choice) {
     (void)image.flush();
 }
 
+std::string_view only_format;  // empty: all
+
 }  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int* count, char*** arguments) {
+    for (const std::string_view argument : std::span(*arguments, static_cast<usize>(*count))) {
+        constexpr std::string_view option = "--only=";
+        if (!argument.starts_with(option)) continue;
+        only_format = argument.substr(option.size());
+        const auto kind = block::find_format(only_format);
+        if (kind.ok() && (*kind)->open != nullptr) continue;
+        std::fprintf(stderr, "--only=%s: there is no such format to open\n", std::string(only_format).c_str());
+        std::exit(2);
+    }
+    return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     if (size < 2) return 0;
     std::vector<u8> content(data + 2, data + size);
     block::OpenOptions options;
     const auto formats = block::formats();
-    const usize format = (data[0] & 0x1f) % (formats.size() + 1);
+    usize format = (data[0] & 0x1f) % (formats.size() + 1);
+    if (!only_format.empty())
+        format =
+            static_cast<usize>(std::ranges::find(formats, only_format, &block::FormatKind::name) - formats.begin());
     if (format < formats.size() && formats[format].name == "vpc" && (data[0] & 0x20) != 0) mend_vhd(content);
     if (format < formats.size() && formats[format].name == "vhdx" && (data[0] & 0x20) != 0)
         content = spread_vhdx(content);
