@@ -8,6 +8,7 @@
 
 #include "engine/ir/evaluate.h"
 #include "engine/ir/op_info.h"
+#include "engine/jit/fused.h"
 #include "engine/jit/soft_call.h"
 #include "engine/jit/wasm/compiler.h"
 #include "engine/lang/check.h"
@@ -42,6 +43,12 @@ u64 compute_float(u64 a, u64 b, u64 c, u32 what, u32 flags) {
     u8 nowhere = 0;
     return compute(SoftCall::unpack(what), a, b, c,
                    flags != 0 ? *reinterpret_cast<u8*>(std::uintptr_t{flags}) : nowhere);
+}
+
+u64 compute_fused(u64 a, u64 b, u64 c, u32 what, u32 flags) {
+    if ((*reinterpret_cast<const u8*>(std::uintptr_t{flags}) & soft::inexact) != 0)
+        if (const auto result = fused_mul_add(a, b, c)) return *result;
+    return compute_float(a, b, c, what, flags);
 }
 
 u32 leave(u8* state, Frame* frame, const Record* record, u64 page, i64 budget) {

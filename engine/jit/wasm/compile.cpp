@@ -228,7 +228,8 @@ void Compiler::block(u32 index) {
     home_readers_.clear();
     for (auto& each : free_locals_) each.clear();
     for (u32 i = static_cast<u32>(locals_.size()); i-- > homes_.size();)
-        free_locals_[locals_[i] == ValueType::i64].push_back(first_free_local + i);
+        if (locals_[i] == ValueType::i64 || locals_[i] == ValueType::i32)
+            free_locals_[locals_[i] == ValueType::i64].push_back(first_free_local + i);
     supported_ = static_cast<ir::ValueId>(supported_size(block));
     guest_count_ = 0;
     for (const ir::Inst& inst : block.code) guest_count_ += inst.op == Op::guest;

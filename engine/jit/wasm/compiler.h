@@ -103,9 +103,11 @@ private:
         use(id);
     }
     void push_as_i64(ir::ValueId id);
-    void give();  // the result of the instruction in progress is on the stack
+    void give();           // the result of the instruction in progress is on the stack
+    void keep(u32 local);  // it is in this local, which is its own
     u32 take_local(ir::Type type);
     u32 declare(ValueType type);
+    u32 scratch_float(ValueType type);  // free between instructions
     void copy_home_readers(const Home* only);
     Home* home_of(u64 slot);
 
@@ -118,10 +120,20 @@ private:
     void select(const ir::Inst& inst);
     void compute(const ir::Inst& inst, u32 what);
     void operate(ir::Op op, ir::Type type);  // on the two on top of the stack
-    void float_operation(const ir::Inst& inst);
     void narrow(ir::Type type);
     // The two operands, as their type and the signedness of the comparison want them.
     void push_compared(const ir::Inst& inst, bool is_signed);
+
+    // ---- float.cpp ----
+    bool native_float(const ir::Inst& inst) const;
+    void float_operation(const ir::Inst& inst);
+    void push_float(ir::ValueId id);
+    void plain_float(const ir::Inst& inst);
+    bool doubt(const ir::Inst& inst, u32 result);
+    void push_out_of(const ir::Inst& inst, u32 result, u64 above);
+    void push_exact_so_far(const ir::Inst& inst);
+    void float_to_integer(const ir::Inst& inst, u32 to);
+    void soft_float(const ir::Inst& inst);
 
     // ---- memory.cpp ----
     u32 state_base(i64 offset);  // pushes the base; the offset for the access
@@ -155,6 +167,7 @@ private:
     std::vector<Home> homes_;
     std::vector<ValueType> locals_;  // from first_free_local on
     std::vector<u32> free_locals_[2];
+    u32 scratch_floats_[2] = {};  // a single and a double, if there are any
     std::vector<Value> values_;
     std::vector<ir::ValueId> home_readers_;
     u32 links_ = 0;

@@ -61,6 +61,8 @@ u32 resolve(Frame* frame, u64 address, u32 what);
 u64 compute_integer(u64 a, u64 b, u64 unused, u32 what, u32 unused_flags);
 // A floating-point one (SoftCall::pack() of float.cpp); flags are ORed into the byte at the address `flags`.
 u64 compute_float(u64 a, u64 b, u64 c, u32 what, u32 flags);
+// The same for float_mul_add of doubles, rounded to nearest even.
+u64 compute_fused(u64 a, u64 b, u64 c, u32 what, u32 flags);
 // Leaves generated code: what an unlinked jump goes to.
 u32 leave(u8* state, Frame* frame, const Record* record, u64 page, i64 budget);
 

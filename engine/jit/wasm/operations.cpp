@@ -1,5 +1,4 @@
 // Operations on values. What WebAssembly has no instruction for is called (frame.h). See compiler.h.
-#include "engine/jit/soft_call.h"
 #include "engine/jit/wasm/compiler.h"
 #include "engine/lang/check.h"
 
@@ -186,38 +185,6 @@ void Compiler::select(const ir::Inst& inst) {
     push(inst.c);
     push(inst.a);
     w_.op(Code::select);
-    give();
-}
-
-void Compiler::float_operation(const ir::Inst& inst) {
-    const unsigned operands = ir::info_of(inst.op).operands;
-    const Type from = type_of(inst.a);
-    push_as_i64(inst.a);
-    for (unsigned i = 1; i < 3; i++) {
-        if (i < operands)
-            push_as_i64(i == 1 ? inst.b : inst.c);
-        else
-            w_.i64_const(0);
-    }
-    SoftCall what{.op = inst.op, .type = inst.type, .from = from, .rounding = inst.rounding};
-    u64 flags = 0;
-    if (ir::uses_float_unit(inst.op)) {
-        const ir::FloatUnit& unit = block_->float_units[inst.imm];
-        what.nan_rule = unit.nan_rule;
-        what.tininess = unit.tininess;
-        flags = unit.flags;
-    }
-    w_.i32_const(what.pack());
-    if (ir::uses_float_unit(inst.op)) {
-        w_.get(state_);
-        w_.i32_const(static_cast<u32>(flags));
-        w_.op(Code::i32_add);
-    } else {
-        w_.i32_const(0);
-    }
-    w_.i32_const(place_of(&compute_float));
-    w_.call_indirect(type_compute);
-    if (!wide(ir::result_type(inst))) w_.op(Code::i32_wrap_i64);
     give();
 }
 

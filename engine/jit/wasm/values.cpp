@@ -56,6 +56,19 @@ void Compiler::give() {
     w_.set(value.place);
 }
 
+void Compiler::keep(u32 local) {
+    Value& value = values_[at_];
+    if (value.uses == 0) return free_locals_[wide(type_of(at_))].push_back(local);
+    value.where = Where::local;
+    value.place = local;
+}
+
+u32 Compiler::scratch_float(ValueType type) {
+    u32& local = scratch_floats_[type == ValueType::f64];
+    if (local == 0) local = declare(type);
+    return local;
+}
+
 Compiler::Home* Compiler::home_of(u64 slot) {
     const auto found = std::find_if(homes_.begin(), homes_.end(), [&](const Home& home) { return home.slot == slot; });
     return found != homes_.end() ? &*found : nullptr;

@@ -19,6 +19,16 @@ void Writer::signed_number(i64 value) {
     byte(static_cast<u8>(value & 0x7f));
 }
 
+void Writer::f32_const(u32 bits) {
+    op(Code::f32_const);
+    for (unsigned i = 0; i < 32; i += 8) byte(static_cast<u8>(bits >> i));
+}
+
+void Writer::f64_const(u64 bits) {
+    op(Code::f64_const);
+    for (unsigned i = 0; i < 64; i += 8) byte(static_cast<u8>(bits >> i));
+}
+
 void Writer::section(u8 id, const Writer& content) {
     byte(id);
     number(content.size());

@@ -39,6 +39,8 @@ enum class Code : u8 {
     i32_store16 = 0x3b,
     i32_const = 0x41,
     i64_const = 0x42,
+    f32_const = 0x43,
+    f64_const = 0x44,
     i32_eqz = 0x45,
     i32_eq = 0x46,
     i32_ne = 0x47,
@@ -59,6 +61,16 @@ enum class Code : u8 {
     i64_gt_u = 0x56,
     i64_ge_s = 0x59,
     i64_ge_u = 0x5a,
+    f32_eq = 0x5b,
+    f32_ne = 0x5c,
+    f32_lt = 0x5d,
+    f32_le = 0x5f,
+    f32_ge = 0x60,
+    f64_eq = 0x61,
+    f64_ne = 0x62,
+    f64_lt = 0x63,
+    f64_le = 0x65,
+    f64_ge = 0x66,
     i32_clz = 0x67,
     i32_ctz = 0x68,
     i32_popcnt = 0x69,
@@ -87,9 +99,51 @@ enum class Code : u8 {
     i64_shr_u = 0x88,
     i64_rotl = 0x89,
     i64_rotr = 0x8a,
+    f32_ceil = 0x8d,
+    f32_floor = 0x8e,
+    f32_nearest = 0x90,
+    f32_sqrt = 0x91,
+    f32_add = 0x92,
+    f32_sub = 0x93,
+    f32_mul = 0x94,
+    f32_div = 0x95,
+    f32_min = 0x96,
+    f32_max = 0x97,
+    f64_ceil = 0x9b,
+    f64_floor = 0x9c,
+    f64_nearest = 0x9e,
+    f64_sqrt = 0x9f,
+    f64_add = 0xa0,
+    f64_sub = 0xa1,
+    f64_mul = 0xa2,
+    f64_div = 0xa3,
+    f64_min = 0xa4,
+    f64_max = 0xa5,
     i32_wrap_i64 = 0xa7,
+    i32_trunc_f32_s = 0xa8,
+    i32_trunc_f32_u = 0xa9,
+    i32_trunc_f64_s = 0xaa,
+    i32_trunc_f64_u = 0xab,
     i64_extend_i32_s = 0xac,
     i64_extend_i32_u = 0xad,
+    i64_trunc_f32_s = 0xae,
+    i64_trunc_f32_u = 0xaf,
+    i64_trunc_f64_s = 0xb0,
+    i64_trunc_f64_u = 0xb1,
+    f32_convert_i32_s = 0xb2,
+    f32_convert_i32_u = 0xb3,
+    f32_convert_i64_s = 0xb4,
+    f32_convert_i64_u = 0xb5,
+    f32_demote_f64 = 0xb6,
+    f64_convert_i32_s = 0xb7,
+    f64_convert_i32_u = 0xb8,
+    f64_convert_i64_s = 0xb9,
+    f64_convert_i64_u = 0xba,
+    f64_promote_f32 = 0xbb,
+    i32_reinterpret_f32 = 0xbc,
+    i64_reinterpret_f64 = 0xbd,
+    f32_reinterpret_i32 = 0xbe,
+    f64_reinterpret_i64 = 0xbf,
     i32_extend8_s = 0xc0,
     i32_extend16_s = 0xc1,
     i64_extend8_s = 0xc2,
@@ -97,7 +151,7 @@ enum class Code : u8 {
     i64_extend32_s = 0xc4,
 };
 
-enum class ValueType : u8 { nothing = 0x40, i32 = 0x7f, i64 = 0x7e };
+enum class ValueType : u8 { nothing = 0x40, i32 = 0x7f, i64 = 0x7e, f32 = 0x7d, f64 = 0x7c };
 
 class Writer {
 public:
@@ -126,6 +180,8 @@ public:
         op(Code::i64_const);
         signed_number(static_cast<i64>(value));
     }
+    void f32_const(u32 bits);
+    void f64_const(u64 bits);
     // A load or store at the address on the stack and `offset`; it need not be aligned.
     void memory(Code code, u32 offset) {
         op(code);
