@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 
 #include "engine/block/catalog.h"
 #include "engine/block/far.h"
 #include "engine/block/overlay.h"
 #include "engine/dev/catalog.h"
 #include "engine/net/hub.h"
+#include "native/ciphers.h"
 #include "native/folder_posix.h"
 #include "native/http.h"
 #include "native/image_files.h"
@@ -114,7 +116,8 @@ Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, const Di
 }
 
 // What the user names, with all that is below it.
-Result<std::unique_ptr<block::Image>> open_base(const DiskOption& disk, block::Access access, ImageFiles& files) {
+Result<std::unique_ptr<block::Image>> open_base(const DiskOption& disk, block::Access access, ImageFiles& files,
+                                                const block::Key* key) {
     constexpr std::string_view remedy =
         "add overlay=FILE to keep what is written, snapshot=on to forget it, or readonly=on";
     if (is_url(disk.file) && access == block::Access::read_write)
@@ -125,6 +128,7 @@ Result<std::unique_ptr<block::Image>> open_base(const DiskOption& disk, block::A
     how.format = disk.format;
     how.access = access;
     how.opener = disk.below == DiskOption::Below::nothing ? nullptr : &files;
+    how.key = key;
     block::FileOpener::Opened data;
     if (!disk.data_file.empty()) {
         TRY_SET(data, files.open_named(disk.data_file, access));
@@ -138,18 +142,24 @@ Result<std::unique_ptr<block::Image>> open_base(const DiskOption& disk, block::A
 // The image that takes what is written, over `below`, which the user has named: what its own file names is only
 // compared with that.
 Result<std::unique_ptr<block::Image>> put_overlay(const DiskOption& disk, block::Access access,
-                                                  std::unique_ptr<block::Image> below, ImageFiles& files) {
+                                                  std::unique_ptr<block::Image> below, ImageFiles& files,
+                                                  const block::Key* key) {
     constexpr std::string_view format = "qcow2";
     TRY_SET(const auto name, join_name(disk.file, below->identity()));
     struct stat status {};
     if (access == block::Access::read_write && stat(disk.overlay.c_str(), &status) != 0 && errno == ENOENT)
-        TRY(make_overlay_image({disk.overlay, std::string(format), name, std::string(below->format()), below->size()}));
+        TRY(make_overlay_image(
+            {disk.overlay, std::string(format), name, std::string(below->format()), below->size(), key}));
     TRY_SET(auto file, files.open_named(disk.overlay, access));
     block::OpenOptions how;
     how.format = format;
     how.access = access;
     how.chain = block::Chain::first_only;
+    how.key = key;
     TRY_SET(auto overlay, block::open_image(std::move(file), how));
+    if (key != nullptr && !overlay->details().encrypted)
+        return Error{fmt::format("{}: is not encrypted, and would hold in the clear what is written to {}, which is",
+                                 disk.overlay, disk.file)};
     TRY(check_below(*overlay, disk.overlay, name));
     overlay->put_below(std::move(below));
     return overlay;
@@ -165,8 +175,15 @@ Result<std::unique_ptr<block::Disk>> open_disk(std::string_view option, const Di
     web.cache = host.cache;
     web.log = host.log;
     ImageFiles files(ImageFiles::Locking::locked, std::move(web));
-    auto image = open_base(disk, disk.overlay.empty() ? access : block::Access::read_only, files);
-    if (image.ok() && !disk.overlay.empty()) image = put_overlay(disk, access, std::move(*image), files);
+    std::optional<block::Key> key;
+    if (!disk.key_file.empty()) {
+        auto found = read_key(disk.key_file);
+        if (!found.ok()) return with_option(option, found.error());
+        key.emplace(std::move(*found));
+    }
+    const block::Key* const opens = key ? &*key : nullptr;
+    auto image = open_base(disk, disk.overlay.empty() ? access : block::Access::read_only, files, opens);
+    if (image.ok() && !disk.overlay.empty()) image = put_overlay(disk, access, std::move(*image), files, opens);
     if (!image.ok()) return with_option(option, image.error());
     auto opened = block::make_disk(std::move(*image));
     if (files.feed() != nullptr && host.events != nullptr) {

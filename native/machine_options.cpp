@@ -66,6 +66,10 @@ Result<DiskOption> take_disk(Properties& properties, std::string_view option, st
         if (data->empty()) return Error{fmt::format("{} {}: data-file= needs a file", option, disk.file)};
         disk.data_file = *data;
     }
+    if (const auto key = take(properties, "key-file")) {
+        if (key->empty()) return Error{fmt::format("{} {}: key-file= needs a file, or fd:N", option, disk.file)};
+        disk.key_file = *key;
+    }
     return disk;
 }
 
@@ -85,6 +89,7 @@ std::string disk_argument(const DiskOption& disk) {
     if (disk.below == DiskOption::Below::web) text += ",backing=web";
     if (!disk.overlay.empty()) text += ",overlay=" + escaped(disk.overlay);
     if (!disk.data_file.empty()) text += ",data-file=" + escaped(disk.data_file);
+    if (!disk.key_file.empty()) text += ",key-file=" + escaped(disk.key_file);
     for (const auto& [key, value] : disk.device_properties) text += fmt::format(",{}={}", key, escaped(value));
     return text;
 }
@@ -107,13 +112,13 @@ Result<DiskOption> parse_disk(std::string_view option, std::string_view text) {
     if (file->empty())
         return Error{fmt::format("{} {}: a file is missing, as in {} file=disk.img,readonly=on", option, text, option)};
     TRY_SET(auto disk, take_disk(list.properties, option, *file));
-    constexpr std::string_view known[] = {"file",    "format",  "snapshot",  "readonly",
-                                          "backing", "overlay", "data-file", "serial"};
+    constexpr std::string_view known[] = {"file",    "format",    "snapshot", "readonly", "backing",
+                                          "overlay", "data-file", "key-file", "serial"};
     for (const auto& [key, value] : list.properties)
         if (key != "serial")
             return Error{
-                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing, overlay, data-file "
-                            "and serial are{}",
+                fmt::format("{} {}: {} is not known; file, format, snapshot, readonly, backing, overlay, data-file, "
+                            "key-file and serial are{}",
                             option, text, key, suggestion(key, known))};
     disk.device_properties = std::move(list.properties);
     return disk;

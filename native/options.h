@@ -24,8 +24,8 @@ namespace viv::native {
 
 enum class OnOff : u8 { off, on };
 
-// --disk [file=]F,format=qcow2,snapshot=on,readonly=on,backing=off,data-file=D; what remains are properties of the
-// device (serial=...).
+// --disk [file=]F,format=qcow2,snapshot=on,readonly=on,backing=off,data-file=D,key-file=K; what remains are
+// properties of the device (serial=...).
 struct DiskOption {
     std::string file;
     std::string format;  // of engine/block/catalog.h; empty: by content
@@ -35,6 +35,7 @@ struct DiskOption {
     enum class Below : u8 { nothing, files, web } below = Below::files;
     std::string overlay;    // the qcow2 image over `file` that takes all writes; made if it is missing. Empty: none
     std::string data_file;  // where the image's data is; empty: as the image says
+    std::string key_file;   // where the passphrase is (ciphers.h); empty: it is not encrypted
     std::map<std::string, std::string> device_properties;
 };
 

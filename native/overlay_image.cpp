@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "engine/block/catalog.h"
 #include "native/host_posix.h"
 #include "native/http.h"
 #include "native/image_files.h"
@@ -46,6 +45,7 @@ Result<void> make_overlay_image(const NewOverlay& wanted) {
     options.size = wanted.size;
     options.backing_file = wanted.below;
     options.backing_format = wanted.below_format;
+    options.key = wanted.key;
     const bool there = access(wanted.path.c_str(), F_OK) == 0;
     TRY_SET(const auto file, create_file(wanted.path));
     PosixEntropy().fill(options.unique);

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "engine/block/image.h"
+#include "engine/block/catalog.h"
 
 namespace viv::native {
 
@@ -21,6 +21,7 @@ struct NewOverlay {
     std::string path, format;
     std::string below, below_format;  // below: from join_name()
     u64 size = 0;                     // bytes of the disk
+    const block::Key* key = nullptr;  // that opens what is below, and the overlay; null: neither is encrypted
 };
 // A file that was not there before is gone again if this fails.
 Result<void> make_overlay_image(const NewOverlay& wanted);

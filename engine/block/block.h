@@ -66,6 +66,8 @@ public:
     virtual Result<void> delete_snapshot(const std::string& name);
     // Puts an empty image of the same size, whose name for what is below it is this disk's present one, over that.
     virtual Result<void> put_over(std::unique_ptr<Image> overlay);
+    // What is written to it is encrypted.
+    virtual bool encrypted() { return false; }
 };
 
 enum class Access : u8 { read_write, read_only };

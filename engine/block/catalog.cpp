@@ -8,6 +8,7 @@
 #include <cstring>
 #include <set>
 
+#include "engine/block/luks/luks.h"
 #include "engine/block/published/published.h"
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/raw.h"
@@ -54,7 +55,7 @@ constexpr FormatKind kinds[] = {
     {"raw", "the disk's bytes and nothing else", no_probe, open_named_raw, create_raw, 0},
     {"qcow2", "QEMU's copy-on-write images, versions 2 and 3", is_qcow2, qcow2::open, qcow2::create,
      CreateOption::cluster_size | CreateOption::version | CreateOption::refcount_bits | CreateOption::lazy_refcounts |
-         CreateOption::compression | CreateOption::backing | CreateOption::data_file},
+         CreateOption::compression | CreateOption::backing | CreateOption::data_file | CreateOption::encrypted},
     {"vmdk", "VMware's images", is_vmdk, vmdk::open, vmdk::create, static_cast<u16>(CreateOption::subformat),
      "monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat"},
     {"vdi", "VirtualBox's images", is_vdi, vdi::open, vdi::create, static_cast<u16>(CreateOption::fixed)},
@@ -63,6 +64,8 @@ constexpr FormatKind kinds[] = {
     {"vhdx", "Hyper-V's newer images", is_vhdx, vhdx::open, vhdx::create,
      CreateOption::subformat | CreateOption::block_size, "dynamic fixed"},
     {"published", "chunks for web servers, made by viv-img publish", is_published, published::open, nullptr, 0},
+    {"luks", "encrypted raw disks (LUKS version 1)", no_probe, luks::open, luks::create,
+     static_cast<u16>(CreateOption::encryption)},
     {"qcow", "QEMU's first copy-on-write images", is_qcow1, nullptr, nullptr, 0},
     {"qed", "images of QEMU's enhanced disk format", is_qed, nullptr, nullptr, 0},
     {"parallels", "images of Parallels", is_parallels, nullptr, nullptr, 0},
@@ -124,6 +127,8 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
     context.access = options.access;
     context.damage = options.damage;
     context.unique = opened.unique;
+    context.key = options.key;
+    context.content = options.content;
     context.open_backing = [&options, &level, image = opened.name](
                                const std::string& name, const std::string& format) -> Result<std::unique_ptr<Image>> {
         if (options.chain == Chain::first_only) return std::unique_ptr<Image>();
@@ -134,6 +139,8 @@ Result<std::unique_ptr<Image>> open_level(FileOpener::Opened opened, const OpenO
         OpenOptions below;
         below.format = format;
         below.opener = options.opener;
+        below.key = options.key;
+        below.content = options.content;
         const auto content = file->content;
         TRY_SET(auto found, open_level(std::move(*file), below, &level));
         if (!content.empty() && found->identity() != content)
@@ -198,7 +205,15 @@ const FormatKind* probe_format(std::span<const u8, 512> head) {
 }
 
 Result<std::unique_ptr<Image>> open_image(FileOpener::Opened file, const OpenOptions& options) {
-    return open_level(std::move(file), options, nullptr);
+    const std::string name = file.name;
+    TRY_SET(auto image, open_level(std::move(file), options, nullptr));
+    if (options.key == nullptr || options.chain == Chain::first_only) return image;
+    for (Image* layer = image.get(); layer != nullptr; layer = layer->backing())
+        if (layer->details().encrypted) return image;
+    return Error{
+        fmt::format("{}: is not encrypted as a {} image, and needs no passphrase; format=luks opens an "
+                    "encrypted raw disk",
+                    name, image->format())};
 }
 
 }  // namespace viv::block

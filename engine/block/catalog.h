@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "engine/block/image.h"
+#include "engine/host/cipher.h"
 #include "engine/state/file.h"
 
 namespace viv::block {
@@ -40,6 +41,19 @@ public:
     virtual Result<std::unique_ptr<state::ChunkStore>> open_chunks(const std::string& index);
 };
 
+// What opens encrypted images.
+struct Key {
+    host::Ciphers& ciphers;
+    Secret passphrase;  // any bytes
+};
+inline constexpr std::string_view needs_key =
+    "is encrypted, and opens with its passphrase only; viv takes it from key-file=FILE, viv-img from --key-file FILE";
+
+enum class Content : u8 {
+    wanted,
+    unused,  // an encrypted image may be opened without its key; then reading and writing its disk fails
+};
+
 enum class Chain : u8 {
     whole,
     first_only,  // what is below is not opened and reads as zero: for looking at an image, or for checking it
@@ -55,6 +69,9 @@ struct OpenOptions {
     // The file with the image's data, where the user names it; taken from here by an image that has its data in
     // another file, an error if this one has not.
     FileOpener::Opened* data_file = nullptr;
+    // Of all images of the chain that are encrypted; an error if none of them is.
+    const Key* key = nullptr;
+    Content content = Content::wanted;
 };
 
 // What a format's open() is called with.
@@ -63,6 +80,8 @@ struct OpenContext {
     Access access = Access::read_only;
     OpenOptions::Damage damage = OpenOptions::Damage::refused;
     std::array<u8, 16> unique{};  // as in FileOpener::Opened
+    const Key* key = nullptr;     // both as in OpenOptions
+    Content content = Content::wanted;
     // Null result: the chain is not wanted.
     std::function<Result<std::unique_ptr<Image>>(const std::string& name, const std::string& format)> open_backing;
     // A file that is a part of the image, with the image's access; an error for one that it has been opened with
@@ -74,6 +93,13 @@ struct OpenContext {
 };
 
 enum class Compression : u8 { zlib, zstd };
+
+// How a new image is encrypted (LUKS), in the words of its header.
+struct Encryption {
+    unsigned aes_bits = 256;  // 128, 192 or 256
+    std::string mode = "xts", start = "plain64", start_hash, hash = "sha256";
+    u32 iterations = 1'000'000;  // of deriving a key from the passphrase
+};
 
 struct CreateOptions {
     u64 size = 0;          // bytes, a multiple of 512
@@ -91,6 +117,8 @@ struct CreateOptions {
     bool data_file_raw = false;   // and that file alone is a raw disk
     std::string file_name;        // without its folder, for formats that name their own file
     std::array<u8, 32> unique{};  // random: what tells this image from all others
+    const Key* key = nullptr;     // of an encrypted image; null: it is not
+    Encryption encryption;
 };
 
 // The names that `-o` knows, which a format has or not.
@@ -106,6 +134,8 @@ enum class CreateOption : u16 {
     exact_size = 1 << 8,
     block_size = 1 << 9,
     data_file = 1 << 10,
+    encryption = 1 << 11,  // as the format's own
+    encrypted = 1 << 12,   // the same behind the word "encrypt.", for formats that may be encrypted
 };
 
 struct FormatKind {

@@ -25,6 +25,7 @@ public:
     bool read_only() const override { return image_->read_only(); }
     std::string_view file_name() const override { return image_->name(); }
     std::string_view format() const override { return image_->format(); }
+    bool encrypted() override { return image_->details().encrypted; }
     void submit(Request request) override {
         const Status status = carry_out(request);
         if (request.done) request.done(status);
@@ -230,6 +231,7 @@ Result<void> Image::set_backing(const std::string&, const std::string&) {
     return no_support("cannot have a backing file");
 }
 Result<void> Image::forget(u64, u64) { return no_support("has nothing below it"); }
+Result<void> Image::cover(u64, u64) { return no_support("has nothing below it"); }
 Result<void> Image::create_snapshot(const std::string&, const SnapshotTime&) { return no_support(no_snapshots); }
 Result<void> Image::apply_snapshot(std::string_view) { return no_support(no_snapshots); }
 Result<void> Image::delete_snapshot(std::string_view) { return no_support(no_snapshots); }

@@ -42,7 +42,7 @@ struct ImageDetails {
     using Value = std::variant<bool, u64, std::string>;
     u64 cluster_size = 0;  // 0: the format has none
     std::string backing_file, backing_format;
-    bool dirty = false, compressed = false;
+    bool dirty = false, compressed = false, encrypted = false;
     std::vector<std::pair<std::string, Value>> specific;  // of the format, in order
     std::vector<SnapshotInfo> snapshots;
 };
@@ -92,10 +92,14 @@ public:
     virtual u64 allocated() { return file_->allocated(); }  // bytes that its files take on their host
     // The whole of one cluster (or the last, shorter one), compressed if that makes it smaller.
     virtual Result<void> write_compressed(u64 offset, std::span<const u8> in);
+    // What nobody has written to a new image, or behind the old end, reads as zero.
+    virtual bool begins_zero() const { return true; }
     virtual Result<void> resize(u64 size);
     virtual Result<CheckReport> check(Repair repair);
     // Whole clusters of the range become absent, so that the image below shows.
     virtual Result<void> forget(u64 offset, u64 length);
+    // As write_zeroes(), whatever image is put below later. Whole clusters, but for the last one of the disk.
+    virtual Result<void> cover(u64 offset, u64 length);
     // Writes the names of another image below into this one; nothing is copied, and the open chain stays.
     virtual Result<void> set_backing(const std::string& file, const std::string& format);
     // Puts another image below this one, which names it already and has been opened without it.

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "native/http.h"
 #include "native/img/tool.h"
+#include "native/overlay_image.h"
 
 namespace viv::native::img {
 
@@ -42,6 +44,9 @@ Result<int> compare(Arguments arguments) {
     bool progress = false, quiet = false, strict = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The first image's format (by its content)");
     line.value("-F,--second-format", second_format, "FORMAT", "The second one's");
+    KeyOption key, second_key;
+    key.declare(line, "--key-file", key_help);
+    second_key.declare(line, "--second-key-file", "That of the second one");
     line.flag("-s,--strict", strict, "Different sizes are a difference, and so is data where there is none");
     line.flag("-p,--progress", progress, "Show how far it is");
     line.flag("-q,--quiet", quiet, "Say nothing; the exit code says it: 0 the same, 1 different, 2 failed");
@@ -55,6 +60,10 @@ Result<int> compare(Arguments arguments) {
     Source first{words[0], format.value_or("")}, second{words[1], second_format.value_or("")};
     first.named_urls = second.named_urls = web.named();
     first.locking = second.locking = locking;
+    TRY(key.read());
+    TRY(second_key.read());
+    first.key = key.key();
+    second.key = second_key.key();
     TRY_SET(auto a, open(first));
     TRY_SET(auto b, open(second));
     const auto say = [&](const std::string& text) {
@@ -103,10 +112,36 @@ Result<int> compare(Arguments arguments) {
     return exit_good;
 }
 
+namespace {
+
+// With the key of the image above, which it may need or not.
+Result<std::unique_ptr<block::Image>> open_below(Source source, const block::Key* key) {
+    source.content = block::Content::unused;
+    TRY_SET(auto image, open(source));
+    bool encrypted = false;
+    for (auto* layer = image.get(); layer != nullptr; layer = layer->backing()) encrypted |= layer->details().encrypted;
+    if (!encrypted) return image;
+    image.reset();
+    source.content = block::Content::wanted;
+    source.key = key;
+    return open(source);
+}
+
+// The name of what is behind a URL may say which version of it is meant.
+Result<void> check_identity(const std::string& name, block::Image& image) {
+    const auto wanted = split_name(name).identity;
+    if (wanted.empty() || wanted == image.identity()) return {};
+    return Error{fmt::format("rebase: -b {}: another version of it is there", name)};
+}
+
+}  // namespace
+
 Result<int> rebase(Arguments arguments) {
     auto line = options_of("rebase");
     std::optional<std::string> format, backing, backing_format;
     std::vector<std::string> words;
+    WebFlag web;
+    KeyOption key;
     bool progress = false, quiet = false, unsafe = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
     line.value("-b,--backing", backing, "FILE", "The image that is to be below it; empty: none");
@@ -114,6 +149,8 @@ Result<int> rebase(Arguments arguments) {
     line.flag("-u,--unsafe", unsafe, "Only write the name: what is below has the same content elsewhere");
     line.flag("-p,--progress", progress, "Show how far it is");
     line.flag("-q,--quiet", quiet, "Say nothing");
+    web.declare(line);
+    key.declare(line, "--key-file", key_help);
     line.positionals("FILE", words, "The image");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -123,12 +160,29 @@ Result<int> rebase(Arguments arguments) {
     if (backing_format) TRY(block::find_format(*backing_format));
     Source source{words[0], format.value_or(""), block::Access::read_write};
     source.chain = unsafe ? block::Chain::first_only : block::Chain::whole;
+    source.content = unsafe ? block::Content::unused : block::Content::wanted;
+    source.named_urls = web.named();
+    TRY(key.read());
+    source.key = key.key();
+    const bool far = is_url(*backing);
+    if (far && !unsafe && web.named() == WebAccess::Named::refused)
+        return Error{fmt::format("rebase: -b {}: --web allows what is behind a URL", *backing)};
     TRY_SET(auto image, open(source));
+    std::string name = *backing;
     if (!unsafe) {
         std::unique_ptr<block::Image> below;
         if (!backing->empty()) {
-            TRY_SET(const auto path, ImageFiles::path_of(*backing, words[0]));
-            TRY_SET(below, open({path, backing_format.value_or("")}));
+            Source from;
+            TRY_SET(from.path,
+                    far ? Result<std::string>(split_name(*backing).file) : ImageFiles::path_of(*backing, words[0]));
+            from.format = *backing_format;
+            from.named_urls = web.named();
+            TRY_SET(below, open_below(from, key.key()));
+            // The content that was compared is what the image needs from now on.
+            if (far) {
+                TRY(check_identity(*backing, *below));
+                TRY_SET(name, join_name(from.path, below->identity()));
+            }
         }
         // What shows through from below and would show otherwise then becomes the image's own.
         Progress bar(progress ? Progress::Shown::yes : Progress::Shown::no, image->size());
@@ -144,7 +198,7 @@ Result<int> rebase(Arguments arguments) {
                     TRY(read_beyond(below.get(), at + done, new_bytes));
                     if (std::memcmp(old_bytes.data(), new_bytes.data(), length) != 0) {
                         if (block::all_zero(old_bytes)) {
-                            TRY(image->write_zeroes(at + done, length));
+                            TRY(image->cover(at + done, length));
                         } else {
                             TRY(image->write(at + done, old_bytes));
                         }
@@ -157,7 +211,7 @@ Result<int> rebase(Arguments arguments) {
         }
         TRY(image->flush());
     }
-    TRY(image->set_backing(*backing, backing_format.value_or("")));
+    TRY(image->set_backing(name, backing_format.value_or("")));
     if (!quiet) print("Image rebased.\n");
     return exit_good;
 }
@@ -166,11 +220,13 @@ Result<int> commit(Arguments arguments) {
     auto line = options_of("commit");
     std::optional<std::string> format;
     std::vector<std::string> words;
+    KeyOption key;
     bool progress = false, quiet = false, keep = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
     line.flag("-d,--keep", keep, "Leave the image as it is, instead of emptying it");
     line.flag("-p,--progress", progress, "Show how far it is");
     line.flag("-q,--quiet", quiet, "Say nothing");
+    key.declare(line, "--key-file", key_help);
     line.positionals("FILE", words, "The image, which has another below it");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -178,11 +234,13 @@ Result<int> commit(Arguments arguments) {
     // The image below is opened apart, since it is written.
     Source source{words[0], format.value_or(""), block::Access::read_write};
     source.chain = block::Chain::first_only;
+    TRY(key.read());
+    source.key = key.key();
     TRY_SET(auto image, open(source));
     const auto details = image->details();
     if (details.backing_file.empty()) return Error{fmt::format("commit: {}: has no image below it", words[0])};
     TRY_SET(const auto path, ImageFiles::path_of(details.backing_file, words[0]));
-    TRY_SET(auto below, open({path, details.backing_format, block::Access::read_write}));
+    TRY_SET(auto below, open_below({path, details.backing_format, block::Access::read_write}, key.key()));
     if (below->size() < image->size()) TRY(below->resize(image->size()));
     Progress bar(progress ? Progress::Shown::yes : Progress::Shown::no, image->size());
     std::vector<u8> buffer(piece);

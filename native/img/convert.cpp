@@ -18,7 +18,8 @@ constexpr u64 flush_every = 16 << 20;  // bytes of the target, which the host th
 struct Wanted {
     NewImage target;
     bool compressed = false, target_there = false, backed = false;
-    u64 sparse = 4096;  // so many zeroes are left out
+    const block::Key* below_key = nullptr;  // of what is below a copy that is not encrypted itself
+    u64 sparse = 4096;                      // so many zeroes are left out
     Progress::Shown progress = Progress::Shown::no;
 };
 
@@ -80,9 +81,9 @@ public:
     }
 
 private:
-    // A new image is all zeroes.
+    // Most new images are all zeroes.
     Result<void> put_zeroes(u64 at, u64 length) {
-        if (!wanted_.target_there && !wanted_.backed) return {};
+        if (!wanted_.target_there && !wanted_.backed && target_.begins_zero()) return {};
         return target_.write_zeroes(at, length);
     }
 
@@ -141,6 +142,7 @@ Result<void> copy_all(const Wanted& wanted, std::vector<std::unique_ptr<block::I
     Source place{wanted.target.path, wanted.target.format, block::Access::read_write};
     // What is below the target is not read, but zeroes must hide it.
     place.chain = block::Chain::whole;
+    place.key = wanted.target.options.key != nullptr ? wanted.target.options.key : wanted.below_key;
     TRY_SET(auto target, open(place));
     if (target->size() < total)
         return Error{
@@ -161,6 +163,7 @@ Result<int> convert(Arguments arguments) {
     std::optional<std::string> format, target_format, list, backing, backing_format, sparse, snapshot_name;
     std::vector<std::string> words;
     WebFlag web;
+    KeyOption key, target_key;
     bool compressed = false, progress = false, quiet = false, no_create = false, share = false;
     line.value("-f,--format", format, "FORMAT", "The format of what is copied (by its content)");
     line.value("-O,--target-format", target_format, "FORMAT", "The format of the copy (raw)");
@@ -175,6 +178,8 @@ Result<int> convert(Arguments arguments) {
     line.flag("-q,--quiet", quiet, "Say nothing");
     line.flag("-U,--force-share", share, "Read although another program is writing");
     web.declare(line);
+    key.declare(line, "--key-file", key_help);
+    target_key.declare(line, "--target-key-file", "That of the copy");
     line.positionals("FILE... TARGET", words, "The images to copy, one behind the other, and the copy");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -200,10 +205,17 @@ Result<int> convert(Arguments arguments) {
     if (compressed && wanted.target.format != "qcow2")
         return Error{fmt::format("convert: -c: a {} image cannot hold compressed data", wanted.target.format)};
 
+    TRY(key.read());
+    TRY(target_key.read());
+    options.key = target_key.key();
+    if (wanted.backed) wanted.below_key = key.key();
+    if (compressed && wanted.target.encrypted)
+        return Error{"convert: -c: an encrypted image cannot hold compressed data"};
     std::vector<std::unique_ptr<block::Image>> sources;
     for (const auto& path : words) {
         Source source{path, format.value_or("")};
         source.named_urls = web.named();
+        source.key = key.key();
         source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
         TRY_SET(auto image, open(source));
         if (snapshot_name) TRY(image->show_snapshot(*snapshot_name));

@@ -15,7 +15,11 @@ Result<int> create(Arguments arguments) {
     line.value("-f,--format", format, "FORMAT", "The format of the new image (raw)");
     line.value("-o,--options", list, "KEY=VALUE,...",
                "cluster_size, compat, lazy_refcounts, refcount_bits, "
-               "compression_type, static, subformat, force_size, block_size, data_file, data_file_raw");
+               "compression_type, static, subformat, force_size, block_size, data_file, data_file_raw; "
+               "luks: cipher-alg, cipher-mode, ivgen-alg, ivgen-hash-alg, hash-alg, iter-time; "
+               "qcow2: encrypt.format=luks, and these behind encrypt.");
+    KeyOption key;
+    key.declare(line, "--key-file", key_help);
     line.value("-b,--backing", backing, "FILE", "An image below the new one: what is not written shows what is there");
     line.value("-F,--backing-format", backing_format, "FORMAT", "Its format");
     line.flag("-u,--unsafe", unsafe, "Do not look whether the image below is there");
@@ -39,6 +43,8 @@ Result<int> create(Arguments arguments) {
     if (!unsafe) TRY(check_backing(image, size_given));
     if (image.options.size == ~u64{0})
         return Error{fmt::format("create: {}: a size is needed, as in create {} 10G", image.path, image.path)};
+    TRY(key.read());
+    image.options.key = key.key();
     TRY(make(image));
     if (!quiet)
         print(fmt::format("Formatting '{}', fmt={} size={}{}\n", image.path, image.format,
@@ -56,6 +62,8 @@ Result<int> resize(Arguments arguments) {
     std::vector<std::string> words;
     bool quiet = false, shrink = false;
     line.value("-f,--format", format, "FORMAT", "The image's format (by its content)");
+    KeyOption key;
+    key.declare(line, "--key-file", key_help);
     line.flag("--shrink", shrink, "Allow the disk to become smaller: what is behind its new end is lost");
     line.flag("-q,--quiet", quiet, "Say nothing");
     line.positionals("FILE [+|-]SIZE", words, "The image, and the disk's new size, or how much is added or taken");
@@ -74,7 +82,10 @@ Result<int> resize(Arguments arguments) {
     size = words[1];
     const char sign = size[0] == '+' || size[0] == '-' ? size[0] : ' ';
     TRY_SET(u64 bytes, parse_bytes("resize:", std::string_view(size).substr(sign == ' ' ? 0 : 1)));
-    TRY_SET(auto image, open({words[0], format.value_or(""), block::Access::read_write}));
+    TRY(key.read());
+    Source source{words[0], format.value_or(""), block::Access::read_write};
+    source.key = key.key();
+    TRY_SET(auto image, open(source));
     const u64 now = image->size();
     if (sign == '-' && bytes >= now) return Error{fmt::format("resize: {}: the disk has only {} bytes", words[0], now)};
     if (sign != ' ') bytes = sign == '+' ? now + bytes : now - bytes;
@@ -112,7 +123,9 @@ Result<int> measure(Arguments arguments) {
         TRY_SET(disk, parse_bytes("--size", *size));
         disk = align_up(disk, 512);
     } else {
-        TRY_SET(auto source, open({words[0], format.value_or("")}));
+        Source from{words[0], format.value_or("")};
+        from.content = block::Content::unused;
+        TRY_SET(auto source, open(from));
         disk = source->size();
         u64 counted = 0;  // clusters below this one have been
         for (u64 at = 0; at < disk;) {

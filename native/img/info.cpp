@@ -58,10 +58,15 @@ Result<Json> describe(block::Image& image) {
     if (details.cluster_size != 0) json["cluster-size"] = details.cluster_size;
     json["format"] = image.format();
     json["actual-size"] = image.allocated();
+    if (details.encrypted) json["encrypted"] = true;
     if (!details.specific.empty()) {
         Json data;
-        for (const auto& [key, value] : details.specific)
-            std::visit([&, name = key](const auto& v) { data[name] = v; }, value);
+        for (const auto& [key, value] : details.specific) {
+            // "a.b" is b of the object a.
+            const auto dot = key.find('.');
+            Json& place = dot == std::string::npos ? data[key] : data[key.substr(0, dot)][key.substr(dot + 1)];
+            std::visit([&](const auto& v) { place = v; }, value);
+        }
         json["format-specific"] = {{"type", image.format()}, {"data", data}};
     }
     if (!details.backing_file.empty()) {
@@ -79,6 +84,7 @@ std::string human_text(block::Image& image) {
     std::string text =
         fmt::format("image: {}\nfile format: {}\nvirtual size: {} ({} bytes)\ndisk size: {}\n", image.name(),
                     image.format(), bytes_text(image.size()), image.size(), bytes_text(image.allocated()));
+    if (details.encrypted) text += "encrypted: yes\n";
     if (details.cluster_size != 0) text += fmt::format("cluster_size: {}\n", details.cluster_size);
     if (details.dirty) text += "cleanly shut down: no\n";
     if (!details.backing_file.empty()) {
@@ -123,6 +129,7 @@ Result<int> info(Arguments arguments) {
     // Without the chain the images below need not be there.
     source.chain = chain ? block::Chain::whole : block::Chain::first_only;
     source.named_urls = web.named();
+    source.content = block::Content::unused;
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
     Json list = Json::array();
@@ -163,12 +170,13 @@ Result<int> check(Arguments arguments) {
     source.chain = block::Chain::first_only;
     source.locking = share && !repair ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     source.damage = block::OpenOptions::Damage::expected;
+    source.content = block::Content::unused;
     TRY_SET(auto image, open(source));
     auto result = image->check(!repair              ? block::Repair::nothing
                                : *repair == "leaks" ? block::Repair::leaks
                                                     : block::Repair::everything);
     if (!result.ok()) {
-        if (image->format() != "raw") return result.error();
+        if (image->format() != "raw" && image->format() != "luks") return result.error();
         complain(result.error().message);
         return no_check;
     }
@@ -241,6 +249,7 @@ Result<int> map(Arguments arguments) {
     if (words.size() != 1) return Error{"map: one file is needed"};
     TRY_SET(const Output how, parse_output(output));
     Source source{words[0], format.value_or("")};
+    source.content = block::Content::unused;
     source.named_urls = web.named();
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
@@ -322,6 +331,7 @@ Result<int> snapshot(Arguments arguments) {
     if (asked > 1) return Error{"snapshot: one of -l, -c, -a and -d at a time"};
     Source source{words[0], format.value_or("")};
     source.chain = block::Chain::first_only;
+    source.content = block::Content::unused;
     if (asked == 0 || list) {
         source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
         TRY_SET(auto image, open(source));

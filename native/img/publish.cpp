@@ -46,6 +46,8 @@ Result<int> publish(Arguments arguments) {
     line.flag("-q,--quiet", quiet, "Say nothing");
     line.flag("-U,--force-share", share, "Read although another program is writing");
     web.declare(line);
+    KeyOption key;
+    key.declare(line, "--key-file", key_help);
     line.positionals("FILE DIR", words, "The image, and the folder for a web server, which is made if it is missing");
     TRY_SET(const auto answered, parse(line, arguments));
     if (answered) return *answered;
@@ -55,6 +57,8 @@ Result<int> publish(Arguments arguments) {
     TRY(check_name(wanted));
     Source source{words[0], format.value_or("")};
     source.named_urls = web.named();
+    TRY(key.read());
+    source.key = key.key();
     source.locking = share ? ImageFiles::Locking::unlocked : ImageFiles::Locking::locked;
     TRY_SET(auto image, open(source));
     u32 size = block::published::chunk_size_for(image->size());

@@ -19,6 +19,8 @@ namespace viv::native::img {
 
 namespace {
 
+constexpr u64 usual_key_milliseconds = 2000;
+
 void write_all(int descriptor, std::string_view text) {
     while (!text.empty()) {
         const ssize_t count = write(descriptor, text.data(), text.size());
@@ -54,6 +56,8 @@ Result<std::unique_ptr<block::Image>> open(const Source& source) {
     options.chain = source.chain;
     options.opener = &files;
     options.damage = source.damage;
+    options.key = source.key;
+    options.content = source.content;
     return block::open_image(std::move(file), options);
 }
 
@@ -111,6 +115,40 @@ std::vector<std::string_view> words_of(std::string_view text) {
         text.remove_prefix(std::min(text.size(), words.back().size() + 1));
     }
     return words;
+}
+
+// The words of `-o` for encryption, as luks has them; false: `key` is none of them.
+Result<bool> set_encryption(NewImage& image, std::string_view key, std::string_view shown, const std::string& value) {
+    auto& encryption = image.options.encryption;
+    const auto one_of = [&](std::string& field, std::string_view list) -> Result<bool> {
+        const auto known = words_of(list);
+        if (std::find(known.begin(), known.end(), value) == known.end())
+            return Error{fmt::format("-o {}={}: {} is needed", shown, value, fmt::join(known, " or "))};
+        field = value;
+        return true;
+    };
+    constexpr std::string_view hashes = "sha1 sha224 sha256 sha384 sha512 ripemd160";
+    if (key == "cipher-mode") return one_of(encryption.mode, "xts cbc ecb");
+    if (key == "hash-alg") return one_of(encryption.hash, hashes);
+    if (key == "ivgen-alg") return one_of(encryption.start, "plain plain64 essiv");
+    if (key == "ivgen-hash-alg") return one_of(encryption.start_hash, hashes);
+    if (key == "cipher-alg") {
+        std::string name;
+        TRY(one_of(name, "aes-128 aes-192 aes-256"));
+        encryption.aes_bits = name == "aes-128" ? 128 : name == "aes-192" ? 192 : 256;
+        return true;
+    }
+    if (key == "iter-time") {
+        u64 milliseconds = 0;
+        const auto parsed = std::from_chars(value.data(), value.data() + value.size(), milliseconds);
+        if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size() || milliseconds == 0 ||
+            milliseconds > 60'000)
+            return Error{fmt::format("-o {}={}: milliseconds from 1 to 60000 are needed", shown, value)};
+        image.key_milliseconds = milliseconds;
+        return true;
+    }
+    if (key == "key-secret") return Error{fmt::format("-o {}: the passphrase comes from --key-file", shown)};
+    return false;
 }
 
 Result<void> set_option(NewImage& image, const block::FormatKind& kind, const std::string& key,
@@ -172,13 +210,27 @@ Result<void> set_option(NewImage& image, const block::FormatKind& kind, const st
         TRY(has(CreateOption::exact_size));
         TRY_SET(const bool on, on_or_off(key, value));
         if (!on) return wrong("on (a disk always has the size that was asked for)");
+    } else if (key == "encrypt.format") {
+        TRY(has(CreateOption::encrypted));
+        if (value != "luks") return wrong("luks");
+        image.encrypted = true;
+    } else if (key == "encryption") {
+        return Error{"-o encryption: is the old way of encrypting, which is not supported; encrypt.format=luks is"};
     } else if (key == "preallocation") {
         if (value != "off") return wrong("off (this version allocates when something is written)");
     } else {
-        constexpr std::string_view known[] = {"size",          "cluster_size",     "compat",       "lazy_refcounts",
-                                              "refcount_bits", "compression_type", "backing_file", "backing_fmt",
-                                              "static",        "subformat",        "force_size",   "preallocation",
-                                              "block_size",    "data_file",        "data_file_raw"};
+        const std::string_view prefix = "encrypt.", shown = key;
+        const bool behind = shown.starts_with(prefix);
+        if (kind.has(behind ? CreateOption::encrypted : CreateOption::encryption)) {
+            TRY_SET(const bool known_word,
+                    set_encryption(image, shown.substr(behind ? prefix.size() : 0), shown, value));
+            if (known_word) return {};
+        }
+        constexpr std::string_view known[] = {
+            "size",         "cluster_size",   "compat",        "lazy_refcounts", "refcount_bits", "compression_type",
+            "backing_file", "backing_fmt",    "static",        "subformat",      "force_size",    "preallocation",
+            "block_size",   "data_file",      "data_file_raw", "encrypt.format", "cipher-alg",    "cipher-mode",
+            "ivgen-alg",    "ivgen-hash-alg", "hash-alg",      "iter-time"};
         return Error{fmt::format("-o {}: is no option of a {} image{}", key, kind.name, suggestion(key, known))};
     }
     return {};
@@ -190,6 +242,7 @@ Result<void> parse_create_options(const std::string& list, NewImage& image) {
     TRY_SET(const auto* kind, block::find_format(image.format));
     if (kind->create == nullptr)
         return Error{fmt::format("{}: such images cannot be made by this version", image.format)};
+    image.encrypted = kind->has(block::CreateOption::encryption);
     if (list.empty()) return {};
     TRY_SET(const auto properties, parse_properties("-o", list, Head::optional));
     if (!properties.head.empty()) TRY(set_option(image, *kind, properties.head, "on"));
@@ -211,6 +264,7 @@ Result<void> check_backing(NewImage& image, bool size_given) {
     TRY_SET(below.path, far ? Result<std::string>(split_name(options.backing_file).file)
                             : ImageFiles::path_of(options.backing_file, image.path));
     below.format = options.backing_format;
+    below.content = block::Content::unused;
     auto opened = open(below);
     if (!opened.ok()) return Error{fmt::format("-b {}: {}", options.backing_file, opened.error().message)};
     if (options.backing_format.empty())
@@ -225,6 +279,14 @@ Result<void> check_backing(NewImage& image, bool size_given) {
 
 Result<Made> make(const NewImage& image) {
     TRY_SET(const auto* kind, block::find_format(image.format));
+    if (image.encrypted != (image.options.key != nullptr))
+        return Error{image.encrypted
+                         ? fmt::format("{}: is to be encrypted, and no passphrase is given (--key-file FILE, or of a "
+                                       "copy: --target-key-file FILE)",
+                                       image.path)
+                         : fmt::format("{}: there is a passphrase for it, and it is not encrypted; -f luks is, and "
+                                       "-f qcow2 -o encrypt.format=luks",
+                                       image.path)};
     if (kind->create == nullptr)
         return Error{fmt::format("{}: such images cannot be made by this version", image.format)};
     Made made;
@@ -239,6 +301,10 @@ Result<Made> make(const NewImage& image) {
     TRY_SET(auto file, new_file(image.path));
     auto options = image.options;
     options.size = align_up(options.size, 512);
+    if (image.encrypted) {
+        TRY_SET(options.encryption.iterations,
+                iterations_in(options.encryption.hash, image.key_milliseconds.value_or(usual_key_milliseconds)));
+    }
     const auto name_at = image.path.rfind('/') + 1;
     options.file_name = image.path.substr(name_at);
     options.make_part = [&](const std::string& name) { return new_file(image.path.substr(0, name_at) + name); };

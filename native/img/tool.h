@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/block/catalog.h"
+#include "native/ciphers.h"
 #include "native/command_line.h"
 #include "native/image_files.h"
 #include "native/progress.h"
@@ -50,6 +51,8 @@ struct Source {
     ImageFiles::Locking locking = ImageFiles::Locking::locked;
     block::OpenOptions::Damage damage = block::OpenOptions::Damage::refused;
     WebAccess::Named named_urls = WebAccess::Named::refused;
+    const block::Key* key = nullptr;  // of what is encrypted
+    block::Content content = block::Content::wanted;
 };
 Result<std::unique_ptr<block::Image>> open(const Source& source);
 // The option --web of verbs that read whole chains.
@@ -63,6 +66,27 @@ public:
 private:
     bool set_ = false;
 };
+// Where a verb's passphrase comes from: --key-file and its like.
+class KeyOption {
+public:
+    void declare(CommandLine& line, std::string_view name, std::string_view help) {
+        line.value(std::string(name), source_, "FILE|fd:N", std::string(help));
+    }
+    // When the command line has been read; to be called once.
+    Result<void> read() {
+        if (!source_) return {};
+        TRY_SET(auto key, read_key(*source_));
+        key_.emplace(std::move(key));
+        return {};
+    }
+    const block::Key* key() const { return key_ ? &*key_ : nullptr; }
+
+private:
+    std::optional<std::string> source_;
+    std::optional<block::Key> key_;
+};
+inline constexpr std::string_view key_help =
+    "The passphrase of an encrypted image: all of a file, or of an open descriptor";
 // "10G", "1.5M", "512": bytes, rounded up to sectors by those who need that.
 Result<u64> parse_bytes(std::string_view option, std::string_view text);
 std::string bytes_text(u64 bytes);  // "1.5 GiB"
@@ -71,6 +95,8 @@ std::string bytes_text(u64 bytes);  // "1.5 GiB"
 struct NewImage {
     std::string path, format = "raw";
     block::CreateOptions options;
+    bool encrypted = false;               // and options.key opens it
+    std::optional<u64> key_milliseconds;  // that deriving its key takes; empty: the usual
 };
 Result<void> parse_create_options(const std::string& list, NewImage& image);
 // Makes the file, and others that the format wants beside it, and the image in them.

@@ -1,4 +1,4 @@
-// Requests to a disk image from standard input, for tests: image_io FILE FORMAT rw|ro.
+// Requests to a disk image from standard input, for tests: image_io FILE FORMAT rw|ro [KEY-FILE].
 // Every sector that is written says which it is and by which write, so that a test can tell what survived. Lines:
 //   w OFFSET LENGTH TAG   z OFFSET LENGTH   d OFFSET LENGTH   f   and   load SEED MOST
 // each answered by "ok" or by the error. `load` makes random requests of at most MOST bytes until it is killed; it says
@@ -7,10 +7,12 @@
 
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <string>
 
 #include "engine/lang/bytes.h"
+#include "native/ciphers.h"
 #include "native/image_files.h"
 
 using namespace viv;
@@ -84,7 +86,7 @@ int load(Requests& disk, u64 seed, u64 most) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) return 2;
+    if (argc != 4 && argc != 5) return 2;
     const auto access = argv[3] == std::string("rw") ? block::Access::read_write : block::Access::read_only;
     native::ImageFiles files;
     auto file = files.open_named(argv[1], access);
@@ -92,6 +94,13 @@ int main(int argc, char** argv) {
     options.format = argv[2];
     options.access = access;
     options.opener = &files;
+    std::optional<block::Key> key;
+    if (argc == 5) {
+        auto found = native::read_key(argv[4]);
+        if (!found.ok()) return 2;
+        key.emplace(std::move(*found));
+        options.key = &*key;
+    }
     auto image = file.ok() ? block::open_image(std::move(*file), options) : file.error();
     if (!image.ok()) {
         say(image.error().message);

@@ -70,8 +70,8 @@ class Model:
 class Requests:
     """image_io on one image."""
 
-    def __init__(self, path, image_format):
-        self.process = subprocess.Popen([IMAGE_IO, path, image_format, "rw"], stdin=subprocess.PIPE,
+    def __init__(self, path, image_format, *key):
+        self.process = subprocess.Popen([IMAGE_IO, path, image_format, "rw", *key], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def __call__(self, line):

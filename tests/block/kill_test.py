@@ -15,7 +15,7 @@ SIZE = 24 << 20
 LEAKS = 3  # qemu-img check's exit code if clusters are lost and nothing else is wrong
 OPTIONS = ["", "cluster_size=512", "cluster_size=4096", "compat=0.10", "lazy_refcounts=on", "cluster_size=2M",
            "refcount_bits=64,cluster_size=1024", "snapshot", "backed", "compat=0.10 backed", "cluster_size=4096 snapshot backed",
-           "data_file=data", "data_file=data,data_file_raw=on,cluster_size=4096", "data_file=data backed"]
+           "data_file=data", "data_file=data,data_file_raw=on,cluster_size=4096", "data_file=data backed", "encrypt.format=luks", "encrypt.format=luks,cluster_size=4096 snapshot backed"]
 OTHERS = [("vpc", "subformat=dynamic"), ("vmdk", "subformat=monolithicSparse"), ("vmdk", "subformat=twoGbMaxExtentSparse"), ("vhdx", "block_size=1M"), ("vhdx", "subformat=dynamic")]
 
 
@@ -63,6 +63,11 @@ class Killed(ImageTest):
     def once(self, number, words, totals):
         image, model = self.path("image"), Model(SIZE)
         options = next((word for word in words if "=" in word), "")
+        key, ours, theirs = self.path("key"), [], [image]
+        if "encrypt" in options:
+            key.write_text("a passphrase")
+            options, ours = options + ",encrypt.iter-time=1", ["--key-file", key]
+            theirs = ["--object", f"secret,id=s,file={key}", "--image-opts", f"driver=qcow2,encrypt.key-secret=s,file.filename={image}"]
         below = []
         if "backed" in words:
             with open(self.path("base"), "wb") as base:
@@ -70,9 +75,9 @@ class Killed(ImageTest):
                     base.write(sector_bytes(sector, 1 << 40))
             model.sectors = [frozenset((1 << 40,))] * (SIZE // SECTOR)
             below = ["-b", self.path("base"), "-F", "raw"]
-        viv_img("create", "-q", "-f", "qcow2", *(["-o", options] if options else []), *below, image, SIZE)
+        viv_img("create", "-q", "-f", "qcow2", *(["-o", options] if options else []), *below, *ours, image, SIZE)
         snapshot = None
-        with Requests(image, "qcow2") as io:
+        with Requests(image, "qcow2", *ours[1:]) as io:
             for tag in range(40):
                 kind, offset, length = random_request(self.random, SIZE)
                 io(f"{kind} {offset} {length} {tag + 1}" if kind == "w" else f"{kind} {offset} {length}")
@@ -82,9 +87,9 @@ class Killed(ImageTest):
             viv_img("snapshot", "-c", "s", image)
             snapshot = model.copy()
 
-        self.load(image, "qcow2", number, model, totals)
+        self.load(image, "qcow2", number, model, totals, *ours[1:])
         lazy = "lazy" in options
-        code = qemu_img("check", image, code=(0, LEAKS, 2) if lazy else (0, LEAKS)).returncode
+        code = qemu_img("check", *theirs, code=(0, LEAKS, 2) if lazy else (0, LEAKS)).returncode
         totals["leaks"] += code == LEAKS
         if lazy and code == 2:
             # Counts are written late, and the image says so: whoever opens it to write counts anew.
@@ -94,17 +99,17 @@ class Killed(ImageTest):
                 io.close()
             qemu_img("check", image)
         self.assertEqual(viv_img("check", image, code=(0, LEAKS)).returncode, 0 if lazy and code == 2 else code)
-        for tool in (qemu_img, viv_img):
-            tool("convert", "-O", "raw", image, self.path("flat"))
+        for tool, what in ((qemu_img, theirs), (viv_img, [*ours, image])):
+            tool("convert", "-O", "raw", *what, self.path("flat"))
             self.assertIsNone(model.check(self.path("flat")))
         if snapshot:
-            qemu_img("convert", "-l", "s", "-O", "raw", image, self.path("flat"))
+            qemu_img("convert", "-l", "s", "-O", "raw", *theirs, self.path("flat"))
             self.assertIsNone(snapshot.check(self.path("flat")))
         viv_img("check", "-r", "all", image)
-        qemu_img("check", image)
+        qemu_img("check", *theirs)
 
-    def load(self, image, image_format, seed, model, totals):
-        process = subprocess.Popen([IMAGE_IO, image, image_format, "rw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def load(self, image, image_format, seed, model, totals, *key):
+        process = subprocess.Popen([IMAGE_IO, image, image_format, "rw", *key], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         process.stdin.write(f"load {seed} {512 << 10}\n".encode())
         process.stdin.flush()
         # The kill comes after so many lines and is aimed at nothing: the process goes on meanwhile.

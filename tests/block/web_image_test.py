@@ -2,6 +2,7 @@
 """Images behind URLs: published ones and others by parts, read by viv-img; whatever a server does wrong is an error and never wrong
 data, and no image makes requests that the user has not asked for."""
 import http.server
+import json
 import pathlib
 import sys
 import threading
@@ -134,6 +135,29 @@ class WebImage(ImageTest):
         viv_img("create", "-q", "-f", "qcow2", "-b", server.url + "disk.disk", "-F", "published", self.path("over"))
         viv_img("publish", "-q", "--name", "disk", self.random_raw("new", SIZE), self.public)
         self.assertIn("was put over another version of", self.refused("compare", "--web", self.path("over"), self.raw))
+
+    def test_rebasing_onto_a_url(self):
+        server = self.serve()
+        over, changed = self.path("over"), self.random_raw("changed", SIZE + (1 << 20))
+        viv_img("convert", "-O", "qcow2", changed, over)
+        for name, image_format in (("disk.disk", "published"), ("disk.qcow2", "qcow2")):
+            words = ("rebase", "-b", server.url + name, "-F", image_format, over)
+            before = over.read_bytes()
+            server.taken()
+            self.assertIn("--web allows what is behind a URL", self.refused(*words))
+            self.assertEqual((server.taken(), over.read_bytes()), ((0, 0), before))
+            viv_img(*words[:1], "--web", *words[1:])
+            self.assertEqual(json.loads(viv_img("info", "--output", "json", over).stdout)["backing-filename"].split("#")[0], server.url + name)
+            viv_img("compare", "--web", over, changed)
+            viv_img("check", over)
+        # From there to another place, and to nothing: what showed from the server becomes the image's own.
+        viv_img("create", "-q", "-f", "qcow2", "-b", server.url + "disk.disk", "-F", "published", over)
+        self.assertIn("#", viv_img("info", over).stdout)
+        viv_img("rebase", "--web", "-b", changed, "-F", "raw", over)
+        viv_img("compare", over, self.raw)
+        viv_img("rebase", "--web", "-b", server.url + "disk.disk#of another", "-F", "published", over, code=1)
+        viv_img("rebase", "-b", "", over)
+        viv_img("compare", over, self.raw)
 
     def test_redirections_stay_in_the_web(self):
         target = []

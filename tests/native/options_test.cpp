@@ -292,8 +292,9 @@ TEST(Options, EveryMistakeHasItsLine) {
         {{"run", "g", "--disk", "readonly=on"},
          "--disk readonly=on: a file is missing, as in --disk file=disk.img,readonly=on"},
         {{"run", "g", "--disk", "a,raedonly=on"},
-         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing, overlay, data-file "
-         "and serial are; did you mean readonly?"},
+         "--disk a,raedonly=on: raedonly is not known; file, format, snapshot, readonly, backing, overlay, data-file, "
+         "key-file and serial are; did you mean readonly?"},
+        {{"run", "g", "--disk", "a,key-file="}, "--disk a: key-file= needs a file, or fd:N"},
         {{"run", "g", "--disk", "a,data-file="}, "--disk a: data-file= needs a file"},
         {{"run", "g", "--disk", "a,snapshot=yes"}, "--disk snapshot=yes: on or off is needed"},
         {{"run", "g", "--disk", "a,format=qed"},
@@ -464,7 +465,7 @@ TEST(Options, AMachineGoesToArgumentsAndBack) {
                          "--cpus",
                          "3",
                          "--disk",
-                         "file=x,,y,format=qcow2,snapshot=on,backing=off,data-file=d,,e,serial=1",
+                         "file=x,,y,format=qcow2,snapshot=on,backing=off,data-file=d,,e,key-file=fd:7,serial=1",
                          "--disk",
                          "file=http://h/d.disk,backing=web,overlay=a,,b",
                          "--net",

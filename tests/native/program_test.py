@@ -44,6 +44,16 @@ class ProgramTest(unittest.TestCase):
     def run_args(self, *options, busy=False):
         return "run", "--bios", self.busy_bios if busy else self.bios, *options
 
+    def refused(self, message, *arguments, env=None):
+        before = sorted(self.folder.rglob("*"))
+        result = self.viv(*arguments, env=env)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn(message, result.stderr)
+        self.assertTrue(result.stderr.startswith("viv: "))
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
     def start(self, *arguments, **options):
         process = subprocess.Popen([VIV, *arguments], cwd=self.folder, **options)
 
@@ -57,10 +67,10 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(stop)
         return process
 
-    def start_listening(self, *options):
+    def start_listening(self, *options, **how):
         """viv with its prompt on standard streams: when that shows, every socket of its options listens."""
         process = self.start(*self.run_args(), "--monitor", "stdio", *options, stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE)
+                             stdout=subprocess.PIPE, **how)
         self.read_until(process.stdout.fileno(), b"(viv)")
         return process
 
@@ -81,16 +91,6 @@ class ProgramTest(unittest.TestCase):
 
 
 class BadInputTest(ProgramTest):
-    def refused(self, message, *arguments, env=None):
-        before = sorted(self.folder.rglob("*"))
-        result = self.viv(*arguments, env=env)
-        self.assertEqual(result.stdout, "")
-        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
-        self.assertIn(message, result.stderr)
-        self.assertTrue(result.stderr.startswith("viv: "))
-        self.assertEqual(result.returncode, 2)
-        self.assertEqual(sorted(self.folder.rglob("*")), before)
-
     def test_options(self):
         self.refused("a command is missing")
         self.refused("rum: is no command; there are run, exec, lockstep, save, snapshot, publish, lab, list, info, version, help; did you mean run?",
@@ -353,6 +353,40 @@ class ControlTest(ProgramTest):
                          [("one", "raw", 1 << 16), ("two", "raw", 1 << 16)])
         self.assertEqual(self.qmp(client, "quit"), {"return": {}})
         self.assertEqual(process.wait(TIME), 0)
+
+    def test_encrypted_disks(self):
+        (self.folder / "key").write_text("a passphrase")
+        (self.folder / "wrong").write_text("another")
+        image_tool = pathlib.Path(VIV).with_name("viv-img")
+        for name, words in (("raw", ("-f", "luks", "-o", "iter-time=1")), ("cow", ("-f", "qcow2", "-o", "encrypt.format=luks,encrypt.iter-time=1")),
+                            ("plain", ("-f", "qcow2"))):
+            key = () if name == "plain" else ("--key-file", "key")
+            subprocess.run([image_tool, "create", "-q", *words, *key, name, "64k"], cwd=self.folder, check=True)
+        self.refused("--disk cow: is encrypted, and opens with its passphrase only", *self.run_args(), "--disk", "cow")
+        self.refused("--disk cow: is not opened by this passphrase", *self.run_args(), "--disk", "cow,key-file=wrong")
+        self.refused("--disk plain: is not encrypted", *self.run_args(), "--disk", "plain,key-file=key")
+        self.refused("--disk nothing: cannot read a passphrase", *self.run_args(), "--disk", "cow,key-file=nothing")
+        for disk, kind in (("raw,format=luks", "luks"), ("cow", "qcow2"), ("cow,snapshot=on", "qcow2"), ("raw,format=luks,overlay=over", "qcow2")):
+            with self.subTest(disk=disk):
+                source, sink = os.pipe()
+                os.write(sink, b"a passphrase")
+                os.close(sink)
+                process = self.start_listening("--serial", "null", "--qmp", "unix:q", "--disk", f"{disk},key-file=fd:{source}", pass_fds=[source])
+                os.close(source)
+                client = self.open_qmp()
+                found = self.qmp(client, "query-block")["return"][0]
+                self.assertEqual((found["inserted"]["drv"], found["inserted"]["image"]["virtual-size"]), (kind, 1 << 16))
+                if "," not in disk:
+                    answer = self.qmp(client, "blockdev-snapshot-sync", **{"device": found["device"], "snapshot-file": str(self.folder / "new")})
+                    self.assertIn("an overlay would hold in the clear", answer["error"]["desc"])
+                    self.assertFalse((self.folder / "new").exists())
+                self.qmp(client, "quit")
+                self.assertEqual(process.wait(TIME), 0)
+        info = subprocess.run([image_tool, "info", "over"], cwd=self.folder, check=True, capture_output=True, text=True)
+        self.assertIn("encrypted: yes", info.stdout)
+        (self.folder / "over").unlink()
+        subprocess.run([image_tool, "create", "-q", "-f", "qcow2", "-b", "raw", "-F", "luks", "over"], cwd=self.folder, check=True)
+        self.refused("--disk over: is not encrypted, and would hold in the clear", *self.run_args(), "--disk", "raw,format=luks,overlay=over,key-file=key")
 
     def test_qmp_on_standard_streams(self):
         process = self.start(*self.run_args(), "--qmp", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE)

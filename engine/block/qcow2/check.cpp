@@ -83,6 +83,7 @@ private:
         report_.allocated_clusters = statistics.allocated;
         report_.compressed_clusters = statistics.compressed;
         report_.fragmented_clusters = statistics.fragmented;
+        if (header_.encrypted()) TRY(add_bytes(header_.luks_offset, header_.luks_bytes));
         return count_bitmaps(file_, name_, header_, counts_);
     }
 

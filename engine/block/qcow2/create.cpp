@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "engine/block/luks/header.h"
 #include "engine/block/qcow2/layout.h"
 #include "engine/block/qcow2/qcow2.h"
 #include "engine/block/qcow2/refcounts.h"
@@ -57,7 +58,8 @@ Result<std::unique_ptr<host::File>> create_data(const CreateOptions& options, He
 
 }  // namespace
 
-// Header, table of counts, one block of counts, L1 table; the header last, so that a file is an image or none.
+// Header, table of counts, blocks of counts, L1 table, the header of the encryption; the first one last, so that a file
+// is an image or none.
 Result<void> create(host::File& file, const CreateOptions& options) {
     Header header;
     header.version = options.version == 0 ? 3 : options.version;
@@ -91,18 +93,30 @@ Result<void> create(host::File& file, const CreateOptions& options) {
                                  options.size, cluster)};
     header.l1_entries = static_cast<u32>(l1_entries);
     const u64 l1_clusters = geometry.clusters_of(l1_entries * 8);
-    // [header][table of counts][blocks of counts][L1 table]
+    std::vector<u8> luks;
+    if (options.key != nullptr) {
+        if (data) return Error{"encrypt.format=luks: is not for images with their data in another file"};
+        TRY_SET(luks, luks::make_header(*options.key, options.encryption));
+    }
+    const u64 luks_clusters = geometry.clusters_of(luks.size());
+    const u64 others = l1_clusters + luks_clusters;
+    // [header][table of counts][blocks of counts][L1 table][header of the encryption]
     u64 blocks = 1;
-    while (blocks * geometry.block_entries() < 2 + blocks + l1_clusters) blocks++;
+    while (blocks * geometry.block_entries() < 2 + blocks + others) blocks++;
     u64 reftable_clusters = 1;
     while (reftable_clusters * cluster / 8 < blocks) reftable_clusters++;
-    while (blocks * geometry.block_entries() < 1 + reftable_clusters + blocks + l1_clusters) blocks++;
+    while (blocks * geometry.block_entries() < 1 + reftable_clusters + blocks + others) blocks++;
     while (reftable_clusters * cluster / 8 < blocks) reftable_clusters++;
     header.reftable_clusters = static_cast<u32>(reftable_clusters);
     header.reftable_offset = cluster;
-    const u64 first_block = 1 + reftable_clusters, l1 = first_block + blocks, used = l1 + l1_clusters;
+    const u64 first_block = 1 + reftable_clusters, l1 = first_block + blocks, used = l1 + others;
     if (used > blocks * geometry.block_entries()) return Error{"the tables of this image would not fit its clusters"};
     header.l1_offset = l1_clusters == 0 ? 0 : l1 * cluster;
+    if (!luks.empty()) {
+        header.luks_offset = (l1 + l1_clusters) * cluster;
+        header.luks_bytes = luks.size();
+        header.extensions.push_back(luks_extension(header.luks_offset, header.luks_bytes));
+    }
     auto first_bytes = encode_header(header);
     if (!first_bytes.ok()) return first_bytes.error();
 
@@ -114,6 +128,7 @@ Result<void> create(host::File& file, const CreateOptions& options) {
             Refcounts::set_count_in(block.data(), at, geometry.refcount_bits, i * geometry.block_entries() + at < used);
         TRY(file.write_at((first_block + i) * cluster, block));
     }
+    if (!luks.empty()) TRY(file.write_at(header.luks_offset, luks));
     TRY(file.write_at(header.reftable_offset, table));
     return file.write_at(0, *first_bytes);
 }

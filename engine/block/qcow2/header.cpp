@@ -122,14 +122,30 @@ private:
         header_.extensions.push_back(std::move(extension));
     }
 
+    // The header of the encryption, in clusters of its own.
+    Result<void> read_encryption() {
+        const u32 encryption = u32_at(32);
+        if (encryption == 0) return {};
+        if (encryption == 1) return fault("is encrypted by AES in the old way, which is not supported");
+        if (encryption != encryption_luks) return fault("is encrypted in a way that is not known");
+        if (header_.external()) return fault("is encrypted, and has its data in another file, which is not supported");
+        const auto found = std::ranges::find(header_.extensions, extension::encryption, &Extension::type);
+        if (found == header_.extensions.end() || found->data.size() != 16)
+            return fault("is encrypted (LUKS), and does not say where the header of that is");
+        header_.luks_offset = load_be<u64>(&found->data[0]);
+        header_.luks_bytes = load_be<u64>(&found->data[8]);
+        const u64 cluster = header_.cluster_size();
+        if (header_.luks_offset == 0 || header_.luks_offset % cluster != 0 || header_.luks_bytes == 0 ||
+            header_.luks_bytes > most_luks_bytes ||
+            !range_fits(header_.luks_offset, header_.luks_bytes, align_up(file_.size(), cluster)))
+            return fault("has the header of its encryption where it cannot be");
+        return {};
+    }
+
     Result<void> check_features() {
         if ((header_.incompatible & ~incompatible::known) != 0)
             return fault(fmt::format("needs what this version does not know: {}", unknown_features(header_)));
-        const u32 encryption = u32_at(32);
-        if (encryption != 0)
-            return fault(encryption == 1   ? "is encrypted by AES in the old way, which is not supported"
-                         : encryption == 2 ? "is encrypted (LUKS), which this version does not support"
-                                           : "is encrypted in a way that is not known");
+        TRY(read_encryption());
         if (header_.external() && u32_at(field::snapshot_count) != 0)
             return fault("has snapshots, and its data in another file, which cannot have any");
         if (header_.raw_external() && !header_.backing_file.empty())
@@ -224,6 +240,13 @@ Result<Header> read_header(host::File& file, const std::string& name, ReadFor pu
     return Reader(file, name).read(purpose);
 }
 
+Extension luks_extension(u64 offset, u64 bytes) {
+    Extension extension{extension::encryption, std::vector<u8>(16)};
+    store_be<u64>(&extension.data[0], offset);
+    store_be<u64>(&extension.data[8], bytes);
+    return extension;
+}
+
 void patch_fields(std::span<u8> first_bytes, const Header& header) {
     u8* out = first_bytes.data();
     store_be<u64>(out + field::size, header.size);
@@ -245,6 +268,7 @@ Result<std::vector<u8>> encode_header(const Header& header) {
     store_be<u32>(&bytes[4], header.version);
     store_be<u32>(&bytes[20], header.cluster_bits);
     patch_fields(bytes, header);
+    if (header.encrypted()) store_be<u32>(&bytes[32], encryption_luks);
     if (header.version == 3) {
         store_be<u32>(&bytes[96], header.refcount_order);
         store_be<u32>(&bytes[100], header_v3_bytes);

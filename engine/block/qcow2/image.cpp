@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/block/luks/header.h"
 #include "engine/block/qcow2/check.h"
 #include "engine/block/qcow2/compress.h"
 #include "engine/block/qcow2/qcow2.h"
@@ -28,6 +29,7 @@ public:
     Result<void> load(OpenContext& context) {
         only_to_mend_ = context.damage == OpenOptions::Damage::expected;
         TRY(open_data(context));
+        TRY(open_encrypted(context));
         if (only_to_mend_) {
             // Even the header may be what has to be mended.
             TRY_SET(tables_, Tables::open(*file_, data(), name_, Access::read_only, ReadFor::repair));
@@ -52,7 +54,7 @@ public:
             TRY_SET(const Mapping mapping, tables_->map(offset, out.size()));
             const auto part = out.first(mapping.length);
             switch (mapping.kind) {
-                case Mapping::Kind::data: TRY(read_padded(data(), *mapping.file_offset, part)); break;
+                case Mapping::Kind::data: TRY(named(read_padded(data(), *mapping.file_offset, part))); break;
                 case Mapping::Kind::zero: std::memset(part.data(), 0, part.size()); break;
                 case Mapping::Kind::absent: TRY(read_backing(offset, part)); break;
                 case Mapping::Kind::compressed: TRY(unpack(offset, mapping.compressed, part)); break;
@@ -89,6 +91,14 @@ public:
         });
     }
 
+    Result<void> cover(u64 offset, u64 length) override {
+        TRY(check_change(offset, length));
+        packed_.reset();
+        if (tables_->header().version >= 3)
+            return tables_->clear(offset / cluster_, (length + cluster_ - 1) / cluster_, Tables::Cleared::zero);
+        return write_anywhere(offset, std::vector<u8>(length));
+    }
+
     Result<void> flush() override { return read_only() || only_to_mend_ ? Result<void>{} : tables_->flush(); }
 
     Result<Extent> extent(u64 offset, u64 length) override {
@@ -96,7 +106,7 @@ public:
         TRY_SET(const Mapping mapping, tables_->map(offset, length));
         Extent extent;
         extent.length = mapping.length;
-        extent.file_offset = mapping.file_offset;
+        if (!encrypted_) extent.file_offset = mapping.file_offset;
         extent.compressed = mapping.kind == Mapping::Kind::compressed;
         extent.kind = mapping.kind == Mapping::Kind::absent ? Extent::Kind::absent
                       : mapping.kind == Mapping::Kind::zero ? Extent::Kind::zero
@@ -106,6 +116,7 @@ public:
 
     Result<void> write_compressed(u64 offset, std::span<const u8> in) override {
         TRY(check_change(offset, in.size()));
+        if (encrypted_) return fault("is encrypted, and cannot hold compressed data");
         if (offset % cluster_ != 0 || in.size() > cluster_ || (in.size() < cluster_ && offset + in.size() != size()))
             return fault("compressed data is written by whole clusters");
         std::vector<u8> whole(in.begin(), in.end());
@@ -124,6 +135,7 @@ public:
         details.backing_file = header.backing_file;
         details.backing_format = header.backing_format;
         details.dirty = header.has(incompatible::dirty);
+        details.encrypted = header.encrypted();
         details.specific.emplace_back("compat", std::string(header.version == 2 ? "0.10" : "1.1"));
         if (header.external()) {
             details.specific.emplace_back("data-file", data_name_);
@@ -136,6 +148,10 @@ public:
         if (header.version >= 3) {
             details.specific.emplace_back("corrupt", header.has(incompatible::corrupt));
             details.specific.emplace_back("extended-l2", header.has(incompatible::extended_l2));
+        }
+        if (luks_) {
+            details.specific.emplace_back("encrypt.format", std::string("luks"));
+            for (auto& detail : luks_->details("encrypt.")) details.specific.push_back(std::move(detail));
         }
         for (const auto& snapshot : tables_->snapshots()) {
             SnapshotInfo info{snapshot.id,
@@ -174,7 +190,30 @@ public:
     Result<void> show_snapshot(std::string_view id_or_name) override;
 
 private:
-    host::File& data() { return data_ ? *data_ : *file_; }
+    host::File& data() { return data_ ? *data_ : encrypted_ ? *encrypted_ : *file_; }
+    Result<void> named(Result<void> done) const {
+        return done.ok() ? done : encrypted_ ? fault(done.error().message) : done;
+    }
+
+    // Clusters are encrypted by where they are in the file, and tables are not.
+    Result<void> open_encrypted(const OpenContext& context) {
+        TRY_SET(const Header header, read_header(*file_, name_, ReadFor::repair));
+        if (!header.encrypted()) return {};
+        const luks::Place place{header.luks_offset, header.luks_bytes};
+        auto found = luks::read_header(*file_, place);
+        if (!found.ok()) return fault(found.error().message);
+        luks_ = std::make_unique<luks::Header>(std::move(*found));
+        std::unique_ptr<luks::SectorCipher> cipher;
+        if (context.key != nullptr) {
+            auto unlocked = luks::unlock(*file_, place, *luks_, *context.key);
+            if (!unlocked.ok()) return fault(unlocked.error().message);
+            cipher = std::move(*unlocked);
+        } else if (context.content == Content::wanted) {
+            return fault(needs_key);
+        }
+        encrypted_ = std::make_unique<luks::EncryptedFile>(*file_, 0, std::move(cipher));
+        return {};
+    }
 
     Result<void> open_data(OpenContext& context) {
         TRY_SET(const Header header, read_header(*file_, name_, ReadFor::repair));
@@ -278,7 +317,8 @@ private:
         const auto before = bytes.first(head), after = bytes.last(tail);
         TRY(read_around(offset - head, before));
         TRY(read_around(offset + in.size(), after));
-        if (room.fresh && all_zero(before) && all_zero(after)) return data().write_at(room.file_offset + head, in);
+        if (room.fresh && !encrypted_ && all_zero(before) && all_zero(after))
+            return data().write_at(room.file_offset + head, in);
         std::memcpy(bytes.data() + head, in.data(), in.size());
         // A raw disk in another file ends where the disk does.
         return data().write_at(room.file_offset,
@@ -354,6 +394,8 @@ private:
 
     std::unique_ptr<host::File> data_;  // of external data
     std::string data_name_;
+    std::unique_ptr<luks::Header> luks_;  // both of an encrypted image
+    std::unique_ptr<luks::EncryptedFile> encrypted_;
     std::unique_ptr<Tables> tables_;
     u64 cluster_ = 0;
     Compression compression_ = Compression::zlib;

@@ -21,6 +21,8 @@ inline constexpr u64 most_l1_bytes = 32 << 20, most_reftable_bytes = 8 << 20;
 inline constexpr u64 most_snapshots = 65536, most_snapshot_bytes = 64 << 20, most_snapshot_extra = 1024;
 inline constexpr u64 most_l1_entries_together = u64{1} << 26;  // of the disk and its snapshots
 inline constexpr u64 most_backing_name = 1023;
+inline constexpr u64 most_luks_bytes = 64 << 20;
+inline constexpr u32 encryption_luks = 2;
 inline constexpr u64 largest_offset = u64{1} << 56;  // entries have room for no more
 
 // Entries of the L1 and L2 tables.
@@ -67,8 +69,9 @@ struct Header {
     u64 incompatible = 0, compatible = 0, autoclear = 0;
     u8 compression_type = 0;  // 0 zlib, 1 zstd
     std::string backing_file, backing_format;
-    std::string data_file;              // a part of the image, if its data is external
-    std::vector<Extension> extensions;  // all but that of the backing format
+    std::string data_file;                // a part of the image, if its data is external
+    u64 luks_offset = 0, luks_bytes = 0;  // the header of the encryption, whole clusters; 0: it is not encrypted
+    std::vector<Extension> extensions;    // all but that of the backing format
 
     bool has(u64 incompatible_feature) const { return (incompatible & incompatible_feature) != 0; }
     u64 cluster_size() const { return u64{1} << cluster_bits; }
@@ -76,6 +79,7 @@ struct Header {
     bool external() const { return has(incompatible::external_data); }
     // And that file alone is the disk, for those who read it as a raw one.
     bool raw_external() const { return external() && (autoclear & autoclear::raw_external_data) != 0; }
+    bool encrypted() const { return luks_bytes != 0; }
     // What remains when the image is changed: only what is true afterwards, too.
     u64 autoclear_kept() const { return raw_external() ? autoclear::raw_external_data : 0; }
 };
@@ -114,6 +118,8 @@ u64 largest_compressed_offset(unsigned cluster_bits);
 
 enum class ReadFor : u8 { use, repair };
 Result<Header> read_header(host::File& file, const std::string& name, ReadFor purpose);
+// That of the encryption's header, which encode_header() does not make by itself.
+Extension luks_extension(u64 offset, u64 bytes);
 // The first bytes of the image: header, extensions and the backing file's name. An error if they do not fit a cluster.
 Result<std::vector<u8>> encode_header(const Header& header);
 // Sets size, tables and feature bits in the first `header_v2_bytes` or more of an image, and leaves the rest.

@@ -53,6 +53,8 @@ private:
             if (!walk_.good_table(entry)) entry = 0;
         tables.l1 = state_.l1;
         TRY(counts_.add(0, 1, 1));
+        if (old_.encrypted())
+            TRY(counts_.add(old_.luks_offset >> geometry_.cluster_bits, geometry_.clusters_of(old_.luks_bytes), 1));
         for (const auto& snapshot : state_.snapshots) {
             TRY_SET(auto l1, walk_.read_l1(snapshot.l1_offset, snapshot.l1_entries));
             TRY(counts_.add(snapshot.l1_offset >> geometry_.cluster_bits, geometry_.clusters_of(l1.size() * 8), 1));

@@ -49,6 +49,8 @@ Result<void> Tables::load(Access access, ReadFor purpose) {
     TRY(refcounts_->load(ReadFor::use));
     refcounts_->protect(header_.l1_offset >> geometry_.cluster_bits,
                         geometry_.clusters_of(u64{header_.l1_entries} * 8));
+    if (header_.encrypted())
+        refcounts_->protect(header_.luks_offset >> geometry_.cluster_bits, geometry_.clusters_of(header_.luks_bytes));
     for (const u64 entry : l1_)
         if (place_of(entry) != 0) refcounts_->protect(place_of(entry) >> geometry_.cluster_bits, 1);
     if (snapshot_bytes != 0)

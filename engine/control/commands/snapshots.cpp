@@ -154,6 +154,8 @@ Result<void> blockdev_snapshot_sync(CommandCall& call) {
     }
     if (disk->read_only())
         return Error{fmt::format("the disk '{}' is read-only: an overlay would never be written", id)};
+    if (disk->encrypted())
+        return Error{fmt::format("the disk '{}' is encrypted: an overlay would hold in the clear what is written", id)};
     OverlayImage wanted;
     wanted.path = call.text_argument(1);
     wanted.format = call.has(2) ? call.text_argument(2) : "qcow2";
