@@ -103,7 +103,9 @@ Result<DeviceSpec> plug(const DeviceOption& option, Networks* networks, const Di
     spec.name = option.name;
     spec.properties = option.properties;
     if (option.disk) {
-        TRY_SET(spec.disk, open_disk(name, *option.disk, disk_host));
+        DiskOption disk = *option.disk;
+        if ((*kind)->disk == DiskUse::only_read && disk.snapshot == OnOff::off) disk.read_only = OnOff::on;
+        TRY_SET(spec.disk, open_disk(name, disk, disk_host));
     }
     if (option.share) {
         TRY_SET(spec.folder, open_share(name, *option.share));

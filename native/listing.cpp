@@ -34,6 +34,7 @@ std::string_view bus_name(DeviceBus bus) {
         case DeviceBus::board: return "on board";
         case DeviceBus::virtio_mmio: return "mmio";
         case DeviceBus::pci: return "pci";
+        case DeviceBus::scsi: return "scsi";
     }
     return {};
 }

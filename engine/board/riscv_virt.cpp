@@ -9,6 +9,7 @@
 #include "engine/dev/cards.h"
 #include "engine/dev/catalog.h"
 #include "engine/dev/mac_addresses.h"
+#include "engine/dev/scsi/create.h"
 #include "engine/dev/virtio/create.h"
 #include "engine/firmware/linux_riscv.h"
 #include "engine/isa/riscv/translation.h"
@@ -156,6 +157,7 @@ Result<void> RiscvVirt::build() {
 
     give_mac_addresses(config_.devices);
     for (auto& spec : config_.devices) TRY(plug(spec));
+    for (auto& spec : config_.devices) TRY(attach(spec));
     while (mmio_slots_.size() < virtio_slots) {
         const u32 slot = static_cast<u32>(mmio_slots_.size());
         mmio_slots_.push_back(std::make_unique<virtio::MmioTransport>(nullptr, plic_->source(irq_virtio + slot)));
@@ -223,6 +225,7 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     TRY_SET(const DeviceKind* kind, find_device(spec.name));
     if (kind->bus == DeviceBus::board)
         return Error{fmt::format("--device {}: it is soldered onto the board and cannot be added", spec.name)};
+    if (kind->bus == DeviceBus::scsi) return {};  // when all adapters are there
     std::optional<u8> slot;
     if (kind->bus == DeviceBus::pci) {
         TRY_SET(slot, pci::take_slot(spec));
@@ -243,6 +246,10 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     functions_.push_back(function.get());
     if (auto* const display = function->display()) displays_.push_back(display);
     if (auto* const input = function->input()) inputs_.push_back(input);
+    if (auto* const units = function->scsi_bus()) {
+        const auto id = spec.properties.find("id");
+        scsi_buses_.emplace_back(id == spec.properties.end() ? "" : id->second, units);
+    }
     if (kind->bus == DeviceBus::pci)
         return plug_pci(std::make_unique<virtio::PciTransport>(std::move(function), kind->name));
     if (mmio_slots_.size() == virtio_slots)
@@ -252,6 +259,22 @@ Result<void> RiscvVirt::plug(DeviceSpec& spec) {
     mmio_slots_.push_back(
         std::make_unique<virtio::MmioTransport>(std::move(function), plic_->source(irq_virtio + free)));
     return {};
+}
+
+// Puts what belongs behind a SCSI host adapter there.
+Result<void> RiscvVirt::attach(DeviceSpec& spec) {
+    TRY_SET(const DeviceKind* kind, find_device(spec.name));
+    if (kind->bus != DeviceBus::scsi) return {};
+    const std::string wanted = scsi::bus_name(spec);
+    for (auto& [id, units] : scsi_buses_)
+        if (wanted.empty() || id == wanted) return scsi::attach(*units, spec);
+    if (wanted.empty())
+        return Error{
+            fmt::format("--device {}: there is no SCSI host adapter; add --device virtio-scsi-pci", spec.name)};
+    return Error{
+        fmt::format("--device {}: bus={}: there is no SCSI host adapter with this id; add --device "
+                    "virtio-scsi-pci,id={}",
+                    spec.name, wanted, wanted)};
 }
 
 Result<void> RiscvVirt::reset() {

@@ -78,6 +78,7 @@ private:
     Result<void> make_harts();
     Result<void> make_translators();
     Result<void> plug(DeviceSpec& spec);
+    Result<void> attach(DeviceSpec& spec);
     Result<void> load();
     void protect_code(u64 physical_page);
     void page_written(u64 address, u64 size);
@@ -113,6 +114,7 @@ private:
     std::vector<virtio::Function*> functions_;
     std::vector<display::DisplayDevice*> displays_;
     std::vector<input::InputDevice*> inputs_;
+    std::vector<std::pair<std::string, scsi::Bus*>> scsi_buses_;  // by the id of the adapter, if it has one
     std::vector<NamedDevice> devices_;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/dev/net/e1000e.h"
+#include "engine/dev/storage/nvme.h"
 #include "engine/dev/storage/sdhci.h"
 
 namespace viv {
@@ -15,7 +16,7 @@ struct Row {
     CardMaker make;
 };
 
-constexpr std::array cards{Row{"e1000e", E1000e::create}, Row{"emmc", Sdhci::create}};
+constexpr std::array cards{Row{"e1000e", E1000e::create}, Row{"emmc", Sdhci::create}, Row{"nvme", Nvme::create}};
 
 }  // namespace
 

@@ -10,13 +10,17 @@
 
 namespace viv {
 
-enum class DeviceBus : u8 { board, virtio_mmio, pci };  // board: soldered on, listed but not pluggable
+// board: soldered on, listed but not pluggable; scsi: behind a host adapter that is on one of the others.
+enum class DeviceBus : u8 { board, virtio_mmio, pci, scsi };
+
+enum class DiskUse : u8 { as_given, only_read };
 
 struct DeviceKind {
     std::string_view name;  // QEMU's names where it has them: "virtio-blk-pci", "virtio-blk-device"
     std::string_view description;
     DeviceBus bus;
     std::string_view properties;  // help text: "serial=TEXT, readonly=on|off"
+    DiskUse disk = DiskUse::as_given;
 };
 
 std::span<const DeviceKind> device_catalog();

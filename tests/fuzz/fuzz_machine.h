@@ -106,7 +106,8 @@ public:
                 DeviceSpec spec;
                 spec.name = kind.name;
                 if (kind.name.starts_with("virtio-")) spec.properties["packed"] = "on";
-                if (kind.name.find("blk") != std::string_view::npos)
+                if (kind.name.find("blk") != std::string_view::npos || kind.bus == DeviceBus::scsi ||
+                    kind.name == "nvme")
                     spec.disk =
                         block::open_raw(std::make_unique<MemoryDisk>(), "disk", block::Access::read_write).value();
                 if (kind.name.find("net") != std::string_view::npos) {
@@ -119,6 +120,7 @@ public:
                             .value();
                     spec.properties = {{"boot-size-mult", "0"}, {"rpmb-size-mult", "1"}};
                 }
+                if (kind.name == "nvme") spec.properties = {{"serial", "fuzzed"}};
                 if (kind.name == "e1000e") spec.net = net::make_loopback_backend();
                 if (kind.name.find("serial") != std::string_view::npos)
                     spec.ports = {{"console", &null_}, {"org.vivarium.test", &null_}};

@@ -49,12 +49,13 @@ std::string schema_of_riscv_virt() {
         const auto is = [&](std::string_view stem) { return kind.name.starts_with(stem); };
         DeviceSpec spec;
         spec.name = kind.name;
-        if (is("virtio-blk"))
+        if (is("virtio-blk") || is("scsi-") || is("nvme"))
             spec.disk = block::open_raw(std::make_unique<EmptyDisk>(), "disk", block::Access::read_write).value();
         if (is("emmc")) {
             spec.disk = block::open_raw(std::make_unique<EmptyDisk>(), "disk", block::Access::read_write).value();
             spec.properties = {{"boot-size-mult", "1"}, {"rpmb-size-mult", "1"}};
         }
+        if (is("nvme")) spec.properties = {{"serial", "golden"}};
         if (is("virtio-net") || is("e1000e")) spec.net = net::make_null_backend();
         if (is("virtio-serial")) spec.ports = {{"console", &nobody}, {"org.vivarium.test", &nobody}};
         if (is("virtio-9p")) {

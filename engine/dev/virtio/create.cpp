@@ -20,7 +20,7 @@ constexpr std::array makers{
     Row{"virtio-blk", make_block},         Row{"virtio-net", make_net},         Row{"virtio-serial", make_console},
     Row{"virtio-rng", make_entropy},       Row{"virtio-balloon", make_balloon}, Row{"virtio-9p", make_9p},
     Row{"virtio-keyboard", make_keyboard}, Row{"virtio-mouse", make_mouse},     Row{"virtio-tablet", make_tablet},
-    Row{"virtio-gpu", make_gpu},
+    Row{"virtio-gpu", make_gpu},           Row{"virtio-scsi", make_scsi},
 };
 
 }  // namespace

@@ -31,5 +31,6 @@ Result<std::unique_ptr<Function>> make_keyboard(DeviceSpec& spec, const Properti
 Result<std::unique_ptr<Function>> make_mouse(DeviceSpec& spec, const Properties& properties, const Wiring& wiring);
 Result<std::unique_ptr<Function>> make_tablet(DeviceSpec& spec, const Properties& properties, const Wiring& wiring);
 Result<std::unique_ptr<Function>> make_gpu(DeviceSpec& spec, const Properties& properties, const Wiring& wiring);
+Result<std::unique_ptr<Function>> make_scsi(DeviceSpec& spec, const Properties& properties, const Wiring& wiring);
 
 }  // namespace viv::virtio

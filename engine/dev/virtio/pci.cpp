@@ -40,7 +40,8 @@ constexpr u16 access_bar = 4, access_offset = 8, access_length = 12, access_data
 
 u32 class_code_of(DeviceId id) {
     switch (id) {
-        case DeviceId::block: return 0x01'00'00;         // mass storage, SCSI
+        case DeviceId::block:
+        case DeviceId::scsi: return 0x01'00'00;          // mass storage, SCSI
         case DeviceId::net: return 0x02'00'00;           // network, Ethernet
         case DeviceId::console: return 0x07'80'00;       // communication, other
         case DeviceId::gpu: return 0x03'80'00;           // display, other

@@ -25,6 +25,9 @@ class InputDevice;
 namespace viv::display {
 class DisplayDevice;
 }
+namespace viv::scsi {
+class Bus;
+}
 
 namespace viv::virtio {
 
@@ -34,6 +37,7 @@ enum class DeviceId : u16 {
     console = 3,
     entropy = 4,
     balloon = 5,
+    scsi = 8,
     transport_9p = 9,
     gpu = 16,
     input = 18
@@ -110,6 +114,8 @@ public:
     // The host's side of a keyboard, mouse or tablet, and of a display adapter; null elsewhere.
     virtual input::InputDevice* input() { return nullptr; }
     virtual display::DisplayDevice* display() { return nullptr; }
+    // What the units of a SCSI host adapter are attached to; null elsewhere.
+    virtual scsi::Bus* scsi_bus() { return nullptr; }
 
     std::string_view kind() const final { return identity_.kind; }
     void reset() final;
