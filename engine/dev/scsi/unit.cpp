@@ -136,7 +136,7 @@ bool Unit::compares(Task& task, const Step& step) const {
     for (const auto& piece : task.command.data_out) {
         const u64 skipped = std::min<u64>(skip, piece.size());
         skip -= skipped;
-        const usize part = std::min(have.size(), piece.size() - skipped);
+        const usize part = std::min<u64>(have.size(), piece.size() - skipped);
         if (!std::equal(have.begin(), have.begin() + static_cast<std::ptrdiff_t>(part),
                         piece.begin() + static_cast<std::ptrdiff_t>(skipped)))
             return false;
