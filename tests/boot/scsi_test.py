@@ -13,8 +13,10 @@ import viv_process
 
 GUEST = "linux-riscv64"
 VIV_IMG = pathlib.Path(viv_process.VIV).with_name("viv-img")
-# The kernel finds its disks while the guest starts.
-WAIT = "until [ -e /dev/sda ] && [ -e /dev/sdb ] && [ -e /dev/sr0 ]; do usleep 20000; done\n"
+# The kernel finds its disks while the guest starts, several at a time: what it calls them says nothing of their addresses.
+WAIT = """until [ -e /dev/sda ] && [ -e /dev/sdb ] && [ -e /dev/sr0 ]; do usleep 20000; done
+disk() { echo /dev/$(ls /sys/class/scsi_device/*:$1/device/block); }; one=$(disk 0:0:0); two=$(disk 0:0:1)
+"""
 
 
 def both(size, value):
@@ -76,10 +78,10 @@ class Scsi(unittest.TestCase):
 
     def test_disks_and_a_cd(self):
         iso = (self.folder / "cd.iso").read_bytes()
-        text = self.guest("""mkdir /tmp/a /tmp/b /tmp/c && mke2fs -q /dev/sda >/dev/null && mount -t ext4 /dev/sda /tmp/a || exit 1
-            mke2fs -q /dev/sdb >/dev/null && mount -t ext4 /dev/sdb /tmp/b && mount -t iso9660 -o ro /dev/sr0 /tmp/c || exit 1
+        text = self.guest("""mkdir /tmp/a /tmp/b /tmp/c && mke2fs -q $one >/dev/null && mount -t ext4 $one /tmp/a || exit 1
+            mke2fs -q $two >/dev/null && mount -t ext4 $two /tmp/b && mount -t iso9660 -o ro /dev/sr0 /tmp/c || exit 1
             cp /tmp/c/data.bin /tmp/a/one & seq 1 300000 >/tmp/b/numbers && wait && umount /tmp/a /tmp/b || exit 1
-            sha256sum </tmp/c/data.bin; sha256sum </dev/sr0; cat /sys/block/sda/device/vpd_pg80; cat /sys/block/sda/device/scsi_level""")
+            sha256sum </tmp/c/data.bin; sha256sum </dev/sr0; cat /sys/block/${one#/dev/}/device/vpd_pg80""")
         words = text.split()
         self.assertEqual(words[0], hashlib.sha256(self.content).hexdigest())
         self.assertEqual(words[2], hashlib.sha256(iso).hexdigest())
@@ -91,7 +93,7 @@ class Scsi(unittest.TestCase):
         self.assertEqual(numbers, b"".join(b"%d\n" % n for n in range(1, 300001)))
         # In another machine, where the files go and their space with them.
         before = (self.folder / "two.raw").stat().st_blocks
-        text = self.guest("""mkdir /tmp/a /tmp/b && mount -t ext4 /dev/sda /tmp/a && mount -t ext4 /dev/sdb /tmp/b || exit 1
+        text = self.guest("""mkdir /tmp/a /tmp/b && mount -t ext4 $one /tmp/a && mount -t ext4 $two /tmp/b || exit 1
             sha256sum </tmp/a/one; tail -n 1 /tmp/b/numbers; rm /tmp/b/numbers && sync && fstrim /tmp/b && umount /tmp/a /tmp/b""")
         self.assertEqual(text.split(), [hashlib.sha256(self.content).hexdigest(), "-", "300000"])
         after = (self.folder / "two.raw").stat().st_blocks
@@ -102,7 +104,7 @@ class Scsi(unittest.TestCase):
         session = viv_process.Session("run", GUEST, "--net", "none", "--qmp", f"unix:{self.folder}/qmp", *self.devices(",snapshot=on"))
         self.addCleanup(session.__exit__)
         session.expect("~ # ")
-        session.type(WAIT + "(i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); dd if=/dev/sr0 of=/dev/sda bs=64k count=40 oflag=direct 2>/dev/null; "
+        session.type(WAIT + "(i=0; while [ ! -e /tmp/stop ]; do i=$((i+1)); dd if=/dev/sr0 of=$one bs=64k count=40 oflag=direct 2>/dev/null; "
                      "echo n$i; done; echo do''ne) &\n")
         session.expect("n5\r\n")
         saved = self.folder / "saved"
@@ -111,7 +113,7 @@ class Scsi(unittest.TestCase):
         session = viv_process.Session("run", "--restore", str(saved), *self.devices(",snapshot=on"))
         self.addCleanup(session.__exit__)
         session.expect(r"n\d+\r\n")
-        session.type("touch /tmp/stop; wait; dd if=/dev/sda bs=64k count=40 2>/dev/null | sha256sum; dmesg | grep -c -i 'i/o error'\n")
+        session.type("touch /tmp/stop; wait; dd if=$one bs=64k count=40 2>/dev/null | sha256sum; dmesg | grep -c -i 'i/o error'\n")
         iso = (self.folder / "cd.iso").read_bytes()
         session.expect(hashlib.sha256(iso[:40 << 16]).hexdigest() + r"\s+-\r\n0\r\n")
 
