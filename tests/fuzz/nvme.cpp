@@ -3,6 +3,7 @@
 #include "engine/dev/storage/nvme.h"
 #include "tests/dev/device_bench.h"
 #include "tests/fuzz/fuzz_machine.h"
+#include "tests/fuzz/late_disk.h"
 
 using namespace viv;
 
@@ -11,45 +12,10 @@ namespace {
 constexpr u64 base = fuzz::ram_base, ram_size = 512 << 10, data_area = base + 0x2'0000;
 constexpr u16 entries = 8, queues = 3;
 
-class LateDisk final : public block::Disk {
-public:
-    explicit LateDisk(const bool& late) : late_(late) {}
-    u64 size() const override { return bytes_.size(); }
-    bool read_only() const override { return false; }
-    void submit(block::Request request) override {
-        if (late_) return waiting_.push_back(std::move(request));
-        carry_out(request);
-    }
-    void abandon() override { waiting_.clear(); }
-    void complete() {
-        for (auto& request : std::exchange(waiting_, {})) carry_out(request);
-    }
-
-private:
-    void carry_out(block::Request& request) {
-        if (!range_fits(request.offset, request.length, bytes_.size())) std::abort();
-        u8* at = bytes_.data() + request.offset;
-        u64 moved = 0;
-        for (auto& segment : request.segments) {
-            if ((moved += segment.size()) > request.length) std::abort();
-            if (request.operation == block::Operation::read)
-                std::copy_n(at, segment.size(), segment.data());
-            else
-                std::copy_n(segment.data(), segment.size(), at);
-            at += segment.size();
-        }
-        if (!request.segments.empty() && moved != request.length) std::abort();
-        request.done(block::Status::ok);
-    }
-    const bool& late_;
-    std::vector<u8> bytes_ = std::vector<u8>(256 << 10);
-    std::vector<block::Request> waiting_;
-};
-
 struct Rig {
     Rig() {
         if (!memory.add(base, ram_size, GuestMemory::Kind::ram, "ram")) std::abort();
-        auto made = std::make_unique<LateDisk>(late);
+        auto made = std::make_unique<fuzz::LateDisk>(late);
         disk = made.get();
         card = std::make_unique<Nvme>(CardWiring{port, bench.timers, bench.sink}, std::move(made), "fuzzed");
         card->write_config(0x04, 2, 6);
@@ -89,7 +55,7 @@ struct Rig {
     GuestMemory memory{heap};
     Dma port{memory};
     bool late = false;
-    LateDisk* disk = nullptr;
+    fuzz::LateDisk* disk = nullptr;
     std::unique_ptr<Nvme> card;
     std::array<u16, queues> tails{};
 };

@@ -4,6 +4,7 @@
 #include "engine/dev/scsi/create.h"
 #include "tests/dev/device_bench.h"
 #include "tests/fuzz/fuzz_machine.h"
+#include "tests/fuzz/late_disk.h"
 
 using namespace viv;
 
@@ -11,43 +12,6 @@ namespace {
 
 constexpr u64 base = fuzz::ram_base, rings = base, buffers = base + 0x1'0000;
 constexpr u16 ring_size = 16;
-constexpr usize disk_size = 256 << 10;
-
-// Keeps some requests for later.
-class LateDisk final : public block::Disk {
-public:
-    explicit LateDisk(bool& late) : late_(late) {}
-    ~LateDisk() override { abandon(); }
-    u64 size() const override { return bytes_.size(); }
-    bool read_only() const override { return false; }
-    void submit(block::Request request) override {
-        if (late_) return waiting_.push_back(std::move(request));
-        carry_out(request);
-    }
-    void abandon() override { waiting_.clear(); }
-    void complete() {
-        for (auto& request : std::exchange(waiting_, {})) carry_out(request);
-    }
-
-private:
-    void carry_out(block::Request& request) {
-        if (!range_fits(request.offset, request.length, bytes_.size())) std::abort();
-        u8* at = bytes_.data() + request.offset;
-        u64 moved = 0;
-        for (auto& segment : request.segments) {
-            if ((moved += segment.size()) > request.length) std::abort();
-            if (request.operation == block::Operation::read)
-                std::copy_n(at, segment.size(), segment.data());
-            else
-                std::copy_n(segment.data(), segment.size(), at);
-            at += segment.size();
-        }
-        request.done(block::Status::ok);
-    }
-    bool& late_;
-    std::vector<u8> bytes_ = std::vector<u8>(disk_size);
-    std::vector<block::Request> waiting_;
-};
 
 struct Rig {
     Rig() {
@@ -58,7 +22,7 @@ struct Rig {
             DeviceSpec spec;
             spec.name = i == 2 ? "scsi-cd" : "scsi-hd";
             spec.properties = {{"scsi-id", "0"}, {"lun", std::to_string(i)}, {"serial", "s"}};
-            auto disk = std::make_unique<LateDisk>(late);
+            auto disk = std::make_unique<fuzz::LateDisk>(late);
             disks[i] = disk.get();
             spec.disk = std::move(disk);
             if (!scsi::attach(*adapter->scsi_bus(), spec)) std::abort();
@@ -106,7 +70,7 @@ struct Rig {
     GuestMemory memory{heap};
     Dma port{memory};
     bool late = false;
-    LateDisk* disks[3] = {};
+    fuzz::LateDisk* disks[3] = {};
     std::unique_ptr<virtio::Scsi> adapter;
     u16 next[4] = {};
 };
@@ -151,7 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
             }
             case 2: rig.late = !rig.late; break;
             case 3:
-                for (LateDisk* disk : rig.disks) disk->complete();
+                for (fuzz::LateDisk* disk : rig.disks) disk->complete();
                 break;
             case 4: {
                 const auto saved = test::save(*rig.adapter);

@@ -71,10 +71,8 @@ Result<std::unique_ptr<SectorCipher>> SectorCipher::make(host::Ciphers& ciphers,
     const auto first = key.first(xts ? key.size() / 2 : key.size());
     TRY_SET(made->data_, ciphers.aes(first));
     if (xts) {
-        // One of the two keys is enough for whoever has both alike.
-        const auto second = key.subspan(first.size());
-        TRY_SET(made->second_, ciphers.aes(second));
         if (method.start == Method::Start::essiv) return Error{"is encrypted by aes-xts-essiv, which is not supported"};
+        TRY_SET(made->second_, ciphers.aes(key.subspan(first.size())));
     } else if (method.start == Method::Start::essiv && method.mode == Method::Mode::cbc) {
         TRY_SET(const Secret salt, ciphers.digest(method.start_hash, key));
         if (salt.size() != 16 && salt.size() != 24 && salt.size() != 32)

@@ -1,7 +1,6 @@
 // See bus.h.
 #include "engine/dev/scsi/bus.h"
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -15,21 +14,13 @@ Answer refuse(const Sense& why) {
     return {.delivery = Answer::Delivery::carried_out, .status = Status::check_condition, .sense = why, .moved = 0};
 }
 
-Answer give(Command& command, std::span<const u8> bytes, u64 allocated) {
-    u64 room = 0;
-    for (const auto& piece : command.data_in) room += piece.size();
+Answer give(const Command& command, std::span<const u8> bytes, u64 allocated) {
+    const auto given = give_data(command, bytes, allocated);
     Answer answer;
-    if (allocated > room) {
+    if (given)
+        answer.moved = *given;
+    else
         answer.delivery = Answer::Delivery::overrun;
-        return answer;
-    }
-    bytes = bytes.first(static_cast<usize>(std::min<u64>(allocated, bytes.size())));
-    answer.moved = bytes.size();
-    for (const auto& piece : command.data_in) {
-        const usize part = std::min(piece.size(), bytes.size());
-        std::copy_n(bytes.begin(), part, piece.begin());
-        bytes = bytes.subspan(part);
-    }
     return answer;
 }
 
@@ -66,7 +57,7 @@ u64 Bus::submit(Place place, Command command) {
     return answer(answer_missing(command));
 }
 
-Answer Bus::answer_luns(u32 target, Command& command) const {
+Answer Bus::answer_luns(u32 target, const Command& command) const {
     constexpr u32 least_allocation = 16;
     constexpr u8 all = 2, well_known = 1;
     const u32 allocated = load_be<u32>(&command.cdb[6]);
@@ -86,7 +77,7 @@ Answer Bus::answer_luns(u32 target, Command& command) const {
 }
 
 // SPC-4, 6.6.1: there is nothing at this number, and could be nothing.
-Answer Bus::answer_missing(Command& command) {
+Answer Bus::answer_missing(const Command& command) {
     const auto& cdb = command.cdb;
     if (cdb[0] == inquiry) {
         if ((cdb[1] & 3) != 0 || cdb[2] != 0) return refuse(sense::bad_field);

@@ -36,8 +36,8 @@ public:
     void state(Archive& a);
 
 private:
-    Answer answer_luns(u32 target, Command& command) const;
-    static Answer answer_missing(Command& command);
+    Answer answer_luns(u32 target, const Command& command) const;
+    static Answer answer_missing(const Command& command);
     Units units_;
 };
 

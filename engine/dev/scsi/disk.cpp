@@ -79,7 +79,7 @@ Sense Disk::verify(Task& task) {
     if (const Sense problem = check_range(extent); problem != sense::none) return problem;
     const u64 length = extent.count * block_size;
     if (length > longest_transfer) return sense::bad_field;
-    if (compared != 0 && length > room(task.command.data_out)) {
+    if (compared != 0 && length > room_of(task.command.data_out)) {
         task.overrun = true;
         return sense::none;
     }

@@ -2,8 +2,10 @@
 // SPC-4, SBC-3 and MMC-6. Promises: no state; a command's data are spans that stay valid until its answer.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,8 +61,8 @@ constexpr Sense none{}, tray_open{2, 0x3a, 0x02}, no_medium{2, 0x3a, 0x01}, writ
     read_error{3, 0x11, 0x00}, list_length{5, 0x1a, 0x00}, unknown_command{5, 0x20, 0x00}, out_of_range{5, 0x21, 0x00},
     bad_field{5, 0x24, 0x00}, no_such_unit{5, 0x25, 0x00}, bad_parameter{5, 0x26, 0x00},
     saving_unsupported{5, 0x39, 0x00}, removal_prevented{5, 0x53, 0x02}, medium_changed{6, 0x28, 0x00},
-    power_on{6, 0x29, 0x00}, bus_reset{6, 0x29, 0x02}, unit_reset{6, 0x29, 0x03}, mode_changed{6, 0x2a, 0x01},
-    write_protected{7, 0x27, 0x00}, miscompare{14, 0x1d, 0x00};
+    power_on{6, 0x29, 0x00}, bus_reset{6, 0x29, 0x02}, unit_reset{6, 0x29, 0x03}, write_protected{7, 0x27, 0x00},
+    miscompare{14, 0x1d, 0x00};
 }
 
 constexpr usize sense_size = 18;
@@ -88,5 +90,25 @@ struct Command {
     std::vector<std::span<u8>> data_in;       // room for its answer
     std::function<void(const Answer&)> done;  // called once, perhaps within submit(); not after abandon()
 };
+
+inline u64 room_of(const std::vector<std::span<u8>>& data) {
+    u64 bytes = 0;
+    for (const auto& piece : data) bytes += piece.size();
+    return bytes;
+}
+
+// Parameter data as far as the command's allocation length goes: the bytes that were given, or nothing if the
+// initiator has less room than it has allocated, which is an overrun.
+inline std::optional<u64> give_data(const Command& command, std::span<const u8> bytes, u64 allocated) {
+    if (allocated > room_of(command.data_in)) return std::nullopt;
+    bytes = bytes.first(static_cast<usize>(std::min<u64>(allocated, bytes.size())));
+    const u64 given = bytes.size();
+    for (const auto& piece : command.data_in) {
+        const usize part = std::min(piece.size(), bytes.size());
+        std::copy_n(bytes.begin(), part, piece.begin());
+        bytes = bytes.subspan(part);
+    }
+    return given;
+}
 
 }  // namespace viv::scsi

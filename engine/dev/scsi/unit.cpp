@@ -33,12 +33,6 @@ Unit::~Unit() { abandon(); }
 
 void Unit::placed(u32 target, u32 lun) { place_ = fmt::format("{}-{}", target, lun); }
 
-u64 Unit::room(const std::vector<std::span<u8>>& data) {
-    u64 total = 0;
-    for (const auto& piece : data) total += piece.size();
-    return total;
-}
-
 Unit::Task& Unit::free_slot() {
     for (auto& task : tasks_)
         if (task->number == 0) return *task;
@@ -209,22 +203,14 @@ std::vector<u8> Unit::identification() const {
 }
 
 Sense Unit::give(Task& task, std::span<const u8> bytes, u64 allocated) {
-    if (allocated > room(task.command.data_in)) {
-        task.overrun = true;
-        return sense::none;
-    }
-    bytes = bytes.first(static_cast<usize>(std::min<u64>(allocated, bytes.size())));
-    task.moved = bytes.size();
-    for (const auto& piece : task.command.data_in) {
-        const usize part = std::min(piece.size(), bytes.size());
-        std::copy_n(bytes.begin(), part, piece.begin());
-        bytes = bytes.subspan(part);
-    }
+    const auto given = give_data(task.command, bytes, allocated);
+    task.overrun = !given;
+    task.moved = given.value_or(0);
     return sense::none;
 }
 
 std::optional<std::vector<u8>> Unit::take(Task& task, u64 size) {
-    if (size > room(task.command.data_out)) {
+    if (size > room_of(task.command.data_out)) {
         task.overrun = true;
         return std::nullopt;
     }
@@ -241,7 +227,7 @@ std::optional<std::vector<u8>> Unit::take(Task& task, u64 size) {
 Sense Unit::transfer(Task& task, block::Operation operation, u64 offset, u64 length) {
     auto& data = operation == block::Operation::read ? task.command.data_in : task.command.data_out;
     if (length > longest_transfer) return sense::bad_field;
-    if (length > room(data)) {
+    if (length > room_of(data)) {
         task.overrun = true;
         return sense::none;
     }

@@ -76,7 +76,6 @@ protected:
     virtual void unit_state(Archive& a) = 0;  // tags from 16
 
     // For carry_out.
-    static u64 room(const std::vector<std::span<u8>>& data);
     // Gives `bytes` as far as `allocated` and the guest's room go.
     Sense give(Task& task, std::span<const u8> bytes, u64 allocated);
     // The `size` bytes of a parameter list; nothing if the guest gave less (the task is then an overrun).
